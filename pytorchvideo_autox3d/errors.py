@@ -1,0 +1,57 @@
+"""The error family: everything a user can get wrong, each as one line that names the thing at fault.
+
+The command line prints the message of any `AutoX3DError` without a traceback and exits with 1; every other
+exception is a bug of ours and keeps its traceback. Messages are a single line and name the key, the file, the
+line number or the shape concerned.
+"""
+
+
+class AutoX3DError(Exception):
+    """Base of every error that a user's input can cause."""
+
+
+class ConfigError(AutoX3DError, ValueError):
+    """A config file, key or value is wrong; names the file and the dotted key."""
+
+
+class RegistryError(AutoX3DError, KeyError):
+    """A name is not registered; names the registry and the nearest known name."""
+
+    # KeyError.__str__ shows the repr of the message, quotes and escapes included.
+    __str__ = Exception.__str__
+
+
+class SpaceError(AutoX3DError, ValueError):
+    """A search-space description is wrong, or an architecture lies outside its space."""
+
+
+class ModelError(AutoX3DError, ValueError):
+    """A model can't be built from these arguments, or was fed a clip of the wrong shape."""
+
+
+class DataError(AutoX3DError, ValueError):
+    """A list of videos is missing, empty or malformed; names the file and the line."""
+
+
+class DecodeError(AutoX3DError, RuntimeError):
+    """A file could not be decoded; names the file and the cause."""
+
+
+class CheckpointError(AutoX3DError, RuntimeError):
+    """A checkpoint is truncated, of another format, or does not fit the model."""
+
+
+class EvaluationError(AutoX3DError, RuntimeError):
+    """Scores are missing or inconsistent: a view that never arrived, a wrong class count."""
+
+
+class TrainingError(AutoX3DError, RuntimeError):
+    """Training can't go on: a loss that is not finite; names the step."""
+
+
+class SearchError(AutoX3DError, ValueError):
+    """A search can't run or go on: an unreachable budget, a K below one, another space on resume."""
+
+
+class ExportError(AutoX3DError, RuntimeError):
+    """A model could not be exported, or the exported one disagrees with eager."""

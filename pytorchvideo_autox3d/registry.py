@@ -1,0 +1,40 @@
+"""Registries of the components that a config names; one registry feeds the harness, the hub and the tools.
+
+Entries take real keyword arguments, never a config: `build.py` alone translates a config into arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from fvcore.common.registry import Registry as _FvcoreRegistry
+
+from pytorchvideo_autox3d.errors import RegistryError
+
+
+class Registry(_FvcoreRegistry):
+    """fvcore's registry with names of choice and a one-line error that names the nearest registered name."""
+
+    def register(self, obj: Any = None, *, name: str | None = None) -> Any:
+        """Register `obj` under `name` (default: its `__name__`); without `obj`, act as a decorator."""
+        if obj is None:
+            return lambda decorated: self.register(decorated, name=name)
+        self._do_register(name or obj.__name__, obj)
+        return obj
+
+    def get(self, name: str) -> Any:
+        """Return the object registered as `name`; raise `RegistryError` if there is none."""
+        if name in self:
+            return super().get(name)
+        known = sorted(key for key, _ in self)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
+        raise RegistryError(f"{self._name}: no entry named {name!r}; {hint}")
+
+
+MODEL_REGISTRY = Registry("MODEL")
+HEAD_REGISTRY = Registry("HEAD")
+ATTENTION_REGISTRY = Registry("ATTENTION")
+SEARCH_REGISTRY = Registry("SEARCH")
+DATASET_REGISTRY = Registry("DATASET")

@@ -1,0 +1,64 @@
+"""Packaging. Lower bounds only: what is tested together is pinned in constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "pytorchvideo_autox3d/__init__.py").read_text()).group(1)
+# The yaml files live at the top of the repository, where PySlowFast users look for them, and are installed as
+# the data package `pytorchvideo_autox3d.configs`, so a wheel finds them too.
+PACKAGES = find_packages(include=["pytorchvideo_autox3d", "pytorchvideo_autox3d.*"])
+
+setup(
+    name="pytorchvideo_autox3d",
+    version=VERSION,
+    description="AutoX3D: search, train, test and export efficient video-recognition networks",
+    long_description=(ROOT / "README.md").read_text(encoding="utf8") if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[*PACKAGES, "pytorchvideo_autox3d.configs"],
+    package_dir={"pytorchvideo_autox3d.configs": "configs"},
+    package_data={
+        "pytorchvideo_autox3d": ["py.typed"],
+        "pytorchvideo_autox3d.space": ["*.yaml"],
+        "pytorchvideo_autox3d.models": ["*.json"],
+        "pytorchvideo_autox3d.configs": ["**/*.yaml"],
+    },
+    install_requires=[
+        "torch>=2.11",
+        "torchvision>=0.26",
+        "pytorchvideo>=0.1.5",
+        "fvcore>=0.1.5",
+        "iopath>=0.1.10",
+        "simplejson>=3.17",
+        "pyyaml>=6.0",
+        "av>=12.0",
+        "numpy>=1.26",
+        "numba>=0.60",
+        "rich>=13.0",
+        "tensorboard>=2.14",
+        "matplotlib>=3.8",
+    ],
+    extras_require={
+        "demo": ["scikit-image>=0.22", "scikit-learn>=1.3"],
+        "test": [
+            "pytest>=8.0",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+            "mypy>=1.10",
+            "types-PyYAML",
+            "types-simplejson",
+            "scikit-image>=0.22",
+            "scikit-learn>=1.3",
+            "scikit-video>=1.1.11",
+        ],
+        "export": ["onnx>=1.16", "onnxscript>=0.1", "onnxruntime>=1.18", "openvino>=2024.0"],
+        "slowfast": ["opencv-python-headless>=4.8", "pandas>=2.0", "scikit-learn>=1.3", "psutil>=5.9"],
+        "detection": ["opencv-python-headless>=4.8", "pandas>=2.0"],
+    },
+    entry_points={"console_scripts": ["autox3d = pytorchvideo_autox3d.cli:main"]},
+)
