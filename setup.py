@@ -52,6 +52,8 @@ setup(
             "mypy>=1.10",
             "types-PyYAML",
             "types-simplejson",
+            "onnx>=1.16",
+            "onnxscript>=0.1",
             "scikit-image>=0.22",
             "scikit-learn>=1.3",
             "scikit-video>=1.1.11",

@@ -1,0 +1,58 @@
+"""The `autox3d` command: finds the subcommand, runs it, and turns our errors into one line and exit code 1."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pytorchvideo_autox3d import __version__
+from pytorchvideo_autox3d.errors import AutoX3DError
+
+COMMANDS: dict[str, str] = {
+    "doctor": "versions, optional parts and what each is for, video decoders, devices",
+    "demo": "make the demo data, train and compare small models on it, write a report",
+    "make-demo-data": "render the eight-camera-motions data set from photographs",
+    "complexity": "multiply-adds, parameters and largest activation of an architecture",
+    "draw": "draw an architecture in the manner of the paper's Figure 5",
+    "bench": "benchmarks: cost, model, depthwise, loader",
+}
+
+
+def run_safely(command: Callable[[], Any]) -> int:
+    """Run a command; return its exit code: 0, 1 with one line for a user's error, 130 when interrupted."""
+    try:
+        command()
+    except AutoX3DError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader (head, less) has what it wants; a second failure at exit would only be noise.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script and of `python -m pytorchvideo_autox3d`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="autox3d", description="AutoX3D: efficient video recognition networks.")
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name in arguments[:1]:
+            module = importlib.import_module(f"pytorchvideo_autox3d.commands.{name.replace('-', '_')}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    args = parser.parse_args(arguments)
+    return run_safely(lambda: args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Who may import whom, as ARCHITECTURE.md draws it: walks the syntax trees and rejects any other edge."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "pytorchvideo_autox3d"
+PACKAGE = ROOT.name
+
+EVERYONE_MAY = {"errors", "registry", ""}  # "" is the package itself: its version
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "registry": set(),
+    "config": set(),
+    "distributed": set(),
+    "layers": set(),
+    "evaluation": set(),
+    "data": {"distributed"},
+    "space": set(),
+    "models": {"space", "layers"},
+    "analysis": {"space", "models"},
+    "supernet": {"space", "layers", "models"},
+    "engine": {"evaluation", "distributed"},
+    "search": {"space", "supernet", "analysis", "engine", "distributed"},
+    "export": {"models", "analysis"},
+    "hub": {"models", "space"},
+    "report": {"space", "analysis"},
+    "benchmarks": {"space", "layers", "models", "analysis", "supernet", "search", "engine", "data", "hub"},
+    "build": {
+        "config", "distributed", "layers", "evaluation", "data", "space", "models", "analysis", "supernet", "search",
+        "engine",
+    },
+    "run": {"config", "build", "distributed", "engine"},
+    "slowfast": {"*"},
+    "commands": {"*"},
+    "cli": {"*"},
+    "__main__": {"*"},
+}  # fmt: skip
+LEAVES = {"slowfast", "commands", "cli", "__main__"}  # nothing but each other imports these
+
+SOURCES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def unit_of(module: str) -> str:
+    """`pytorchvideo_autox3d.space.table` -> `space`; the package itself -> ``."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imported_units(path: Path) -> set[str]:
+    units = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            names = [node.module or ""]
+            if names == [PACKAGE]:  # `from package import unit`
+                names = [f"{PACKAGE}.{alias.name}" for alias in node.names if not alias.name.startswith("__")]
+        else:
+            continue
+        units |= {unit_of(name) for name in names if name.split(".")[0] == PACKAGE}
+    return units
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_drawn_edges(path):
+    relative = path.relative_to(ROOT)
+    unit = relative.parts[0].removesuffix(".py")
+    assert unit in MAY_IMPORT, f"{relative}: draw {unit} in ARCHITECTURE.md and in this test first"
+    allowed = MAY_IMPORT[unit]
+    for other in imported_units(path) - EVERYONE_MAY - {unit}:
+        if other in LEAVES:
+            assert unit in LEAVES, f"{relative} imports {other}, which nothing may import"
+        assert "*" in allowed or other in allowed, f"{relative} imports {other}"
