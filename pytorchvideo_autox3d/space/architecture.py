@@ -1,0 +1,151 @@
+"""One architecture of a space: frozen, hashable, validated, and to and from self-contained JSON."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import simplejson
+from iopath.common.file_io import g_pathmgr
+
+from pytorchvideo_autox3d.errors import SpaceError
+from pytorchvideo_autox3d.space.loading import (
+    BUILTIN_ATTENTIONS,
+    check_keys,
+    load_space,
+    space_from_dict,
+    space_to_dict,
+)
+from pytorchvideo_autox3d.space.search_space import SearchSpace
+from pytorchvideo_autox3d.space.spec import GroupChoice, GroupSpec, format_value
+
+_CHOICE_KEYS = ("kernel", "channels", "expansion", "attention")
+
+
+@dataclass(frozen=True, init=False)
+class Architecture:
+    """One choice for every group of a space.
+
+    Args:
+        groups: the choice of each group, in the space's order.
+        space: the space, or the name of a built-in one.
+    Raises:
+        SpaceError: the number of groups is wrong or a value is no candidate; names the group (counted from 1)
+            and the key.
+    """
+
+    groups: tuple[GroupChoice, ...]
+    space: SearchSpace
+
+    def __init__(self, groups: Iterable[GroupChoice], space: SearchSpace | str = "table2") -> None:
+        object.__setattr__(self, "groups", tuple(groups))
+        object.__setattr__(self, "space", load_space(space) if isinstance(space, str) else space)
+        if len(self.groups) != len(self.space.groups):
+            raise SpaceError(
+                f"space {self.space.name!r} has {len(self.space.groups)} groups, the architecture {len(self.groups)}"
+            )
+        for number, (spec, choice) in enumerate(zip(self.space.groups, self.groups, strict=True), start=1):
+            _check_group(number, spec, choice)
+
+    def describe(self) -> str:
+        """One line a group: kernel, channels, expansion, attention."""
+        lines = [
+            f"{number:>2}  {format_value(choice.kernel)}  {choice.channels:>3} channels  "
+            f"expansion {choice.expansion:<4g}  {choice.attention}"
+            for number, choice in enumerate(self.groups, start=1)
+        ]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON or yaml; a space that is not built in is included in full."""
+        built_in = self.space.name in BUILTIN_ATTENTIONS and self.space == load_space(self.space.name)
+        groups = [
+            {
+                "kernel": list(choice.kernel),
+                "channels": choice.channels,
+                "expansion": choice.expansion,
+                "attention": choice.attention,
+            }
+            for choice in self.groups
+        ]
+        return {"space": self.space.name if built_in else space_to_dict(self.space), "groups": groups}
+
+    @classmethod
+    def from_dict(cls, data: object) -> Architecture:
+        """The inverse of `to_dict`.
+
+        Raises:
+            SpaceError: a key is missing, unknown or of the wrong type, or a value lies outside the space.
+        """
+        top = check_keys("the architecture", data, required=("groups",), optional=("space",))
+        space = _space_from(top.get("space", "table2"))
+        if not isinstance(top["groups"], list):
+            raise SpaceError(f"groups: expected a list, got {type(top['groups']).__name__}")
+        return cls((_choice_from(n, group) for n, group in enumerate(top["groups"], start=1)), space)
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the architecture, and its space if that is not built in, as JSON; never a half-written file."""
+        beside = Path(f"{path}.tmp")
+        beside.write_text(simplejson.dumps(self.to_dict(), indent=2) + "\n", encoding="utf8")
+        os.replace(beside, path)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Architecture:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpaceError: the file is missing, no JSON, or not an architecture of its space; names the file and
+                the line, or the group and the key.
+        """
+        if not g_pathmgr.isfile(str(path)):
+            raise SpaceError(f"no architecture file {str(path)!r}")
+        try:
+            with g_pathmgr.open(str(path), "r", encoding="utf8") as file:
+                data = simplejson.load(file)
+        except simplejson.JSONDecodeError as error:
+            raise SpaceError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        except UnicodeDecodeError as error:
+            raise SpaceError(f"{path}: not JSON: {error.reason}") from error
+        try:
+            return cls.from_dict(data)
+        except SpaceError as error:
+            raise SpaceError(f"{path}: {error}") from error
+
+
+def _check_group(number: int, spec: GroupSpec, choice: GroupChoice) -> None:
+    try:
+        spec.check(choice)
+    except SpaceError as error:
+        raise SpaceError(f"group {number}: {error}") from error
+
+
+def _space_from(value: object) -> SearchSpace:
+    if not isinstance(value, str):
+        try:
+            return space_from_dict(value)
+        except SpaceError as error:
+            raise SpaceError(f"space: {error}") from error
+    # A file must not make the reader open another one: names of built-in spaces only.
+    if value not in BUILTIN_ATTENTIONS:
+        near = difflib.get_close_matches(value, BUILTIN_ATTENTIONS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"built-in: {', '.join(BUILTIN_ATTENTIONS)}"
+        raise SpaceError(f"space: no built-in space named {value!r}; {hint}")
+    return load_space(value)
+
+
+def _choice_from(number: int, data: object) -> GroupChoice:
+    fields = check_keys(f"group {number}", data, required=_CHOICE_KEYS)
+    kernel, channels, expansion, attention = (fields[key] for key in _CHOICE_KEYS)
+    expected = {
+        "kernel": isinstance(kernel, list) and len(kernel) == 2 and all(type(k) is int for k in kernel),
+        "channels": type(channels) is int,
+        "expansion": type(expansion) in (int, float),
+        "attention": isinstance(attention, str),
+    }
+    for key, valid in expected.items():
+        if not valid:
+            raise SpaceError(f"group {number}: {key}: {fields[key]!r} is of the wrong type")
+    return GroupChoice(tuple(kernel), channels, expansion, attention)

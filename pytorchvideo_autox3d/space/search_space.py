@@ -1,0 +1,143 @@
+"""A design space as data: what every group may choose, in a fixed order of decisions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytorchvideo_autox3d.errors import SpaceError
+from pytorchvideo_autox3d.space.spec import (
+    Decision,
+    GroupChoice,
+    GroupSpec,
+    HeadSpec,
+    StemSpec,
+    format_value,
+)
+
+if TYPE_CHECKING:
+    from pytorchvideo_autox3d.space.architecture import Architecture
+
+# The stem always halves height and width (paper, Table 2).
+STEM_STRIDE = 2
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """All architectures with one candidate chosen for every decision of every group.
+
+    Args:
+        name: built-in name, or the name that a yaml file gives itself.
+        groups: the groups from the stem to the head.
+        stem: the fixed first convolution.
+        head: the fixed head.
+    Raises:
+        SpaceError: there are no groups.
+    """
+
+    name: str
+    groups: tuple[GroupSpec, ...]
+    stem: StemSpec = field(default_factory=StemSpec)
+    head: HeadSpec = field(default_factory=HeadSpec)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", tuple(self.groups))
+        if not self.groups:
+            raise SpaceError(f"space {self.name!r}: groups: no group given")
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision, group by group, each group's as kernel, channels, expansion, attention."""
+        return tuple(
+            Decision(number, key, candidates)
+            for number, group in enumerate(self.groups)
+            for key, candidates in group.decisions()
+        )
+
+    @property
+    def size(self) -> int:
+        """The exact number of architectures."""
+        return math.prod(len(decision.candidates) for decision in self.decisions)
+
+    def sample(self, generator: torch.Generator) -> Architecture:
+        """Draw one architecture, every decision uniform and independent."""
+        return self.architecture_at(self.sample_indices(1, generator)[0].tolist())
+
+    def sample_indices(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw `count` architectures as candidate indices: int64 (count, number of decisions)."""
+        columns = [
+            torch.randint(len(decision.candidates), (count,), generator=generator) for decision in self.decisions
+        ]
+        return torch.stack(columns, dim=1)
+
+    def architecture_at(self, indices: Sequence[int]) -> Architecture:
+        """The architecture with candidate `indices[d]` for decision d.
+
+        Raises:
+            SpaceError: the number of indices differs from that of decisions, or one is out of range.
+        """
+        from pytorchvideo_autox3d.space.architecture import Architecture
+
+        decisions = self.decisions
+        if len(indices) != len(decisions):
+            raise SpaceError(f"space {self.name!r} has {len(decisions)} decisions, got {len(indices)} indices")
+        fields: list[dict] = [{} for _ in self.groups]
+        for index, decision in zip(indices, decisions, strict=True):
+            if not 0 <= index < len(decision.candidates):
+                raise SpaceError(
+                    f"group {decision.group + 1}: {decision.field} index {index} is not below "
+                    f"{len(decision.candidates)}"
+                )
+            fields[decision.group][decision.field] = decision.candidates[index]
+        return Architecture(tuple(GroupChoice(**choice) for choice in fields), self)
+
+    def indices_of(self, architecture: Architecture) -> tuple[int, ...]:
+        """The candidate index of every decision: the inverse of `architecture_at`."""
+        return tuple(
+            decision.candidates.index(getattr(architecture.groups[decision.group], decision.field))
+            for decision in self.decisions
+        )
+
+    def describe(self, clip_length: int = 13, crop_size: int = 160) -> str:
+        """The space as the text of the paper's Table 2, for clips of clip_length x crop_size^2."""
+        size = crop_size
+        rows: list[tuple[str, ...]] = [
+            ("group", "max input", "kernel", "expansion", "channels", "blocks", "stride", "attention")
+        ]
+        stem_kernel = "1x3^2" if self.stem.temporal_kernel == 1 else f"1x3^2 + {self.stem.temporal_kernel}x1^2"
+        shape = f"3x{clip_length}x{size}^2"
+        rows.append(("stem", shape, stem_kernel, "-", str(self.stem.channels), "1", str(STEM_STRIDE), "-"))
+        size, width = -(-size // STEM_STRIDE), self.stem.channels
+        for number, group in enumerate(self.groups, start=1):
+            columns = (group.kernels, group.expansions, group.channels)
+            kernels, expansions, channels = (_summary(values) for values in columns)
+            counts = (str(group.blocks), str(group.stride), _summary(group.attentions))
+            shape = f"{width}x{clip_length}x{size}^2"
+            rows.append((str(number), shape, kernels, expansions, channels, *counts))
+            size, width = -(-size // group.stride), max(group.channels)
+        pool_shape = f"{width}x{clip_length}x{size}^2"
+        rows.append(("pool", pool_shape, "1x1^2", "-", str(self.head.channels), "1", "1", "-"))
+        rows.append(("fc", f"{self.head.channels}x1x1^2", "-", "-", str(self.head.hidden), "1", "1", "-"))
+        return f"{_align(rows)}\n{self.name}: {self.size:.2g} architectures, {len(self.decisions)} decisions"
+
+
+def _summary(values: tuple) -> str:
+    """Candidates in one cell: "12..28, 4" for an even progression of numbers, else all of them."""
+    numeric = all(isinstance(value, int | float) for value in values)
+    if numeric and len(values) > 2:
+        steps = {second - first for first, second in itertools.pairwise(values)}
+        if len(steps) == 1:
+            return f"{values[0]:g}..{values[-1]:g}, {steps.pop():g}"
+    return " ".join(format_value(value) for value in values)
+
+
+def _align(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
