@@ -1,0 +1,43 @@
+"""Writing files so that a reader never sees half of one: beside the target first, then renamed over it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import simplejson
+
+from pytorchvideo_autox3d.errors import AutoX3DError
+
+
+@contextmanager
+def written_beside(path: str | Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; on leaving, rename it over `path`, or remove it after an error.
+
+    Raises:
+        AutoX3DError: the folder can't be made or written to; names the path.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        os.replace(beside, path)
+    except OSError as error:
+        raise AutoX3DError(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with written_beside(path) as beside:
+        beside.write_text(text, encoding="utf8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write plain data as indented JSON; NaN and infinity become null, which every JSON reader takes."""
+    write_text(path, simplejson.dumps(value, indent=2, ignore_nan=True) + "\n")
