@@ -1,0 +1,87 @@
+"""Collectives over the default process group; each is the identity in a single process without a group."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def is_distributed() -> bool:
+    """Whether a process group is up."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """This process's number over all machines, from 0."""
+    return dist.get_rank() if is_distributed() else 0
+
+
+def world_size() -> int:
+    """The number of processes over all machines."""
+    return dist.get_world_size() if is_distributed() else 1
+
+
+def is_main() -> bool:
+    """Whether this is the one process that writes files and prints."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait for every process."""
+    if is_distributed():
+        dist.barrier()
+
+
+def all_reduce_mean(tensor: Tensor) -> Tensor:
+    """Mean of a floating-point tensor over the processes, element by element; the argument is left as it is."""
+    if not is_distributed():
+        return tensor
+    summed = tensor.detach().to(_communication_device(), copy=True).contiguous()
+    dist.all_reduce(summed)
+    return (summed / world_size()).to(tensor.device)
+
+
+def all_gather_objects(item: T) -> list[T]:
+    """The picklable `item` of every process, in the order of ranks, on every process."""
+    if not is_distributed():
+        return [item]
+    items: list[T | None] = [None] * world_size()
+    dist.all_gather_object(items, item)
+    return items  # type: ignore[return-value]
+
+
+def all_gather_concat(rows: Tensor) -> Tensor:
+    """Concatenate the processes' tensors along dimension 0, in the order of ranks.
+
+    The tensors agree in dtype and in every dimension but the first, which may differ and may be 0.
+    """
+    if not is_distributed():
+        return rows
+    lengths = all_gather_objects(len(rows))
+    # Collectives want equal shapes: pad to the longest, cut afterwards.
+    padded = torch.zeros((max(lengths), *rows.shape[1:]), dtype=rows.dtype, device=_communication_device())
+    padded[: len(rows)] = rows
+    gathered = [torch.empty_like(padded) for _ in lengths]
+    dist.all_gather(gathered, padded)
+    return torch.cat([part[:n] for part, n in zip(gathered, lengths, strict=True)]).to(rows.device)
+
+
+def broadcast_object(item: T, *, source: int = 0) -> T:
+    """The picklable `item` of process `source`, on every process."""
+    if not is_distributed():
+        return item
+    box = [item]
+    dist.broadcast_object_list(box, src=source)
+    return box[0]
+
+
+def _communication_device() -> torch.device:
+    """nccl moves CUDA tensors only; gloo is given CPU tensors."""
+    if dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")

@@ -1,0 +1,238 @@
+"""Processes and machines: torchrun's environment, or the same agent started from within.
+
+    torchrun ... tools/run_net.py        the environment is set: join the job, start nothing
+    run_net.py, NUM_GPUS 1, 1 shard      run in this process, no group
+    run_net.py, otherwise                start torch's elastic agent here; it sets the environment of each worker
+
+PySlowFast's `--shard_id --num_shards --init_method` name this machine, their number and machine 0's address; N machines
+with one GPU each make one job of N processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import socket
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, launch_agent
+
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
+
+_TORCHRUN_KEYS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_RENDEZVOUS_TIMEOUT_SECONDS = 900
+_AGENT_LOGGER = "torch.distributed.elastic.multiprocessing.api"
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """Where this process stands in the job, and the device that is its own."""
+
+    rank: int
+    world_size: int
+    local_rank: int
+    local_world_size: int
+    device: torch.device
+
+
+def under_torchrun() -> bool:
+    """Whether torchrun, or an agent that `launch` started, has set this process's environment."""
+    return all(key in os.environ for key in _TORCHRUN_KEYS)
+
+
+def init_from_env(backend: str | None = None) -> ProcessInfo:
+    """Join the job that the environment describes; without one, describe this single process.
+
+    `backend` defaults to nccl where there is a GPU and gloo elsewhere. With nccl the process's device is the GPU of its
+    local rank; with gloo it is the CPU. Raises `ConfigError` when a machine has fewer GPUs than processes.
+    """
+    has_gpu = torch.cuda.is_available()
+    if not under_torchrun():
+        return ProcessInfo(
+            0, 1, 0, 1, torch.device("cuda", 0) if has_gpu and backend != "gloo" else torch.device("cpu")
+        )
+    backend = backend or ("nccl" if has_gpu else "gloo")
+    local_rank = int(os.environ["LOCAL_RANK"])
+    local_world_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    device = _own_device(backend, local_rank, local_world_size)
+    if not dist.is_initialized():
+        dist.init_process_group(backend=backend, device_id=device if device.type == "cuda" else None)
+    return ProcessInfo(dist.get_rank(), dist.get_world_size(), local_rank, local_world_size, device)
+
+
+def shutdown() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def launch(
+    fn: Callable[..., Any],
+    *args: Any,
+    num_processes: int = 1,
+    num_shards: int = 1,
+    shard_id: int = 0,
+    init_method: str | None = None,
+    backend: str | None = None,
+) -> Any:
+    """Run `fn(*args)` in every process of the job and return what this machine's first process returned.
+
+    Args:
+        fn: a function of a module (processes start afresh and import it); it finds the process group up.
+        num_processes: processes on this machine (NUM_GPUS).
+        num_shards, shard_id: the number of machines, and which one this is.
+        init_method: `tcp://HOST:PORT` of machine 0; needed for several machines. On one machine without it a free
+            port is chosen.
+        backend: as in `init_from_env`.
+
+    Under torchrun all but `backend` are ignored. Raises `ConfigError` for settings that make no job; an error of the
+    error family in a worker is raised here as it was there; Ctrl-C raises KeyboardInterrupt.
+    """
+    if under_torchrun():
+        return _run_in_group(fn, args, backend)
+    _check_job(num_processes, num_shards, shard_id, init_method)
+    if num_processes * num_shards == 1:
+        return fn(*args)
+    with tempfile.TemporaryDirectory(prefix="autox3d-launch-") as scratch:
+        config = _launch_config(num_processes, num_shards, shard_id, init_method, scratch)
+        try:
+            with _quiet_about_recorded_errors(scratch):
+                results = launch_agent(config, _worker, [fn, args, backend, num_processes, scratch])
+        except ChildFailedError as failure:
+            raise _recorded_error(scratch) or failure from None
+        except SignalException as stop:
+            raise _recorded_error(scratch) or KeyboardInterrupt(str(stop)) from None
+    return results[min(results)]
+
+
+def _own_device(backend: str, local_rank: int, local_world_size: int) -> torch.device:
+    if backend != "nccl":
+        return torch.device("cpu")
+    found = torch.cuda.device_count()
+    if local_world_size > found:
+        raise ConfigError(
+            f"NUM_GPUS: {local_world_size} processes on a machine with {found} GPU(s); use the gloo backend"
+        )
+    device = torch.device("cuda", local_rank)
+    torch.cuda.set_device(device)
+    return device
+
+
+def _run_in_group(fn: Callable[..., Any], args: tuple[Any, ...], backend: str | None) -> Any:
+    init_from_env(backend)
+    try:
+        return fn(*args)
+    finally:
+        shutdown()
+
+
+def _worker(
+    fn: Callable[..., Any], args: tuple[Any, ...], backend: str | None, num_processes: int, scratch: str
+) -> Any:
+    """The agent's entry in each worker: leaves an error of the error family where the parent finds it."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        # Each worker would otherwise start a thread for every core of the machine.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // num_processes))
+    try:
+        return _run_in_group(fn, args, backend)
+    except AutoX3DError as error:
+        Path(scratch, f"error-{int(os.environ['RANK']):05d}.pickle").write_bytes(pickle.dumps(error))
+        raise SystemExit(1) from None
+    except RuntimeError:
+        # When a sibling stopped with a user's error, this one only lost the connection: one line is enough.
+        if _recorded_error(scratch) is None:
+            raise
+        raise SystemExit(1) from None
+
+
+def _recorded_error(scratch: str) -> AutoX3DError | None:
+    files = sorted(Path(scratch).glob("error-*.pickle"))
+    if not files:
+        return None
+    # Written by our own worker into our own fresh directory, so unpickling is safe.
+    error: AutoX3DError = pickle.loads(files[0].read_bytes())
+    return error
+
+
+@contextlib.contextmanager
+def _quiet_about_recorded_errors(scratch: str) -> Iterator[None]:
+    """Keep the agent from logging tracebacks of an error that `launch` is about to raise as one line."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return _recorded_error(scratch) is None
+
+    logger = logging.getLogger(_AGENT_LOGGER)
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+
+
+def _check_job(num_processes: int, num_shards: int, shard_id: int, init_method: str | None) -> None:
+    if num_processes < 1 or num_shards < 1:
+        raise ConfigError(f"a job needs at least one process on one machine, not {num_processes} on {num_shards}")
+    if not 0 <= shard_id < num_shards:
+        raise ConfigError(f"--shard_id {shard_id} is outside 0..{num_shards - 1} (--num_shards {num_shards})")
+    if num_shards > 1 and not init_method:
+        raise ConfigError(f"--num_shards {num_shards} needs --init_method tcp://HOST:PORT, the address of shard 0")
+
+
+def _launch_config(
+    num_processes: int, num_shards: int, shard_id: int, init_method: str | None, scratch: str
+) -> LaunchConfig:
+    common: dict[str, Any] = {
+        "min_nodes": num_shards,
+        "max_nodes": num_shards,
+        "nproc_per_node": num_processes,
+        "max_restarts": 0,
+        "logs_specs": DefaultLogsSpecs(log_dir=scratch),
+    }
+    if not init_method:
+        # Port 0: the agent's own store takes a free one.
+        return LaunchConfig(
+            rdzv_backend="c10d", rdzv_endpoint="localhost:0", local_addr="localhost", run_id=uuid.uuid4().hex, **common
+        )
+    host, port = _parse_init_method(init_method)
+    if shard_id == 0:
+        _check_port_is_free(port, init_method)
+    return LaunchConfig(
+        rdzv_backend="static",
+        rdzv_endpoint=f"{host}:{port}",
+        rdzv_configs={"rank": shard_id, "timeout": _RENDEZVOUS_TIMEOUT_SECONDS},
+        run_id="autox3d",
+        **common,
+    )
+
+
+def _parse_init_method(init_method: str) -> tuple[str, int]:
+    parts = urlsplit(init_method)
+    port = None
+    with contextlib.suppress(ValueError):  # urlsplit raises when the port is no number
+        port = parts.port
+    if parts.scheme != "tcp" or not parts.hostname or not port:
+        raise ConfigError(f"--init_method {init_method!r} is not of the form tcp://HOST:PORT")
+    return parts.hostname, port
+
+
+def _check_port_is_free(port: int, init_method: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise ConfigError(
+                f"--init_method {init_method}: port {port} can't be used here ({error.strerror})"
+            ) from None
