@@ -1,6 +1,5 @@
 """Multi-view scores keyed by (video, view), and the metrics made of them."""
 
-from pytorchvideo_autox3d.evaluation.atomic import write_atomically
 from pytorchvideo_autox3d.evaluation.metrics import confusion_matrix, per_class_accuracy, topk_accuracy
 from pytorchvideo_autox3d.evaluation.multiview import MultiViewResult, MultiViewScores
 
@@ -10,5 +9,4 @@ __all__ = [
     "confusion_matrix",
     "per_class_accuracy",
     "topk_accuracy",
-    "write_atomically",
 ]

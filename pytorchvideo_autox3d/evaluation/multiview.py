@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import simplejson
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorchvideo_autox3d.errors import EvaluationError
-from pytorchvideo_autox3d.evaluation.atomic import write_atomically
 from pytorchvideo_autox3d.evaluation.metrics import confusion_matrix, per_class_accuracy, topk_accuracy
+from pytorchvideo_autox3d.files import write_json, written_beside
 
 Ensemble = Literal["sum", "max"]
 _NO_LABEL = -1
@@ -73,12 +72,9 @@ class MultiViewResult:
         if paths is not None:
             for entry in record["videos"]:
                 entry["path"] = str(paths[entry["video"]])
-        npz_path = json_path.removesuffix(".json") + ".npz"
-        write_atomically(
-            npz_path, lambda out: np.savez(out, video=self.video_N, label=self.label_N, score=self.score_NK)
-        )
-        text = simplejson.dumps(record, indent=1, ignore_nan=True) + "\n"
-        write_atomically(json_path, lambda stream: stream.write(text.encode()))
+        with written_beside(json_path.removesuffix(".json") + ".npz") as beside, open(beside, "wb") as stream:
+            np.savez(stream, video=self.video_N, label=self.label_N, score=self.score_NK)
+        write_json(json_path, record)
 
 
 class MultiViewScores:
