@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "make-demo-data": "render the eight-camera-motions data set from photographs",
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "draw": "draw an architecture in the manner of the paper's Figure 5",
+    "convert-checkpoint": "X3D checkpoints between PySlowFast's, PyTorchVideo's and our key names",
     "bench": "benchmarks: cost, model, depthwise, loader",
 }
 
