@@ -190,17 +190,22 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     tags, an unknown key (naming the nearest known one), and a value of the wrong type.
     """
     cfg = get_cfg()
+    merge_into(cfg, path, opts)
+    for key, value in _leaves(cfg):
+        if key in WITHOUT_EFFECT and value not in WITHOUT_EFFECT[key]:
+            warnings.warn(f"{key}={value!r} has no effect in this harness", stacklevel=2)
+    cfg.freeze()
+    return cfg
+
+
+def merge_into(cfg: CfgNode, path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> None:
+    """Read yaml files and `opts` over `cfg`, in place, be it ours or PySlowFast's; raises as `load_cfg` does."""
     for one in [path] if isinstance(path, str | Path) else path:
         _merge(cfg, _read_with_base(str(one)), source=str(one))
     if len(opts) % 2:
         raise ConfigError(f"options come in pairs KEY VALUE, but {opts[-1]!r} has no value")
     for key, value in zip(opts[::2], opts[1::2], strict=True):
         _set(cfg, str(key), value, source="command line")
-    for key, value in _leaves(cfg):
-        if key in WITHOUT_EFFECT and value not in WITHOUT_EFFECT[key]:
-            warnings.warn(f"{key}={value!r} has no effect in this harness", stacklevel=2)
-    cfg.freeze()
-    return cfg
 
 
 def config_path(name: str) -> Path:
