@@ -12,6 +12,8 @@ from fvcore.nn.squeeze_excitation import SqueezeExcitation
 from pytorchvideo.layers.utils import round_width
 from torch import nn
 
+from pytorchvideo_autox3d.layers.depthwise import DepthwiseConv3d
+
 # X3D's ratio (X3D, section 3.1); its reduced width is rounded to a multiple of 8, at least 8.
 SE_RATIO = 0.0625
 
@@ -19,7 +21,7 @@ SE_RATIO = 0.0625
 def depthwise_conv(channels: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> nn.Conv3d:
     """The depthwise convolution of every block and stem: `channels` filters of t x h x w, "same" padding, no bias."""
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-    return nn.Conv3d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
+    return DepthwiseConv3d(channels, channels, kernel, stride, padding, groups=channels, bias=False)
 
 
 def pointwise_conv(in_channels: int, out_channels: int) -> nn.Conv3d:

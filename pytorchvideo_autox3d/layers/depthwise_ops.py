@@ -1,0 +1,174 @@
+"""The depthwise convolution as torch operators: forward, input gradient and weight gradient.
+
+Each is registered with torch.library (fake, autograd, FLOP formula), so torch.compile, DDP and activation
+checkpointing treat them like built-in ones. The three are bilinear and each one's derivative is made of the other
+two, so they can be differentiated any number of times. The kernels themselves are imported at the first call.
+
+Shapes: x (B, C, T, H, W), weight (C, 1, t, s, s) with t and s odd, padding (t // 2, s // 2, s // 2), stride
+(stride_t, stride_s, stride_s); results are channels_last_3d.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
+
+_LIBRARY = torch.library.Library("autox3d", "DEF")
+_LIBRARY.define("depthwise_conv3d(Tensor x, Tensor weight, int stride_t, int stride_s) -> Tensor")
+_LIBRARY.define(
+    "depthwise_conv3d_input_gradient(Tensor grad, Tensor weight, SymInt[] shape, int stride_t, int stride_s) -> Tensor"
+)
+_LIBRARY.define(
+    "depthwise_conv3d_weight_gradient(Tensor grad, Tensor x, SymInt[] shape, int stride_t, int stride_s) -> Tensor"
+)
+# Calling the overload skips the choice among overloads, which costs microseconds a call.
+conv3d = torch.ops.autox3d.depthwise_conv3d.default
+input_gradient = torch.ops.autox3d.depthwise_conv3d_input_gradient.default
+weight_gradient = torch.ops.autox3d.depthwise_conv3d_weight_gradient.default
+
+
+def output_shape(x_shape: Sequence[int], stride_t: int, stride_s: int) -> tuple[int, ...]:
+    """Shape (B, C, T', H', W') of the convolution's result."""
+    batch, channels, frames, rows, columns = x_shape
+    return (
+        batch,
+        channels,
+        (frames - 1) // stride_t + 1,
+        (rows - 1) // stride_s + 1,
+        (columns - 1) // stride_s + 1,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ kernels
+
+
+def _cpu() -> ModuleType:
+    from pytorchvideo_autox3d.layers import depthwise_cpu
+
+    return depthwise_cpu
+
+
+def _register_kernels(key: str, kernels: Any) -> None:
+    def forward(x: Tensor, weight: Tensor, stride_t: int, stride_s: int) -> Tensor:
+        return kernels().forward(x, weight, (stride_t, stride_s))
+
+    def to_input(grad: Tensor, weight: Tensor, shape: Sequence[int], stride_t: int, stride_s: int) -> Tensor:
+        return kernels().input_gradient(grad, weight, tuple(shape), (stride_t, stride_s))
+
+    def to_weight(grad: Tensor, x: Tensor, shape: Sequence[int], stride_t: int, stride_s: int) -> Tensor:
+        return kernels().weight_gradient(grad, x, tuple(shape), (stride_t, stride_s))
+
+    _LIBRARY.impl("depthwise_conv3d", forward, key)
+    _LIBRARY.impl("depthwise_conv3d_input_gradient", to_input, key)
+    _LIBRARY.impl("depthwise_conv3d_weight_gradient", to_weight, key)
+
+
+_register_kernels("CPU", _cpu)
+
+
+@lru_cache(maxsize=1)
+def triton_available() -> bool:
+    """Whether Triton, which comes with torch on Linux, is installed."""
+    return importlib.util.find_spec("triton") is not None
+
+
+# --------------------------------------------------------------------------------------------- fake and autograd
+
+
+def _channels_last(shape: Sequence[int], like: Tensor) -> Tensor:
+    return torch.empty(tuple(shape), dtype=like.dtype, device=like.device, memory_format=torch.channels_last_3d)
+
+
+@torch.library.register_fake("autox3d::depthwise_conv3d", lib=_LIBRARY)
+def _fake_forward(x: Tensor, weight: Tensor, stride_t: int, stride_s: int) -> Tensor:
+    return _channels_last(output_shape(x.shape, stride_t, stride_s), x)
+
+
+@torch.library.register_fake("autox3d::depthwise_conv3d_input_gradient", lib=_LIBRARY)
+def _fake_input_gradient(grad: Tensor, weight: Tensor, shape: Sequence[int], stride_t: int, stride_s: int) -> Tensor:
+    return _channels_last(shape, grad)
+
+
+@torch.library.register_fake("autox3d::depthwise_conv3d_weight_gradient", lib=_LIBRARY)
+def _fake_weight_gradient(grad: Tensor, x: Tensor, shape: Sequence[int], stride_t: int, stride_s: int) -> Tensor:
+    return grad.new_empty(tuple(shape))
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    first, second, *_ = inputs
+    ctx.save_for_backward(first, second)
+    ctx.strides = inputs[-2:]
+
+
+def _backward_forward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight = ctx.saved_tensors
+    to_x, to_weight, *_ = ctx.needs_input_grad
+    return (
+        input_gradient(grad, weight, x.shape, *ctx.strides) if to_x else None,
+        weight_gradient(grad, x, weight.shape, *ctx.strides) if to_weight else None,
+        None,
+        None,
+    )
+
+
+def _backward_input_gradient(ctx: Any, gradgrad: Tensor) -> tuple[Tensor | None, ...]:
+    grad, weight = ctx.saved_tensors
+    to_grad, to_weight, *_ = ctx.needs_input_grad
+    return (
+        conv3d(gradgrad, weight, *ctx.strides) if to_grad else None,
+        weight_gradient(grad, gradgrad, weight.shape, *ctx.strides) if to_weight else None,
+        None,
+        None,
+        None,
+    )
+
+
+def _backward_weight_gradient(ctx: Any, gradgrad: Tensor) -> tuple[Tensor | None, ...]:
+    grad, x = ctx.saved_tensors
+    to_grad, to_x, *_ = ctx.needs_input_grad
+    return (
+        conv3d(x, gradgrad, *ctx.strides) if to_grad else None,
+        input_gradient(grad, gradgrad, x.shape, *ctx.strides) if to_x else None,
+        None,
+        None,
+        None,
+    )
+
+
+for _name, _backward in (
+    ("depthwise_conv3d", _backward_forward),
+    ("depthwise_conv3d_input_gradient", _backward_input_gradient),
+    ("depthwise_conv3d_weight_gradient", _backward_weight_gradient),
+):
+    torch.library.register_autograd(f"autox3d::{_name}", _backward, setup_context=_save, lib=_LIBRARY)
+
+
+# ---------------------------------------------------------------------------------------------------- FLOP count
+
+
+@register_flop_formula(torch.ops.autox3d.depthwise_conv3d)
+def _flop_forward(
+    x_shape: Sequence[int], weight_shape: Sequence[int], *strides: int, out_shape: Any = None, **_: Any
+) -> int:
+    """Two operations per multiply-add, as torch counts a convolution (padding included)."""
+    return 2 * prod(output_shape(x_shape, *strides)) * prod(weight_shape[2:])
+
+
+@register_flop_formula(torch.ops.autox3d.depthwise_conv3d_input_gradient)
+def _flop_input_gradient(grad_shape: Sequence[int], weight_shape: Sequence[int], *_args: Any, **_: Any) -> int:
+    return 2 * prod(grad_shape) * prod(weight_shape[2:])
+
+
+@register_flop_formula(torch.ops.autox3d.depthwise_conv3d_weight_gradient)
+def _flop_weight_gradient(
+    grad_shape: Sequence[int], x_shape: Sequence[int], shape: Sequence[int], *_args: Any, **_: Any
+) -> int:
+    return 2 * prod(grad_shape) * prod(shape[2:])
