@@ -1,0 +1,82 @@
+"""Training and testing from plain arguments; knows nothing of architectures and data formats."""
+
+from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, checkpoint_path, last_checkpoint
+from pytorchvideo_autox3d.engine.hooks import (
+    CheckpointHook,
+    DataTimeHook,
+    EvalHook,
+    GaugeHook,
+    HistoryHook,
+    LogHook,
+    LRHook,
+    PeriodicHook,
+    TensorBoardHook,
+    is_due,
+)
+from pytorchvideo_autox3d.engine.logs import log_json_stats, setup_logging
+from pytorchvideo_autox3d.engine.losses import CrossEntropy
+from pytorchvideo_autox3d.engine.optimizer import build_optimizer, clip_gradients, parameter_groups, set_lr
+from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
+from pytorchvideo_autox3d.engine.precision import Precision
+from pytorchvideo_autox3d.engine.progress import ProgressBar
+from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
+from pytorchvideo_autox3d.engine.supervised import SupervisedStep, evaluating, prepare_clip
+from pytorchvideo_autox3d.engine.tester import TestSettings, multiview_scores, run_test
+from pytorchvideo_autox3d.engine.train_loop import Hook, TrainingInterrupted, TrainLoop
+from pytorchvideo_autox3d.engine.trainer import (
+    TrainSettings,
+    Validation,
+    distribute,
+    standard_hooks,
+    start_from,
+    train,
+)
+from pytorchvideo_autox3d.engine.weights import LoadSummary, load_weights, read_checkpoint, unwrapped
+
+__all__ = [
+    "CheckpointHook",
+    "Checkpointer",
+    "CrossEntropy",
+    "DataTimeHook",
+    "EvalHook",
+    "GaugeHook",
+    "HistoryHook",
+    "Hook",
+    "LRHook",
+    "LoadSummary",
+    "LogHook",
+    "PeriodicHook",
+    "Precision",
+    "ProgressBar",
+    "Schedule",
+    "SupervisedStep",
+    "TensorBoardHook",
+    "TestSettings",
+    "TrainLoop",
+    "TrainSettings",
+    "TrainingInterrupted",
+    "Validation",
+    "average_bn_stats",
+    "build_optimizer",
+    "checkpoint_path",
+    "clip_gradients",
+    "distribute",
+    "evaluating",
+    "is_due",
+    "last_checkpoint",
+    "load_weights",
+    "log_json_stats",
+    "make_schedule",
+    "multiview_scores",
+    "parameter_groups",
+    "prepare_clip",
+    "read_checkpoint",
+    "recalibrate_bn",
+    "run_test",
+    "set_lr",
+    "setup_logging",
+    "standard_hooks",
+    "start_from",
+    "train",
+    "unwrapped",
+]

@@ -1,0 +1,163 @@
+"""Checkpoints in PySlowFast's layout, whole or not there at all, and read without running code from them.
+
+    <output_dir>/checkpoints/checkpoint_epoch_00012.pyth                 after epoch 12
+    <output_dir>/checkpoints/checkpoint_epoch_00013_step_00000120.pyth   stopped in epoch 13, after its step 120
+
+Keys as PySlowFast has them: epoch (the last whole epoch, from 0), model_state, optimizer_state, scaler_state and cfg
+(text).
+Ours beside them: loop_state, rng_states (one a process), extra_states (by name: a search's policy, say).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from iopath.common.file_io import g_pathmgr
+from torch import nn
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine.protocols import Stateful
+from pytorchvideo_autox3d.engine.weights import checkpoint_model_state, load_model_state, read_checkpoint, unwrapped
+from pytorchvideo_autox3d.errors import CheckpointError
+from pytorchvideo_autox3d.files import written_beside
+
+_NAME = re.compile(r"checkpoint_epoch_(\d+)(?:_step_(\d+))?\.pyth")
+
+
+def checkpoint_dir(output_dir: str) -> str:
+    """The folder of a run's checkpoints."""
+    return os.path.join(output_dir, "checkpoints")
+
+
+def checkpoint_path(output_dir: str, epoch: int, step: int = 0) -> str:
+    """The file for `epoch` whole epochs (PySlowFast counts from 1 here) and `step` updates of the next."""
+    name = f"checkpoint_epoch_{epoch + 1:05d}_step_{step:08d}.pyth" if step else f"checkpoint_epoch_{epoch:05d}.pyth"
+    return os.path.join(checkpoint_dir(output_dir), name)
+
+
+def last_checkpoint(output_dir: str) -> str | None:
+    """The checkpoint that got furthest, or None."""
+    found = _positions(output_dir)
+    return os.path.join(checkpoint_dir(output_dir), found[max(found)]) if found else None
+
+
+class Checkpointer:
+    """Saves and restores everything that decides how a run goes on.
+
+    Args:
+        output_dir: the run's folder, on a local disk.
+        model, optimizer, scaler: what is trained; a DDP or compiled wrapper leaves no trace in the file.
+        extras: further objects with state, by name.
+        cfg_text: the config as yaml, kept for the reader.
+    """
+
+    def __init__(
+        self,
+        output_dir: str,
+        *,
+        model: nn.Module,
+        optimizer: Stateful | None = None,
+        scaler: Stateful | None = None,
+        extras: Mapping[str, Stateful] | None = None,
+        cfg_text: str = "",
+    ) -> None:
+        self.output_dir = output_dir
+        self.model = model
+        self.optimizer = optimizer
+        self.scaler = scaler
+        self.extras = dict(extras or {})
+        self.cfg_text = cfg_text
+
+    def save(self, loop_state: Mapping[str, Any]) -> str:
+        """Write the checkpoint for `TrainLoop.state_dict()`; every process calls this. Returns the path.
+
+        An older checkpoint from the midst of an epoch is removed: the new one is further.
+        """
+        rng_states = distributed.all_gather_objects(loop_state["rng"])
+        path = checkpoint_path(self.output_dir, loop_state["epoch"], loop_state["step"])
+        if distributed.is_main():
+            with written_beside(path) as beside:
+                torch.save(self._content(loop_state, rng_states), beside)
+            self._remove_superseded(path)
+        distributed.barrier()
+        return path
+
+    def load(self, path: str) -> dict[str, Any]:
+        """Restore every part from `path`; return the state for `TrainLoop.load_state_dict`.
+
+        Raises `CheckpointError` naming the file when it is damaged, lacks a part or does not fit.
+        """
+        checkpoint = read_checkpoint(path)
+        load_model_state(self.model, checkpoint_model_state(checkpoint, path), path)
+        self._restore("optimizer_state", self.optimizer, checkpoint, path)
+        if checkpoint.get("scaler_state"):
+            # Empty when it was saved without fp16: then the fresh scale is the right one.
+            self._restore("scaler_state", self.scaler, checkpoint, path)
+        extra_states = checkpoint.get("extra_states", {})
+        for name, extra in self.extras.items():
+            self._restore(name, extra, extra_states, path)
+        return self._loop_state(checkpoint)
+
+    def _content(self, loop_state: Mapping[str, Any], rng_states: list[Any]) -> dict[str, Any]:
+        optimizer = {"optimizer_state": self.optimizer.state_dict()} if self.optimizer else {}
+        return {
+            "epoch": loop_state["epoch"] - 1,
+            "model_state": unwrapped(self.model).state_dict(),
+            **optimizer,
+            "scaler_state": self.scaler.state_dict() if self.scaler else {},
+            "cfg": self.cfg_text,
+            "loop_state": {key: value for key, value in loop_state.items() if key != "rng"},
+            "rng_states": rng_states,
+            "extra_states": {name: extra.state_dict() for name, extra in self.extras.items()},
+        }
+
+    def _remove_superseded(self, path: str) -> None:
+        kept = os.path.basename(path)
+        limit = next(position for position, name in _positions(self.output_dir).items() if name == kept)
+        for position, name in _positions(self.output_dir).items():
+            if position[1] and position < limit:
+                os.remove(os.path.join(checkpoint_dir(self.output_dir), name))
+
+    @staticmethod
+    def _restore(key: str, target: Stateful | None, states: Mapping[str, Any], path: str) -> None:
+        if target is None:
+            return
+        if key not in states:
+            raise CheckpointError(f"{path}: has no {key}; TRAIN.CHECKPOINT_EPOCH_RESET True takes its weights alone")
+        try:
+            target.load_state_dict(states[key])
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(
+                f"{path}: its {key} does not fit ({reason}); TRAIN.CHECKPOINT_EPOCH_RESET True takes its weights alone"
+            ) from error
+
+    @staticmethod
+    def _loop_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """The loop's state with this process's generators.
+
+        A checkpoint of PySlowFast has the epoch alone. With another number of processes the generators can't go on:
+        then they keep the state that the caller seeded.
+        """
+        bare = {"epoch": int(checkpoint.get("epoch", -1)) + 1, "step": 0, "steps_per_epoch": 0}
+        empty = {"means": {"sums": {}, "clips": {}, "times": [0.0, 0.0]}, "history": []}
+        rng_states = checkpoint.get("rng_states", [])
+        same_job = len(rng_states) == distributed.world_size()
+        rng = rng_states[distributed.rank()] if same_job else None
+        return {**bare, **empty, **checkpoint.get("loop_state", {}), "rng": rng}
+
+
+def _positions(output_dir: str) -> dict[tuple[int, int], str]:
+    """(whole epochs, updates of the next) -> file name, of each checkpoint of a run."""
+    folder = checkpoint_dir(output_dir)
+    names = g_pathmgr.ls(folder) if g_pathmgr.isdir(folder) else []
+    found = {}
+    for name in names:
+        if match := _NAME.fullmatch(name):
+            epoch, step = int(match[1]), int(match[2] or 0)
+            found[(epoch - 1, step) if step else (epoch, 0)] = name
+    return found

@@ -1,0 +1,219 @@
+"""What happens around the steps of training: learning rate, logs, BN, evaluation, checkpoints.
+
+The order in which the trainer lists them is their order within each event: statistics before evaluation, evaluation
+before the record is written, the checkpoint last, so that it holds all the others did.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import simplejson
+import torch
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine.checkpoint import Checkpointer
+from pytorchvideo_autox3d.engine.logs import duration_text, gpu_memory_text, log_json_stats
+from pytorchvideo_autox3d.engine.optimizer import set_lr
+from pytorchvideo_autox3d.engine.progress import ProgressBar
+from pytorchvideo_autox3d.engine.schedules import Schedule
+from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
+from pytorchvideo_autox3d.files import write_text
+
+_logger = logging.getLogger(__name__)
+
+
+def is_due(loop: TrainLoop, period: int) -> bool:
+    """Whether something done every `period` epochs, and after the last, is due after the running one; 0 is never."""
+    done = loop.epoch + 1
+    return period > 0 and (done % period == 0 or done == loop.max_epoch)
+
+
+class LRHook(Hook):
+    """Sets the learning rate before each step; gauge "lr"."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
+        self._optimizer = optimizer
+        self._schedule = schedule
+
+    def before_step(self, loop: TrainLoop) -> None:
+        lr = self._schedule(loop.progress)
+        set_lr(self._optimizer, lr)
+        loop.gauges["lr"] = lr
+
+
+class GaugeHook(Hook):
+    """Keeps gauges up to date from a function: fault counts of a loader, the entropy of a policy."""
+
+    def __init__(self, read: Callable[[], Mapping[str, float]]) -> None:
+        self._read = read
+
+    def after_step(self, loop: TrainLoop) -> None:
+        loop.gauges.update(self._read())
+
+
+class LogHook(Hook):
+    """A progress bar, and `json_stats:` lines every `period` steps (LOG_PERIOD) and after each epoch."""
+
+    def __init__(self, *, period: int) -> None:
+        self._period = period
+        self._bar = ProgressBar()
+        self._seconds = 0.0
+        self._steps = 0
+
+    def before_epoch(self, loop: TrainLoop) -> None:
+        title = f"epoch {loop.epoch + 1}/{loop.max_epoch}"
+        self._bar.start(title, loop.steps_per_epoch, done=loop.step_in_epoch)
+
+    def after_step(self, loop: TrainLoop) -> None:
+        self._seconds += loop.data_time + loop.compute_time
+        self._steps += 1
+        eta = self._eta(loop)
+        shown = {"loss": loop.scalars["loss"], **loop.gauges}
+        text = " ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        times = f"data {loop.data_time:.2f}s compute {loop.compute_time:.2f}s"
+        self._bar.update(loop.step_in_epoch, f"{text} {times} eta {eta}")
+        if loop.step_in_epoch == loop.steps_per_epoch:
+            self._bar.stop()  # evaluation shows a bar of its own
+        if loop.step_in_epoch % self._period == 0:
+            log_json_stats(
+                {
+                    "_type": "train_iter_",
+                    "epoch": f"{loop.epoch + 1}/{loop.max_epoch}",
+                    "iter": f"{loop.step_in_epoch}/{loop.steps_per_epoch}",
+                    "dt": loop.data_time + loop.compute_time,
+                    "dt_data": loop.data_time,
+                    "dt_net": loop.compute_time,
+                    "eta": eta,
+                    "gpu_mem": gpu_memory_text(),
+                    **loop.gauges,
+                    **loop.scalars,
+                }
+            )
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        record = dict(loop.history[-1])
+        validation = record.pop("val", None)
+        common = {"epoch": f"{record.pop('epoch')}/{loop.max_epoch}", "gpu_mem": gpu_memory_text()}
+        times = {"dt_data": record.pop("data_time"), "dt_net": record.pop("compute_time")}
+        log_json_stats({"_type": "train_epoch", "eta": self._eta(loop), **common, **times, **record})
+        if validation is not None:
+            log_json_stats({"_type": "val_epoch", **common, **validation})
+
+    def after_train(self, loop: TrainLoop) -> None:
+        self._bar.stop()
+
+    def _eta(self, loop: TrainLoop) -> str:
+        left = loop.max_epoch * loop.steps_per_epoch - loop.global_step
+        return duration_text(left * self._seconds / max(self._steps, 1))
+
+
+class DataTimeHook(Hook):
+    """Warns after an epoch in which waiting for data took more than half of the time, and says what helps."""
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        record = loop.history[-1]
+        total = record["data_time"] + record["compute_time"]
+        share = record["data_time"] / total if total > 0 else 0.0
+        if share > 0.5 and distributed.is_main():
+            _logger.warning(
+                "epoch %d: %.0f%% of the time went into waiting for data. More DATA_LOADER.NUM_WORKERS (up to the "
+                "number of cores), videos re-encoded with a short side of 256 to 340 pixels, or a local disk help.",
+                record["epoch"],
+                100 * share,
+            )
+
+
+class PeriodicHook(Hook):
+    """Calls a function after the epochs that `period` or one of `periods` makes due, and after the last."""
+
+    def __init__(self, action: Callable[[TrainLoop], object], *periods: int) -> None:
+        self._action = action
+        self._periods = periods
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        if any(is_due(loop, period) for period in self._periods):
+            self._action(loop)
+
+
+class EvalHook(PeriodicHook):
+    """Puts what `evaluate()` returns into the epoch's record as "val", every `period` epochs (TRAIN.EVAL_PERIOD)."""
+
+    def __init__(self, evaluate: Callable[[], Mapping[str, float]], *, period: int) -> None:
+        def record(loop: TrainLoop) -> None:
+            loop.history[-1]["val"] = {name: float(value) for name, value in evaluate().items()}
+
+        super().__init__(record, period)
+
+
+class TensorBoardHook(Hook):
+    """Scalars under PySlowFast's tags (Train/loss, Train/lr, Train/Top1_err, Val/Top1_err), on the main process."""
+
+    def __init__(self, log_dir: str, *, period: int) -> None:
+        self._log_dir = log_dir
+        self._period = period
+        self._writer: Any = None
+
+    def before_train(self, loop: TrainLoop) -> None:
+        if distributed.is_main():
+            from torch.utils.tensorboard import SummaryWriter  # takes over a second to import: only when used
+
+            # What a run that was stopped logged beyond its last checkpoint is overwritten.
+            self._writer = SummaryWriter(self._log_dir, purge_step=loop.global_step)
+
+    def after_step(self, loop: TrainLoop) -> None:
+        if loop.step_in_epoch % self._period == 0:
+            times = {"data_time": loop.data_time, "compute_time": loop.compute_time}
+            self._write("Train", {**loop.scalars, **loop.gauges, **times}, loop)
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        self._write("Val", loop.history[-1].get("val", {}), loop)
+
+    def after_train(self, loop: TrainLoop) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, group: str, values: Mapping[str, float], loop: TrainLoop) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                tag = name.capitalize() if name.startswith("top") else name
+                self._writer.add_scalar(f"{group}/{tag}", value, loop.global_step)
+
+
+class HistoryHook(Hook):
+    """Keeps `<output_dir>/history.jsonl` as the history stands: one line an epoch, whole at any moment."""
+
+    def __init__(self, output_dir: str, *, name: str = "history.jsonl") -> None:
+        self._path = os.path.join(output_dir, name)
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        if distributed.is_main():
+            write_text(self._path, "".join(f"{simplejson.dumps(r, ignore_nan=True)}\n" for r in loop.history))
+
+
+class CheckpointHook(Hook):
+    """Saves every `period` epochs (TRAIN.CHECKPOINT_PERIOD), after the last, and when a stop was asked for."""
+
+    def __init__(self, checkpointer: Checkpointer, *, period: int) -> None:
+        self._checkpointer = checkpointer
+        self._period = period
+        self._saved: tuple[int, int] | None = None
+        self._path = ""
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        if is_due(loop, self._period):
+            self._save(loop)
+
+    def on_interrupt(self, loop: TrainLoop) -> str | None:
+        state = loop.state_dict()
+        if (state["epoch"], state["step"]) != self._saved:
+            self._save(loop)
+        return self._path
+
+    def _save(self, loop: TrainLoop) -> None:
+        state = loop.state_dict()
+        self._path = self._checkpointer.save(state)
+        self._saved = state["epoch"], state["step"]

@@ -1,0 +1,72 @@
+"""Batch-norm statistics over many batches with fixed weights (fvcore's precise BN), alike in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+from fvcore.nn.precise_bn import update_bn_stats
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine.precision import Precision
+from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
+from pytorchvideo_autox3d.engine.supervised import evaluating, prepare_clip
+
+
+def recalibrate_bn(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    num_batches: int,
+    preprocess: Preprocess,
+    device: torch.device,
+    precision: Precision | None = None,
+    channels_last: bool = True,
+) -> None:
+    """Replace running statistics by the population's over `num_batches` batches (fewer if the loader has fewer).
+
+    Only batch norms run in train mode, so dropout draws nothing. "Rethinking Batch in BatchNorm" (arXiv 2105.07576),
+    section 3. Processes average theirs.
+    """
+    precision = precision or Precision()
+    num_batches = min(num_batches, len(loader))
+
+    def clips() -> Iterator[Tensor]:
+        for batch in islice(iter(loader), num_batches):
+            yield prepare_clip(batch.clip_BCTHW, preprocess, device=device, channels_last=channels_last)
+
+    norms = _batch_norms(model)
+    buffers = [(norm.running_mean, norm.running_var) for norm in norms]
+    with evaluating(model), precision.autocast(device):
+        for norm in norms:
+            norm.training = True
+        update_bn_stats(model, clips(), num_batches)
+        # fvcore puts new tensors in the buffers' places; DistributedDataParallel goes on with those it knows.
+        for norm, (mean, variance) in zip(norms, buffers, strict=True):
+            norm.running_mean = _overwritten(mean, norm.running_mean)
+            norm.running_var = _overwritten(variance, norm.running_var)
+    average_bn_stats(model)
+
+
+def average_bn_stats(model: nn.Module) -> None:
+    """Make running statistics alike in all processes: each has updated its own with its own clips.
+
+    The variances are averaged as they are, without what the means differ by: close, and what SyncBN-less training uses.
+    """
+    if not distributed.is_distributed():
+        return
+    for module in _batch_norms(model):
+        for statistic in (module.running_mean, module.running_var):
+            if statistic is not None:
+                statistic.copy_(distributed.all_reduce_mean(statistic))
+
+
+def _overwritten(buffer: Tensor | None, value: Tensor | None) -> Tensor | None:
+    return buffer if buffer is None or value is None else buffer.copy_(value)
+
+
+def _batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]

@@ -1,0 +1,32 @@
+"""Number formats of the forward pass: fp32, or bf16 / fp16 under autocast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from pytorchvideo_autox3d.errors import ConfigError
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """ "fp32", "bf16" or "fp16"; weights and their updates stay in fp32 in each."""
+
+    name: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.name not in _DTYPES:
+            raise ConfigError(f"precision {self.name!r} is none of {', '.join(_DTYPES)}")
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context in which a forward pass on `device` runs."""
+        enabled = self.name != "fp32"
+        # A disabled autocast still checks its dtype, and CUDA's refuses fp32.
+        return torch.autocast(device.type, dtype=_DTYPES[self.name] if enabled else torch.bfloat16, enabled=enabled)
+
+    def scaler(self, device: torch.device) -> torch.amp.GradScaler:
+        """A gradient scaler, at work for fp16 only: bf16 has fp32's range and needs none."""
+        return torch.amp.GradScaler(device.type, enabled=self.name == "fp16")

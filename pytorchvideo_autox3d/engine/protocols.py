@@ -1,0 +1,58 @@
+"""What the engine asks of batches, loaders and steps; it knows no data format and no model.
+
+Shapes: B clips, C colours, T frames, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from pytorchvideo_autox3d.engine.train_loop import TrainLoop
+
+
+class Batch(Protocol):
+    """Clips with their labels, and which view of which video each is."""
+
+    @property
+    def clip_BCTHW(self) -> Tensor: ...
+    @property
+    def label_B(self) -> Tensor: ...
+    @property
+    def video_B(self) -> Tensor: ...
+    @property
+    def view_B(self) -> Tensor: ...
+
+
+class Loader(Protocol):
+    """A sized, repeatable source of batches; `set_epoch` decides what the next iteration draws."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def set_epoch(self, epoch: int) -> None: ...
+
+
+class Step(Protocol):
+    """One update of whatever is trained, from `accumulation` consecutive batches.
+
+    Returns scalars of this process; "loss" is one of them. They are averaged over processes by the loop.
+    """
+
+    def __call__(self, batches: Sequence[Any], loop: TrainLoop) -> Mapping[str, Tensor | float]: ...
+
+
+class Stateful(Protocol):
+    """Anything a checkpoint can carry: plain numbers, strings, containers and tensors only."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
+
+
+Preprocess = Callable[[Tensor], Tensor]
+"""uint8 clip_BCTHW on the device -> float clip_BCTHW as the model wants it."""
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(logits_BK, label_B or target_BK) -> scalar mean over the batch."""

@@ -1,0 +1,40 @@
+"""The state of every generator a run draws from, in a form that `torch.load(weights_only=True)` takes."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def rng_state() -> dict[str, Any]:
+    """States of Python's, NumPy's and torch's global generators, and of this process's CUDA device."""
+    python_version, python_words, python_gauss = random.getstate()
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)
+    state = {
+        "python": [python_version, list(python_words), python_gauss],
+        "numpy_key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
+        "numpy_rest": [
+            int(numpy_state["state"]["pos"]),
+            int(numpy_state["has_gauss"]),
+            float(numpy_state["gauss"]),
+        ],
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_rng_state(state: dict[str, Any]) -> None:
+    """Put the generators back to what `rng_state` returned; a CUDA state is passed over where there is no GPU."""
+    python_version, python_words, python_gauss = state["python"]
+    random.setstate((python_version, tuple(python_words), python_gauss))
+    position, has_gauss, gauss = state["numpy_rest"]
+    key = state["numpy_key"].cpu().numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", key, position, has_gauss, gauss))
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())

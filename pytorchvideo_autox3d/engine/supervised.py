@@ -1,0 +1,121 @@
+"""The supervised step: one update from labelled clips. Shapes: B clips, K classes, C x T x H x W pixels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pytorchvideo_autox3d.engine.optimizer import clip_gradients
+from pytorchvideo_autox3d.engine.precision import Precision
+from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Preprocess
+from pytorchvideo_autox3d.engine.train_loop import TrainLoop
+
+Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(clip_BCTHW, label_B) -> (clip_BCTHW, target_BK): mixup and its kin."""
+
+
+def prepare_clip(clip_BCTHW: Tensor, preprocess: Preprocess, *, device: torch.device, channels_last: bool) -> Tensor:
+    """Move to the device (as uint8, a quarter of the bytes), then make floats of it in the model's memory format."""
+    clip_BCTHW = preprocess(clip_BCTHW.to(device, non_blocking=True))
+    return clip_BCTHW.contiguous(memory_format=torch.channels_last_3d) if channels_last else clip_BCTHW
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode and without gradients; afterwards each module in the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+class SupervisedStep:
+    """Forward, backward and update.
+
+    Args:
+        model: in train mode, on `device`; may be wrapped in DistributedDataParallel.
+        preprocess: uint8 clips to floats, on the device.
+        scaler: from `precision.scaler(device)`; it is the caller's, who saves its state.
+        clip_norm, clip_value: gradient clipping; at most one of them.
+        mix: replaces clips and labels (mixup); targets may then be distributions.
+
+    Several batches are one update with the mean gradient of all their clips: equal to one large batch but for BN.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss: Loss,
+        *,
+        preprocess: Preprocess,
+        device: torch.device,
+        precision: Precision,
+        scaler: torch.amp.GradScaler,
+        channels_last: bool = True,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        mix: Mix | None = None,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.preprocess = preprocess
+        self.device = device
+        self.precision = precision
+        self.scaler = scaler
+        self.channels_last = channels_last
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.mix = mix
+
+    def __call__(self, batches: Sequence[Batch], loop: TrainLoop) -> Mapping[str, Tensor | float]:
+        """Returns loss, top1_err and top5_err (percent) over the clips, and grad_norm before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        clips = sum(len(batch.label_B) for batch in batches)
+        totals = torch.zeros(3, device=self.device)
+        for position, batch in enumerate(batches):
+            with self._gradient_exchange(at_last=position == len(batches) - 1):
+                totals += self._backward(batch, share=len(batch.label_B) / clips)
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_gradients(self.model.parameters(), max_norm=self.clip_norm, max_value=self.clip_value)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        loss, top1_err, top5_err = totals
+        return {"loss": loss, "top1_err": top1_err, "top5_err": top5_err, "grad_norm": norm}
+
+    def _backward(self, batch: Batch, *, share: float) -> Tensor:
+        """Add this batch's gradient; return its share of loss, top-1 and top-5 error."""
+        clip_BCTHW = prepare_clip(
+            batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=self.channels_last
+        )
+        target = batch.label_B.to(self.device, non_blocking=True)
+        if self.mix is not None:
+            clip_BCTHW, target = self.mix(clip_BCTHW, target)
+        with self.precision.autocast(self.device):
+            logits_BK = self.model(clip_BCTHW)
+            loss = self.loss(logits_BK, target)
+        self.scaler.scale(loss * share).backward()
+        return share * torch.stack([loss.detach(), *_errors(logits_BK.detach(), target)])
+
+    def _gradient_exchange(self, *, at_last: bool) -> contextlib.AbstractContextManager[object]:
+        """DDP exchanges gradients in every backward; only that of the last batch needs it."""
+        if isinstance(self.model, DistributedDataParallel) and not at_last:
+            return self.model.no_sync()
+        return contextlib.nullcontext()
+
+
+def _errors(logits_BK: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Top-1 and top-5 error in percent; of a distribution the likeliest class counts."""
+    label_B = target.argmax(1) if target.ndim == 2 else target
+    top = logits_BK.topk(min(5, logits_BK.shape[1]), dim=1).indices
+    hit = top == label_B[:, None]
+    return 100.0 * (1.0 - hit[:, 0].float().mean()), 100.0 * (1.0 - hit.any(1).float().mean())

@@ -1,0 +1,166 @@
+"""Multi-view testing: every view of every video once, over any number of processes.
+
+Shapes: B views in a batch (as a rule all views of one video), C colours, T frames, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine.logs import duration_text, log_json_stats
+from pytorchvideo_autox3d.engine.precision import Precision
+from pytorchvideo_autox3d.engine.progress import ProgressBar
+from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
+from pytorchvideo_autox3d.engine.supervised import evaluating, prepare_clip
+from pytorchvideo_autox3d.evaluation import MultiViewResult, MultiViewScores
+from pytorchvideo_autox3d.evaluation.multiview import Ensemble
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSettings:
+    """How to test.
+
+    batch_size: views a forward pass (TEST.BATCH_SIZE); a batch of the loader is cut into such pieces.
+    ensemble: "sum", the mean of the views' softmax scores, or "max" (DATA.ENSEMBLE_METHOD).
+    missing: what a video without scores means, as in `MultiViewScores.evaluate`.
+    """
+
+    __test__ = False  # pytest would take the class for a test by its name
+
+    batch_size: int = 8
+    precision: str = "fp32"
+    channels_last: bool = True
+    ensemble: Ensemble = "sum"
+    missing: Literal["error", "report"] = "error"
+    log_period: int = 10
+
+
+def multiview_scores(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    preprocess: Preprocess,
+    num_videos: int,
+    num_views: int,
+    num_classes: int,
+    device: torch.device,
+    settings: TestSettings,
+    title: str = "test",
+) -> MultiViewResult:
+    """Score this process's share of the views and measure over everyone's; the result is the same in each process.
+
+    The model returns logits; softmax scores are combined. It is left in the mode it was in. Raises `EvaluationError`
+    naming a video and view that is missing or inconsistent.
+    """
+    scores = MultiViewScores(num_videos, num_views, num_classes, ensemble=settings.ensemble)
+    precision = Precision(settings.precision)
+    bar = ProgressBar()
+    bar.start(title, len(loader))
+    clock = _Clock(len(loader), settings.log_period, title, bar)
+    try:
+        with evaluating(model), precision.autocast(device):
+            clock.begin()
+            for done, batch in enumerate(loader, start=1):
+                clock.fetched()
+                parts = batch.clip_BCTHW.split(settings.batch_size)
+                score_BK = torch.cat([_softmax(model, part, preprocess, device, settings) for part in parts])
+                scores.update(batch.video_B, batch.view_B, score_BK, batch.label_B)
+                clock.computed(done)
+    finally:
+        bar.stop()
+    return scores.evaluate(gather=distributed.all_gather_objects, missing=settings.missing)
+
+
+def run_test(
+    model: nn.Module,
+    loader: Loader,
+    *,
+    preprocess: Preprocess,
+    num_videos: int,
+    num_views: int,
+    num_classes: int,
+    device: torch.device,
+    output_dir: str,
+    settings: TestSettings | None = None,
+    paths: Sequence[str] | None = None,
+    **extra: Any,
+) -> MultiViewResult:
+    """`multiview_scores`, logged, and saved by the main process as `<output_dir>/test_results.json` and `.npz`.
+
+    `paths` are the videos' file names by index; `extra` is added to the JSON (the checkpoint tested, say).
+    """
+    result = multiview_scores(
+        model,
+        loader,
+        preprocess=preprocess,
+        num_videos=num_videos,
+        num_views=num_views,
+        num_classes=num_classes,
+        device=device,
+        settings=settings or TestSettings(),
+    )
+    if distributed.is_main():
+        result.save(os.path.join(output_dir, "test_results.json"), paths=paths, **extra)
+        _log_result(result, num_videos)
+    return result
+
+
+def _softmax(
+    model: nn.Module, clip_BCTHW: Tensor, preprocess: Preprocess, device: torch.device, settings: TestSettings
+) -> Tensor:
+    prepared = prepare_clip(clip_BCTHW, preprocess, device=device, channels_last=settings.channels_last)
+    logits_BK: Tensor = model(prepared)
+    return logits_BK.float().softmax(dim=1)
+
+
+def _log_result(result: MultiViewResult, num_videos: int) -> None:
+    stats = {"split": "test_final", "top1_acc": f"{result.top1_acc:.2f}", "top5_acc": f"{result.top5_acc:.2f}"}
+    log_json_stats(stats)
+    absent = len(result.missing_videos)
+    note = f"; {absent} of {num_videos} videos are MISSING from this figure" if absent else ""
+    _logger.info(
+        "top-1 %.2f%%, top-5 %.2f%% over %d videos of %d views%s",
+        result.top1_acc,
+        result.top5_acc,
+        len(result.video_N),
+        result.num_views,
+        note,
+    )
+
+
+class _Clock:
+    """Times and reports the batches of a test."""
+
+    def __init__(self, total: int, period: int, title: str, bar: ProgressBar) -> None:
+        self._total = total
+        self._period = period
+        self._title = title
+        self._bar = bar
+
+    def begin(self) -> None:
+        self._start = self._mark = time.perf_counter()
+
+    def fetched(self) -> None:
+        self._data_time = time.perf_counter() - self._mark
+
+    def computed(self, done: int) -> None:
+        now = time.perf_counter()
+        eta = duration_text((now - self._start) / done * (self._total - done))
+        took = now - self._mark
+        compute_time = took - self._data_time
+        self._bar.update(done, f"data {self._data_time:.2f}s compute {compute_time:.2f}s eta {eta}")
+        if done % self._period == 0:
+            stats = {"split": f"{self._title}_iter", "cur_iter": str(done), "eta": eta, "time_diff": took}
+            log_json_stats(stats | {"dt_data": self._data_time, "dt_net": compute_time})
+        self._mark = now

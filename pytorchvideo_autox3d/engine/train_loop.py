@@ -1,0 +1,271 @@
+"""The training loop: epochs of steps, with hooks around them. It knows nothing of models, optimisers or files.
+
+    before_train
+      for each epoch:  before_epoch  [ before_step  step  after_step ]*  after_epoch
+    after_train        (also after an error)
+    on_interrupt       (a stop was asked for: save, and say where)
+
+A step is one update, made of `accumulation` consecutive batches of the loader.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine.interrupt import StopRequest
+from pytorchvideo_autox3d.engine.protocols import Loader, Step
+from pytorchvideo_autox3d.engine.rng import restore_rng_state, rng_state
+from pytorchvideo_autox3d.errors import CheckpointError, TrainingError
+
+
+class TrainingInterrupted(TrainingError):
+    """A stop was asked for (Ctrl-C, SIGTERM); says what was saved and how to go on."""
+
+
+class Hook:
+    """Base of all hooks: every method may be left out."""
+
+    def before_train(self, loop: TrainLoop) -> None:
+        """Once, before the first epoch of this run."""
+
+    def before_epoch(self, loop: TrainLoop) -> None:
+        """Before an epoch, or what remains of it after a resume."""
+
+    def before_step(self, loop: TrainLoop) -> None:
+        """The batches are there, the update is not yet made."""
+
+    def after_step(self, loop: TrainLoop) -> None:
+        """`loop.scalars`, `loop.data_time` and `loop.compute_time` are those of this step."""
+
+    def after_epoch(self, loop: TrainLoop) -> None:
+        """`loop.history[-1]` is this epoch's record; a hook may add to it."""
+
+    def on_interrupt(self, loop: TrainLoop) -> str | None:
+        """A stop was asked for. May save, and return where to."""
+
+    def after_train(self, loop: TrainLoop) -> None:
+        """At the very end, also after an error: release what was taken."""
+
+
+class EpochMeans:
+    """Means over the steps of an epoch, weighted by the clips in each, and the seconds spent."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._clips: dict[str, int] = {}
+        self.data_time = 0.0
+        self.compute_time = 0.0
+
+    def add(self, scalars: Mapping[str, float], *, clips: int, data_time: float, compute_time: float) -> None:
+        """Take in one step."""
+        for name, value in scalars.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value * clips
+            self._clips[name] = self._clips.get(name, 0) + clips
+        self.data_time += data_time
+        self.compute_time += compute_time
+
+    def means(self) -> dict[str, float]:
+        """The mean of each scalar so far."""
+        return {name: total / self._clips[name] for name, total in self._sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint in mid-epoch."""
+        return {
+            "sums": dict(self._sums),
+            "clips": dict(self._clips),
+            "times": [self.data_time, self.compute_time],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self._sums = dict(state["sums"])
+        self._clips = dict(state["clips"])
+        self.data_time, self.compute_time = state["times"]
+
+
+class TrainLoop:
+    """Runs `step` over `loader` for `max_epoch` epochs.
+
+    What hooks and steps read:
+        epoch: the running epoch, from 0.  step_in_epoch: updates done in it.  steps_per_epoch, max_epoch.
+        scalars: what the last step returned, averaged over processes.
+        gauges: values that hooks keep up to date and logs show as they are (the learning rate, fault counts).
+        data_time, compute_time: seconds that the last step waited for batches, and computed.
+        means: `EpochMeans` of the running epoch.   history: one record a finished epoch.
+    """
+
+    def __init__(
+        self, step: Step, loader: Loader, *, max_epoch: int, hooks: Sequence[Hook] = (), accumulation: int = 1
+    ) -> None:
+        if accumulation < 1 or max_epoch < 1:
+            raise TrainingError(f"nothing to train: {max_epoch} epochs, {accumulation} batches a step")
+        if len(loader) == 0:
+            raise TrainingError("nothing to train: the loader has no batch (fewer clips than one batch?)")
+        self.step = step
+        self.loader = loader
+        self.hooks = tuple(hooks)
+        self.max_epoch = max_epoch
+        self.accumulation = accumulation
+        self.steps_per_epoch = math.ceil(len(loader) / accumulation)
+        self.epoch = 0
+        self.step_in_epoch = 0
+        self.scalars: dict[str, float] = {}
+        self.gauges: dict[str, float] = {}
+        self.data_time = 0.0
+        self.compute_time = 0.0
+        self.means = EpochMeans()
+        self.history: list[dict[str, Any]] = []
+        self._rng: dict[str, Any] | None = None
+        self._stop = StopRequest()
+
+    @property
+    def progress(self) -> float:
+        """The share of all updates that is done, in [0, 1); what schedules take."""
+        return self.global_step / (self.max_epoch * self.steps_per_epoch)
+
+    @property
+    def global_step(self) -> int:
+        """Updates done since the start of training."""
+        return self.epoch * self.steps_per_epoch + self.step_in_epoch
+
+    def run(self) -> list[dict[str, Any]]:
+        """Train from where the loop stands to the end; return the history.
+
+        Raises `TrainingError` naming epoch and step when a loss is not finite, `TrainingInterrupted` after a stop was
+        asked for and what can be saved was.
+        """
+        with self._stop:
+            try:
+                for hook in self.hooks:
+                    hook.before_train(self)
+                while self.epoch < self.max_epoch:
+                    self._run_epoch()
+            finally:
+                for hook in reversed(self.hooks):
+                    hook.after_train(self)
+        return self.history
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where to go on: call it between steps. A finished epoch counts as the start of the next."""
+        finished = self.step_in_epoch == self.steps_per_epoch
+        return {
+            "epoch": self.epoch + finished,
+            "step": 0 if finished else self.step_in_epoch,
+            "steps_per_epoch": self.steps_per_epoch,
+            "means": EpochMeans().state_dict() if finished else self.means.state_dict(),
+            "history": [dict(record) for record in self.history],
+            "rng": rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict()` was called; the generators are put back when `run` gets there."""
+        if state["step"] and state["steps_per_epoch"] != self.steps_per_epoch:
+            raise CheckpointError(
+                f"the checkpoint was saved in mid-epoch, after step {state['step']} of {state['steps_per_epoch']}, but "
+                f"an epoch now has {self.steps_per_epoch}: keep list, batch size and processes, or start from a "
+                "checkpoint of a whole epoch"
+            )
+        self.epoch = state["epoch"]
+        self.step_in_epoch = state["step"]
+        self.means.load_state_dict(state["means"])
+        self.history = [dict(record) for record in state["history"]]
+        self._rng = state["rng"]
+
+    def _run_epoch(self) -> None:
+        batches = self._batches()
+        for hook in self.hooks:
+            hook.before_epoch(self)
+        while self.step_in_epoch < self.steps_per_epoch:
+            if self._run_step(batches) and self.step_in_epoch < self.steps_per_epoch:
+                self._interrupt()
+        record = {"epoch": self.epoch + 1, **self.gauges, **self.means.means()}
+        self.history.append(record | {"data_time": self.means.data_time, "compute_time": self.means.compute_time})
+        for hook in self.hooks:
+            hook.after_epoch(self)
+        self.epoch, self.step_in_epoch, self.means = self.epoch + 1, 0, EpochMeans()
+        if self._agree_to_stop() and self.epoch < self.max_epoch:
+            self._interrupt()
+
+    def _batches(self) -> Iterator[Any]:
+        """This epoch's batches, from where the loop stands; exact after a resume in mid-epoch.
+
+        The loader's own draws and those of skipped batches were made before the state was saved, so the generators are
+        put back after the skipping.
+        """
+        if self._rng is not None and self.step_in_epoch == 0:
+            restore_rng_state(self._rng)
+        self.loader.set_epoch(self.epoch)
+        batches = iter(self.loader)
+        for _ in islice(batches, self.step_in_epoch * self.accumulation):
+            pass
+        if self._rng is not None and self.step_in_epoch > 0:
+            restore_rng_state(self._rng)
+        self._rng = None
+        return batches
+
+    def _run_step(self, batches: Iterator[Any]) -> bool:
+        """Fetch, update, account; return whether to stop."""
+        begin = time.perf_counter()
+        window = self._fetch(batches)
+        fetched = time.perf_counter()
+        for hook in self.hooks:
+            hook.before_step(self)
+        self.scalars, stop = self._reduce(self.step(window, self))
+        self._check_loss()
+        self.data_time, self.compute_time = fetched - begin, time.perf_counter() - fetched
+        clips = sum(len(batch.label_B) for batch in window)
+        self.means.add(self.scalars, clips=clips, data_time=self.data_time, compute_time=self.compute_time)
+        self.step_in_epoch += 1
+        for hook in self.hooks:
+            hook.after_step(self)
+        return stop
+
+    def _fetch(self, batches: Iterator[Any]) -> list[Any]:
+        try:
+            window = list(islice(batches, self.accumulation))
+        except RuntimeError:
+            # Ctrl-C reaches the loader's workers too, and a worker that is gone makes the loader raise.
+            if self._stop.requested and not distributed.is_distributed():
+                self._interrupt()
+            raise
+        if not window:
+            raise TrainingError(f"{self._where()}: the loader ended early, though it said {len(self.loader)} batches")
+        return window
+
+    def _reduce(self, scalars: Mapping[str, Tensor | float]) -> tuple[dict[str, float], bool]:
+        """Average over processes, and agree whether to stop, in one message and one wait for the device."""
+        device = next((value.device for value in scalars.values() if isinstance(value, Tensor)), None)
+        values = [torch.as_tensor(value, device=device).detach().reshape(()).double() for value in scalars.values()]
+        values.append(torch.tensor(float(self._stop.requested), dtype=torch.float64, device=device))
+        *means, stop = distributed.all_reduce_mean(torch.stack(values)).tolist()
+        return dict(zip(scalars, means, strict=True)), stop > 0
+
+    def _agree_to_stop(self) -> bool:
+        return any(distributed.all_gather_objects(self._stop.requested))
+
+    def _check_loss(self) -> None:
+        loss = self.scalars["loss"]
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"{self._where()}: the loss is {loss}; the last checkpoint is intact "
+                "(lower SOLVER.BASE_LR, warm up longer, or set SOLVER.CLIP_GRAD_L2NORM)"
+            )
+
+    def _interrupt(self) -> None:
+        saved = [place for hook in self.hooks if (place := hook.on_interrupt(self))]
+        kept = f"saved {', '.join(saved)}" if saved else "nothing was saved"
+        raise TrainingInterrupted(
+            f"training was interrupted in epoch {self.epoch + 1} of {self.max_epoch}, after step {self.step_in_epoch} "
+            f"of {self.steps_per_epoch}; {kept}: the same command resumes from the last checkpoint"
+        )
+
+    def _where(self) -> str:
+        return f"epoch {self.epoch + 1}, step {self.step_in_epoch + 1} of {self.steps_per_epoch}"

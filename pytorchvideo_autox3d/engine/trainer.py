@@ -1,0 +1,231 @@
+"""Supervised training from plain arguments: the loop, the step and the hooks put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine import hooks as H
+from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, last_checkpoint
+from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
+from pytorchvideo_autox3d.engine.precision import Precision
+from pytorchvideo_autox3d.engine.protocols import Loader, Loss, Preprocess
+from pytorchvideo_autox3d.engine.schedules import Schedule
+from pytorchvideo_autox3d.engine.supervised import Mix, SupervisedStep
+from pytorchvideo_autox3d.engine.tester import TestSettings, multiview_scores
+from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
+from pytorchvideo_autox3d.engine.weights import load_weights
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How to train; the config key of each in brackets.
+
+    max_epoch [SOLVER.MAX_EPOCH]; accumulation: batches an update.
+    precision: "fp32", "bf16" or "fp16"; channels_last: memory format of clips and weights.
+    clip_norm, clip_value [SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL]: at most one.
+    checkpoint_period, eval_period [TRAIN.*]: in epochs, the last always; eval_period 0 is never.
+    log_period [LOG_PERIOD]: in steps.
+    precise_bn_batches [BN.NUM_BATCHES_PRECISE, with BN.USE_PRECISE_STATS]: 0 is off.
+    tensorboard_dir: None is off.   seed: of dropout and whatever else draws from global generators.
+    """
+
+    max_epoch: int
+    accumulation: int = 1
+    precision: str = "fp32"
+    channels_last: bool = True
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    checkpoint_period: int = 10
+    eval_period: int = 10
+    log_period: int = 10
+    precise_bn_batches: int = 0
+    tensorboard_dir: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What is evaluated between epochs: a loader of views of `num_videos` videos, `num_views` of each."""
+
+    loader: Loader
+    num_videos: int
+    num_views: int
+    num_classes: int
+    settings: TestSettings
+
+
+def train(
+    model: nn.Module,
+    train_loader: Loader,
+    *,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    loss: Loss,
+    preprocess: Preprocess,
+    device: torch.device,
+    output_dir: str,
+    settings: TrainSettings,
+    validation: Validation | None = None,
+    mix: Mix | None = None,
+    auto_resume: bool = True,
+    checkpoint_file: str | None = None,
+    checkpoint_epoch_reset: bool = False,
+    cfg_text: str = "",
+    extra_hooks: Sequence[Hook] = (),
+) -> list[dict[str, Any]]:
+    """Train `model` (in place) and return one record an epoch; also kept in `<output_dir>/history.jsonl`.
+
+    A record has epoch (from 1), lr, loss, top1_err, top5_err (percent), grad_norm, data_time, compute_time (seconds),
+    what `extra_hooks` gauge, and in evaluated epochs val: top1_err, top5_err, top1_acc, top5_acc.
+
+    Args:
+        model: plain; wrapped in DistributedDataParallel here when there are several processes.
+        optimizer: over the model's parameters; its learning rate is set from `schedule(progress)` before each step.
+        auto_resume: go on from the last checkpoint of `output_dir`, if it has one (TRAIN.AUTO_RESUME).
+        checkpoint_file: otherwise start from this one (TRAIN.CHECKPOINT_FILE_PATH): its weights, optimiser and epoch,
+            or with `checkpoint_epoch_reset` its weights alone, with a fresh classifier if the classes differ.
+
+    On the CPU a run that was stopped and resumed ends bit for bit as one that was not. Raises `TrainingError` for a
+    loss that is not finite, `TrainingInterrupted` after Ctrl-C (a checkpoint is saved first), `CheckpointError`.
+    """
+    distributed.seed_all(settings.seed)
+    precision = Precision(settings.precision)
+    scaler = precision.scaler(device)
+    model.to(device)
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last_3d)
+    model.train()
+    checkpointer = Checkpointer(output_dir, model=model, optimizer=optimizer, scaler=scaler, cfg_text=cfg_text)
+    loop_state = start_from(
+        checkpointer,
+        auto_resume=auto_resume,
+        checkpoint_file=checkpoint_file,
+        checkpoint_epoch_reset=checkpoint_epoch_reset,
+    )
+    step = SupervisedStep(
+        distribute(model, device),
+        optimizer,
+        loss,
+        preprocess=preprocess,
+        device=device,
+        precision=precision,
+        scaler=scaler,
+        channels_last=settings.channels_last,
+        clip_norm=settings.clip_norm,
+        clip_value=settings.clip_value,
+        mix=mix,
+    )
+    hooks = [
+        H.LRHook(optimizer, schedule),
+        *extra_hooks,
+        *_bn_hooks(model, train_loader, preprocess, device, precision, settings),
+        *_eval_hooks(model, validation, preprocess, device, settings),
+        *standard_hooks(checkpointer, settings),
+    ]
+    loop = TrainLoop(step, train_loader, max_epoch=settings.max_epoch, hooks=hooks, accumulation=settings.accumulation)
+    if loop_state is not None:
+        loop.load_state_dict(loop_state)
+    return loop.run()
+
+
+def start_from(
+    checkpointer: Checkpointer, *, auto_resume: bool, checkpoint_file: str | None, checkpoint_epoch_reset: bool
+) -> dict[str, Any] | None:
+    """Restore what training starts from, in the order of PySlowFast: own last checkpoint, given file, nothing.
+
+    Returns the state for `TrainLoop.load_state_dict`, or None to start at epoch 0.
+    """
+    last = last_checkpoint(checkpointer.output_dir) if auto_resume else None
+    if last is not None:
+        _logger.info("resuming from %s", last)
+        return checkpointer.load(last)
+    if not checkpoint_file:
+        return None
+    if checkpoint_epoch_reset:
+        _logger.info("%s", load_weights(checkpointer.model, checkpoint_file))
+        return None
+    _logger.info("starting from %s, its optimiser and epoch included", checkpoint_file)
+    return checkpointer.load(checkpoint_file)
+
+
+def distribute(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model under DistributedDataParallel when there are several processes, else the model itself."""
+    if not distributed.is_distributed():
+        return model
+    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+
+
+def standard_hooks(checkpointer: Checkpointer, settings: TrainSettings) -> list[Hook]:
+    """Log, data-time warning, TensorBoard, history, checkpoint: what any training wants, in the right order."""
+    board = settings.tensorboard_dir
+    return [
+        H.LogHook(period=settings.log_period),
+        H.DataTimeHook(),
+        *([H.TensorBoardHook(board, period=settings.log_period)] if board else []),
+        H.HistoryHook(checkpointer.output_dir),
+        H.CheckpointHook(checkpointer, period=settings.checkpoint_period),
+    ]
+
+
+def _bn_hooks(
+    model: nn.Module,
+    loader: Loader,
+    preprocess: Preprocess,
+    device: torch.device,
+    precision: Precision,
+    settings: TrainSettings,
+) -> list[Hook]:
+    """Before evaluation and checkpoints: precise statistics, or at least the same ones in all processes."""
+
+    def renew(loop: TrainLoop) -> None:
+        if settings.precise_bn_batches <= 0:
+            return average_bn_stats(model)
+        return recalibrate_bn(
+            model,
+            loader,
+            num_batches=settings.precise_bn_batches,
+            preprocess=preprocess,
+            device=device,
+            precision=precision,
+            channels_last=settings.channels_last,
+        )
+
+    return [H.PeriodicHook(renew, settings.checkpoint_period, settings.eval_period)]
+
+
+def _eval_hooks(
+    model: nn.Module,
+    validation: Validation | None,
+    preprocess: Preprocess,
+    device: torch.device,
+    settings: TrainSettings,
+) -> list[Hook]:
+    if validation is None:
+        return []
+
+    def evaluate() -> Mapping[str, float]:
+        result = multiview_scores(
+            model,
+            validation.loader,
+            preprocess=preprocess,
+            num_videos=validation.num_videos,
+            num_views=validation.num_views,
+            num_classes=validation.num_classes,
+            device=device,
+            settings=validation.settings,
+            title="val",
+        )
+        accuracies = {"top1_acc": result.top1_acc, "top5_acc": result.top5_acc}
+        return {"top1_err": 100.0 - result.top1_acc, "top5_err": 100.0 - result.top5_acc, **accuracies}
+
+    return [H.EvalHook(evaluate, period=settings.eval_period)]

@@ -1,0 +1,136 @@
+"""Loading a model's weights: exact, or with another number of classes, where the classifier alone starts afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from iopath.common.file_io import g_pathmgr
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.errors import CheckpointError
+
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """What `load_weights` did; `str()` is one line for the log."""
+
+    path: str
+    loaded: int
+    fresh: tuple[str, ...] = ()
+    classes_in_file: int | None = None
+    classes_in_model: int | None = None
+
+    def __str__(self) -> str:
+        if not self.fresh:
+            return f"{self.path}: loaded all {self.loaded} tensors"
+        return (
+            f"{self.path}: loaded {self.loaded} tensors; the classifier starts afresh ({', '.join(self.fresh)}), as "
+            f"the file has {self.classes_in_file} classes and the model {self.classes_in_model}"
+        )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside DistributedDataParallel and torch.compile."""
+    while True:
+        inner = getattr(model, "_orig_mod", None) or (
+            model.module if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)) else None
+        )
+        if inner is None:
+            return model
+        model = inner
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Read a checkpoint or a bare state dict onto the CPU; `CheckpointError` naming the file when it is neither.
+
+    Only tensors and plain values are taken (weights_only): a file can't run code.
+    """
+    if not g_pathmgr.isfile(path):
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with g_pathmgr.open(path, "rb") as stream:
+            checkpoint = torch.load(stream, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can raise anything at all; each means the same to the user
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: truncated, or no checkpoint of tensors and plain values ({reason})") from error
+    if not isinstance(checkpoint, dict) or not checkpoint:
+        raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
+    return checkpoint
+
+
+def load_weights(model: nn.Module, path: str, *, num_classes_may_differ: bool = True) -> LoadSummary:
+    """Load a checkpoint (ours, PySlowFast's, pytorchvideo's) or a bare state dict into `model`.
+
+    When only the last layer differs, and only in its number of classes, it keeps its fresh initialisation and the
+    summary says so. Any other difference raises `CheckpointError` naming the file and the first keys that differ.
+    """
+    state = checkpoint_model_state(read_checkpoint(path), path)
+    return load_model_state(model, state, path, num_classes_may_differ=num_classes_may_differ)
+
+
+def checkpoint_model_state(checkpoint: Mapping[str, Any], path: str) -> dict[str, Tensor]:
+    """The model's tensors in a checkpoint, without the prefixes of wrappers."""
+    state = checkpoint.get("model_state", checkpoint)
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise CheckpointError(f"{path}: has no model_state, nor is it a state dict")
+    return {_plain(key): tensor for key, tensor in state.items()}
+
+
+def load_model_state(
+    model: nn.Module, state: Mapping[str, Tensor], path: str, *, num_classes_may_differ: bool = False
+) -> LoadSummary:
+    """As `load_weights`, from tensors already read."""
+    target = unwrapped(model)
+    own = target.state_dict()
+    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if num_classes_may_differ and reshaped and _is_classifier_alone(target, reshaped, own, state):
+        wanted = {key: tensor for key, tensor in state.items() if key not in reshaped}
+    else:
+        wanted, reshaped = dict(state), []
+    _check_same_keys(own, {**wanted, **{key: own[key] for key in reshaped}}, path)
+    target.load_state_dict(wanted, strict=False)
+    if not reshaped:
+        return LoadSummary(path, loaded=len(wanted))
+    classes = len(state[reshaped[0]]), len(own[reshaped[0]])
+    return LoadSummary(path, len(wanted), tuple(reshaped), *classes)
+
+
+def _is_classifier_alone(
+    model: nn.Module, keys: list[str], own: Mapping[str, Tensor], state: Mapping[str, Tensor]
+) -> bool:
+    """Whether the keys are the last layer's, all with the same other number of rows and otherwise the same shape."""
+    last_layer = [name for name, _ in model.named_parameters()][-1].rpartition(".")[0]
+    rows = {(len(own[key]), len(state[key])) for key in keys if own[key].ndim and state[key].ndim}
+    return (
+        all(key.rpartition(".")[0] == last_layer and own[key].shape[1:] == state[key].shape[1:] for key in keys)
+        and set(keys) == {f"{last_layer}.{name}" for name in ("weight", "bias") if f"{last_layer}.{name}" in own}
+        and len(rows) == 1
+    )
+
+
+def _check_same_keys(own: Mapping[str, Tensor], state: Mapping[str, Tensor], path: str) -> None:
+    missing = [key for key in own if key not in state]
+    unknown = [key for key in state if key not in own]
+    reshaped = [
+        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    parts = (("missing", missing), ("unknown", unknown), ("of another shape", reshaped))
+    faults = [
+        f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})" for what, keys in parts if keys
+    ]
+    if faults:
+        raise CheckpointError(f"{path}: does not fit the model: {'; '.join(faults)}")
+
+
+def _plain(key: str) -> str:
+    """A state dict's key without what wrappers put before it."""
+    while key.startswith(_WRAPPER_PREFIXES):
+        key = key.removeprefix("module.").removeprefix("_orig_mod.")
+    return key
