@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import simplejson
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.errors import SpaceError
+from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.space.loading import (
     BUILTIN_ATTENTIONS,
     check_keys,
@@ -88,9 +88,7 @@ class Architecture:
 
     def to_json(self, path: str | Path) -> None:
         """Write the architecture, and its space if that is not built in, as JSON; never a half-written file."""
-        beside = Path(f"{path}.tmp")
-        beside.write_text(simplejson.dumps(self.to_dict(), indent=2) + "\n", encoding="utf8")
-        os.replace(beside, path)
+        write_json(path, self.to_dict())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Architecture:

@@ -1,0 +1,14 @@
+"""`torch.hub.load("<this repository>", "autox3d_s")`: AutoX3D reference architectures and X3D, untrained."""
+
+dependencies = ["torch", "torchvision", "pytorchvideo", "fvcore", "iopath", "simplejson", "yaml"]
+
+from pytorchvideo_autox3d.hub import (  # noqa: E402, F401
+    autox3d_l,
+    autox3d_m,
+    autox3d_s,
+    x3d_l,
+    x3d_m,
+    x3d_s,
+    x3d_xl,
+    x3d_xs,
+)

@@ -1,0 +1,69 @@
+"""Counting any module by running it once, with fvcore."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+
+# fvcore's names of convolutions, linear layers and matrix products. What else it counts (BN, pooling) is left out, as
+# the X3D and AutoX3D papers do.
+COUNTED_OPERATORS = ("conv", "linear", "matmul", "mm", "bmm", "addmm", "einsum")
+
+
+@dataclass(frozen=True)
+class ModuleCount:
+    """Multiply-adds of one clip and parameters of a module; 1e9 multiply-adds are what papers call a GFLOP."""
+
+    macs: int
+    params: int
+
+    @property
+    def gflops(self) -> float:
+        """Multiply-adds in 1e9."""
+        return self.macs / 1e9
+
+
+def count_module(model: nn.Module, clip: tuple[int, int, int], *, in_channels: int = 3) -> ModuleCount:
+    """Multiply-adds of convolutions, linear layers and matrix products for one clip (T, H, W), and parameters.
+
+    fvcore traces one forward pass in eval mode, on the model's device; the model's mode is restored.
+    """
+    parameter = next(model.parameters())
+    x = torch.zeros(1, in_channels, *clip, device=parameter.device, dtype=parameter.dtype)
+    with _evaluating(model), torch.no_grad(), warnings.catch_warnings():
+        # Tracing is deprecated in torch and still what fvcore does.
+        warnings.simplefilter("ignore")
+        counts = FlopCountAnalysis(model, x)
+        counts.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+        by_operator = counts.by_operator()
+    macs = sum(by_operator[name] for name in COUNTED_OPERATORS if name in by_operator)
+    return ModuleCount(macs=round(macs), params=count_parameters(model))
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Elements of all parameters, shared ones once."""
+    return sum(math.prod(parameter.shape) for parameter in model.parameters())
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside, each module's own mode after; fvcore's logger held at errors."""
+    modes = [(module, module.training) for module in model.modules()]
+    logger = logging.getLogger("fvcore")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        model.eval()
+        yield
+    finally:
+        logger.setLevel(level)
+        for module, mode in modes:
+            module.training = mode

@@ -1,0 +1,1 @@
+"""What `autox3d bench` runs: each module has `run(...)`, giving plain data, and `print_table(result)`."""

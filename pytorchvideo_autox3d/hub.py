@@ -1,0 +1,114 @@
+"""Names that `torch.hub`, the benchmarks and the command line know: name -> network, clip sizes, measured figures.
+
+No weights are published for any of them; `pretrained=True` is an error that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.models import REFERENCE_MODELS, ClipNet
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
+
+
+@dataclass(frozen=True)
+class HubEntry:
+    """One network of the hub.
+
+    Args:
+        name: in lower case, as `torch.hub` loads it.
+        model: its name in the MODEL registry.
+        clip_length: frames of a clip.
+        sampling_rate: every how many frames at 30 frames a second.
+        train_crop: height and width of a training clip.
+        test_crop: height and width of a test clip.
+        train_macs: multiply-adds of a training clip (convolutions, linear layers, matrix products), counted by fvcore.
+        test_macs: the same of a test clip.
+        params: parameters with 400 classes.
+        options: further arguments of the model.
+    """
+
+    name: str
+    model: str
+    clip_length: int
+    sampling_rate: int
+    train_crop: int
+    test_crop: int
+    train_macs: int
+    test_macs: int
+    params: int
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+    @property
+    def clip(self) -> tuple[int, int, int]:
+        """(T, S, S) of a training clip."""
+        return self.clip_length, self.train_crop, self.train_crop
+
+    def build(self, *, num_classes: int = 400, **overrides: Any) -> ClipNet:
+        """A freshly initialised network for `num_classes`."""
+        arguments: dict[str, Any] = {
+            "model_num_class": num_classes,
+            "input_clip_length": self.clip_length,
+            "input_crop_size": self.train_crop,
+            **self.options,
+            **overrides,
+        }
+        return MODEL_REGISTRY.get(self.model)(**arguments)
+
+
+def _reference(name: str, train_macs: int, test_macs: int, params: int) -> HubEntry:
+    model = REFERENCE_MODELS[name]
+    return HubEntry(
+        f"autox3d_{name.lower()}", "AutoX3D", model.clip_length, model.sampling_rate, model.train_crop,
+        model.test_crop, train_macs, test_macs, params, {"depth_factor": model.depth_factor},
+    )  # fmt: skip
+
+
+# Figures: `autox3d bench model`, which counts them anew; tests/test_hub.py holds these to it.
+_ENTRIES = (
+    _reference("S", 2168003422, 2948986924, 3555082),
+    _reference("M", 5225467600, 6824141680, 3555082),
+    _reference("L", 20296679168, 27360968416, 6103564),
+    HubEntry("x3d_xs", "X3D", 4, 12, 160, 182, 605256512, 838807664, 3794274),
+    HubEntry("x3d_s", "X3D", 13, 6, 160, 182, 1962892112, 2721933356, 3794274),
+    HubEntry("x3d_m", "X3D", 16, 5, 224, 256, 4732468736, 6180613376, 3794274),
+    HubEntry("x3d_l", "X3D", 16, 5, 312, 356, 18367710176, 24764017280, 6153384, {"depth_factor": 5.0}),
+    HubEntry(
+        "x3d_xl", "X3D", 16, 5, 312, 356, 35837627616, 48406849600, 11095840,
+        {"width_factor": 2.9, "depth_factor": 5.0},
+    ),
+)  # fmt: skip
+HUB: Mapping[str, HubEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
+
+
+def load(name: str, *, pretrained: bool = False, num_classes: int = 400) -> ClipNet:
+    """Build the hub's network `name`.
+
+    Raises:
+        ModelError: the name is unknown, or weights are asked for: none are published.
+    """
+    if name not in HUB:
+        raise ModelError(f"the hub has no model {name!r}; it has {', '.join(HUB)}")
+    if pretrained:
+        raise ModelError(f"{name}: no weights are published for it; use pretrained=False and train it")
+    return HUB[name].build(num_classes=num_classes)
+
+
+def _entry_point(name: str) -> Callable[..., ClipNet]:
+    def build(pretrained: bool = False, num_classes: int = 400) -> ClipNet:
+        return load(name, pretrained=pretrained, num_classes=num_classes)
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = f"{name}, freshly initialised. No weights are published: pretrained=True is an error."
+    return build
+
+
+autox3d_s, autox3d_m, autox3d_l = map(_entry_point, ("autox3d_s", "autox3d_m", "autox3d_l"))
+x3d_xs, x3d_s, x3d_m, x3d_l, x3d_xl = map(_entry_point, ("x3d_xs", "x3d_s", "x3d_m", "x3d_l", "x3d_xl"))

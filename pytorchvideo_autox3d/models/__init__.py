@@ -1,0 +1,45 @@
+"""Architectures as networks, reference architectures, heads and baselines; importing this registers them all."""
+
+from pytorchvideo_autox3d.layers.glore import NODE_RATIO
+from pytorchvideo_autox3d.layers.mbconv import SE_RATIO
+from pytorchvideo_autox3d.models.autox3d import AutoX3DNet, create_autox3d, stem_temporal_kernel
+from pytorchvideo_autox3d.models.baselines import (
+    SlowFastNet,
+    create_c2d,
+    create_csn_baseline,
+    create_i3d,
+    create_r2plus1d_baseline,
+    create_slow,
+    create_slowfast_baseline,
+    create_x3d_baseline,
+)
+from pytorchvideo_autox3d.models.mobilenet import create_mobilenet_v2_3d
+from pytorchvideo_autox3d.models.net import ClipNet
+from pytorchvideo_autox3d.models.reference import (
+    REFERENCE_MODELS,
+    ReferenceModel,
+    reference_architecture,
+    reference_model,
+)
+
+__all__ = [
+    "NODE_RATIO",
+    "REFERENCE_MODELS",
+    "SE_RATIO",
+    "AutoX3DNet",
+    "ClipNet",
+    "ReferenceModel",
+    "SlowFastNet",
+    "create_autox3d",
+    "create_c2d",
+    "create_csn_baseline",
+    "create_i3d",
+    "create_mobilenet_v2_3d",
+    "create_r2plus1d_baseline",
+    "create_slow",
+    "create_slowfast_baseline",
+    "create_x3d_baseline",
+    "reference_architecture",
+    "reference_model",
+    "stem_temporal_kernel",
+]

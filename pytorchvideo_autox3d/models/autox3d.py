@@ -1,0 +1,173 @@
+"""An `Architecture` as a plain static network, in the manner of pytorchvideo's `create_x3d`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_conv
+from pytorchvideo_autox3d.models.heads import create_projected_head
+from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
+from pytorchvideo_autox3d.models.reference import reference_architecture
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY
+from pytorchvideo_autox3d.space import (
+    STEM_STRIDE,
+    Architecture,
+    BlockPlan,
+    GroupChoice,
+    SearchSpace,
+    block_plan,
+    inner_width,
+)
+
+# Length of the stem's temporal convolution: Table 2 of the paper has none, X3D one of 5 frames.
+STEM_TEMPORAL_KERNEL = {"table2": 1, "x3d": 5}
+
+Norm = Callable[[int], nn.Module]
+
+
+class AutoX3DNet(ClipNet):
+    """Stem, one block a group, head; `.architecture` is what it was built from."""
+
+    architecture: Architecture
+
+
+@MODEL_REGISTRY.register(name="AutoX3D")
+def create_autox3d(
+    architecture: Architecture | None = None,
+    *,
+    # Input clip.
+    input_channel: int = 3,
+    input_clip_length: int = 13,
+    input_crop_size: int = 160,
+    # Model.
+    model_num_class: int = 400,
+    dropout_rate: float = 0.5,
+    depth_factor: float = 1.0,
+    stem: str | None = None,
+    # Blocks.
+    se_ratio: float = SE_RATIO,
+    attention_options: Mapping[str, Mapping[str, Any]] | None = None,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    inner_act: Callable[[], nn.Module] = nn.SiLU,
+    # Normalisation.
+    norm: Callable[..., nn.Module] = nn.BatchNorm3d,
+    norm_eps: float = 1e-5,
+    norm_momentum: float = 0.1,
+) -> AutoX3DNet:
+    """Build AutoX3D (paper, Table 2 and Figure 2) for one architecture.
+
+    ::
+
+        clip -> stem -> group 1 (blocks, attention) -> ... -> group N -> head -> logits
+
+    Args:
+        architecture: the choices; default the reference architecture S.
+        input_channel: channels of a clip.
+        input_clip_length: frames of the clips it is meant for; pooling is adaptive, so any number runs.
+        input_crop_size: height and width of the clips it is meant for; any size runs.
+        model_num_class: number of classes.
+        dropout_rate: before the classifier.
+        depth_factor: multiplies the blocks of every group, rounded up; AutoX3D-L is M with 2 (paper, Table 5).
+        stem: "table2" (a 1x3x3 convolution), "x3d" (and a depthwise 5x1x1 after it), or None for the space's own.
+        se_ratio: squeeze-excitation of every other block, as X3D; 0 for none.
+        attention_options: arguments by attention name, for example {"glore": {"node_ratio": 1.0}}.
+        activation: after the stem's and the expanding convolutions.
+        inner_act: after the depthwise convolutions.
+        norm: makes a normalisation from num_features, eps and momentum.
+        norm_eps: its epsilon.
+        norm_momentum: its momentum.
+    Raises:
+        ModelError: an argument is out of range.
+        RegistryError: the architecture names an attention that is not registered.
+    """
+    architecture = architecture or reference_architecture("S")
+    check_positive(
+        model_num_class=model_num_class, input_clip_length=input_clip_length, input_crop_size=input_crop_size
+    )
+    check_dropout(dropout_rate)
+    space = architecture.space
+    make_norm = partial(norm, eps=norm_eps, momentum=norm_momentum)
+    temporal_kernel = stem_temporal_kernel(space, stem)
+    width = space.stem.channels
+    blocks = [create_stem(input_channel, width, temporal_kernel, norm=make_norm, activation=activation)]
+    make_block = partial(MBConv3D, norm=make_norm, activation=activation, inner_activation=inner_act)
+    for choice, plan in zip(architecture.groups, block_plan(space, depth_factor), strict=True):
+        group = _create_blocks(width, choice, plan, se_ratio=se_ratio, make_block=make_block)
+        options = dict((attention_options or {}).get(choice.attention, {}))
+        attention = ATTENTION_REGISTRY.get(choice.attention)(choice.channels, norm=make_norm, **options)
+        blocks.append(nn.Sequential(OrderedDict([*group.items(), ("attention", attention)])))
+        width = choice.channels
+    head = create_projected_head(
+        in_channels=width,
+        channels=space.head.channels,
+        hidden=space.head.hidden,
+        num_classes=model_num_class,
+        dropout_rate=dropout_rate,
+        norm=norm,
+        norm_eps=norm_eps,
+        norm_momentum=norm_momentum,
+    )
+    model = AutoX3DNet(
+        [*blocks, head],
+        num_features=width,
+        input_clip_length=input_clip_length,
+        input_crop_size=input_crop_size,
+        in_channels=input_channel,
+    )
+    model.architecture = architecture
+    return model
+
+
+def stem_temporal_kernel(space: SearchSpace, stem: str | None) -> int:
+    """The stem's temporal kernel: that of `stem` ("table2", "x3d"), or of the space itself if None.
+
+    Raises:
+        ModelError: `stem` is neither.
+    """
+    if stem is None:
+        return space.stem.temporal_kernel
+    if stem not in STEM_TEMPORAL_KERNEL:
+        raise ModelError(f"stem {stem!r} is not one of {', '.join(STEM_TEMPORAL_KERNEL)}")
+    return STEM_TEMPORAL_KERNEL[stem]
+
+
+def create_stem(
+    in_channels: int, channels: int, temporal_kernel: int, *, norm: Norm, activation: Callable[[], nn.Module]
+) -> nn.Sequential:
+    """1x3x3 convolution of spatial stride 2, a depthwise one over time if its kernel exceeds 1, BN, activation."""
+    stride = (1, STEM_STRIDE, STEM_STRIDE)
+    layers: list[tuple[str, nn.Module]] = [
+        ("conv", nn.Conv3d(in_channels, channels, (1, 3, 3), stride=stride, padding=(0, 1, 1), bias=False))
+    ]
+    if temporal_kernel > 1:
+        layers.append(("temporal_conv", depthwise_conv(channels, (temporal_kernel, 1, 1), (1, 1, 1))))
+    return nn.Sequential(OrderedDict([*layers, ("norm", norm(channels)), ("activation", activation())]))
+
+
+def _create_blocks(
+    in_channels: int,
+    choice: GroupChoice,
+    plan: tuple[BlockPlan, ...],
+    *,
+    se_ratio: float,
+    make_block: Callable[..., nn.Module],
+) -> OrderedDict[str, nn.Module]:
+    """The blocks of one group by name, block1, block2, ..."""
+    blocks: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, block in enumerate(plan, start=1):
+        blocks[f"block{number}"] = make_block(
+            in_channels,
+            choice.channels,
+            inner_channels=inner_width(in_channels, choice.expansion),
+            kernel=choice.kernel,
+            stride=block.stride,
+            se_ratio=se_ratio if block.squeeze_excite else 0.0,
+        )
+        in_channels = choice.channels
+    return blocks

@@ -1,0 +1,114 @@
+"""`ClipNet`: the contract that every model here keeps on top of pytorchvideo's `Net`.
+
+Shapes: B clips, C channels, T frames, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from pytorchvideo.models.net import Net
+from torch import nn
+
+from pytorchvideo_autox3d.errors import ModelError
+
+
+class ClipNet(Net):
+    """A pytorchvideo `Net` (`.blocks`, the head last) that maps one clip tensor to logits, in train and in eval.
+
+    Construction initialises the weights as pytorchvideo does: He for convolutions, BN weight 1, and 0 where a module
+    marked its last BN as `block_final_bn`.
+
+    Args:
+        blocks: the stages in order; the last is a head with a linear layer `proj`.
+        num_features: channels of the map that the head receives.
+        input_clip_length: T of the clips it is meant for; any T runs.
+        input_crop_size: H and W of the clips it is meant for; any size runs.
+        in_channels: C of a clip.
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[nn.Module],
+        *,
+        num_features: int,
+        input_clip_length: int,
+        input_crop_size: int,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__(blocks=nn.ModuleList(blocks))
+        self.num_features = num_features
+        self.input_clip_length = input_clip_length
+        self.input_crop_size = input_crop_size
+        self.in_channels = in_channels
+
+    def forward(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+        """Logits (B, K) of a float clip (B, C, T, H, W), or of a list holding just that.
+
+        Raises:
+            ModelError: the input is not one clip of five dimensions with C channels; names the shape.
+        """
+        return self.blocks[-1](self.forward_features(clip))
+
+    def forward_features(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+        """What the head receives: for single-pathway models the map (B, num_features, T', H', W')."""
+        features: Any = self._prepare(self._checked(clip))
+        for block in self.blocks[:-1]:
+            features = block(features)
+        return features
+
+    def backbone(self) -> nn.Sequential:
+        """The blocks before the head as one module, sharing their weights: clip -> map.
+
+        It is the `model` of pytorchvideo's `DetectionBBoxNetwork`, beside any of its ROI heads.
+        """
+        return nn.Sequential(*self.blocks[:-1])
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the last linear layer by a freshly initialised one for `num_classes`.
+
+        Raises:
+            ModelError: `num_classes` is below one.
+        """
+        check_positive(num_classes=num_classes)
+        old = self.blocks[-1].proj
+        new = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
+        # As pytorchvideo initialises every classifier.
+        nn.init.normal_(new.weight, std=0.01)
+        nn.init.zeros_(new.bias)
+        self.blocks[-1].proj = new
+
+    def _prepare(self, clip_BCTHW: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        """What the first block takes; models of several pathways split the clip here."""
+        return clip_BCTHW
+
+    def _checked(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+        if isinstance(clip, list | tuple):
+            if len(clip) != 1:
+                raise ModelError(f"expected one clip (B, C, T, H, W) or a list of one, got a list of {len(clip)}")
+            clip = clip[0]
+        if not isinstance(clip, torch.Tensor):
+            raise ModelError(f"expected a clip tensor (B, C, T, H, W), got {type(clip).__name__}")
+        # A tracer records comparisons of sizes as if they were computations.
+        if torch.jit.is_tracing():
+            return clip
+        if clip.ndim != 5 or clip.shape[1] != self.in_channels or min(clip.shape[2:]) < 1:
+            raise ModelError(f"expected a clip of shape (B, {self.in_channels}, T, H, W), got {tuple(clip.shape)}")
+        if not clip.is_floating_point():
+            raise ModelError(f"expected a normalised float clip, got {clip.dtype} of shape {tuple(clip.shape)}")
+        return clip
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise `ModelError` naming the first argument that is not a whole number of at least one."""
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ModelError(f"{name} must be a whole number >= 1, got {value!r}")
+
+
+def check_dropout(dropout_rate: float) -> None:
+    """Raise `ModelError` unless the rate lies in [0, 1)."""
+    if not 0 <= dropout_rate < 1:
+        raise ModelError(f"dropout_rate must lie in [0, 1), got {dropout_rate!r}")
