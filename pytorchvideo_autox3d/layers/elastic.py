@@ -1,0 +1,169 @@
+"""Elastic layers: one set of weights for every width, of which a call uses the channels of a window.
+
+A window is an argument of the call; no layer remembers which channels were active. Shapes: B clips, C channels, T
+frames, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pytorchvideo_autox3d.layers.depthwise import depthwise_conv3d
+from pytorchvideo_autox3d.layers.mbconv import depthwise_conv
+
+
+@dataclass(frozen=True)
+class ChannelWindow(Sequence[int]):
+    """`width` neighbouring channels of a ring of `ring` channels, beginning at `start`; as a sequence, their numbers.
+
+    A window over the whole ring begins at 0, so that it is a plain slice.
+    """
+
+    start: int
+    width: int
+    ring: int
+
+    def __post_init__(self) -> None:
+        assert 1 <= self.width <= self.ring, f"a window of {self.width} does not fit a ring of {self.ring}"
+        object.__setattr__(self, "start", 0 if self.width == self.ring else self.start % self.ring)
+
+    @property
+    def wrapped(self) -> int:
+        """How many channels lie past the end of the super-kernel, that is at its beginning; 0 for a plain slice."""
+        return max(0, self.start + self.width - self.ring)
+
+    def __len__(self) -> int:
+        return self.width
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[int, ...]: ...
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(self.width)))
+        return (self.start + range(self.width)[index]) % self.ring
+
+
+def whole(width: int) -> ChannelWindow:
+    """All of `width` channels."""
+    return ChannelWindow(0, width, width)
+
+
+def take(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Tensor:
+    """The window's channels along `dim`, in the window's order: a view unless the window wraps.
+
+    Joining two slices rather than gathering by index keeps the backward pass deterministic on every device.
+    """
+    assert tensor.shape[dim] == window.ring, f"{tuple(tensor.shape)} has no ring of {window.ring} in dimension {dim}"
+    if window.width == window.ring:
+        return tensor
+    rest = window.wrapped
+    first = tensor.narrow(dim, window.start, window.width - rest)
+    return torch.cat([first, tensor.narrow(dim, 0, rest)], dim) if rest else first
+
+
+def put(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> None:
+    """Write `values` to the window's channels along dimension 0, in place: the inverse of `take`."""
+    first = window.width - window.wrapped
+    tensor[window.start : window.start + first].copy_(values[:first])
+    if window.wrapped:
+        tensor[: window.wrapped].copy_(values[first:])
+
+
+def _take_weight(conv: nn.Conv1d | nn.Conv3d, out: ChannelWindow, inp: ChannelWindow) -> torch.Tensor:
+    return take(take(conv.weight, out, 0), inp, 1)
+
+
+class ElasticConv1d(nn.Conv1d):
+    """A 1D convolution over a window of its output and a window of its input channels."""
+
+    def forward(  # type: ignore[override]
+        self, rows_BCL: torch.Tensor, out: ChannelWindow, inp: ChannelWindow
+    ) -> torch.Tensor:
+        """(B, len(inp), L) -> (B, len(out), L)."""
+        bias = None if self.bias is None else take(self.bias, out)
+        return F.conv1d(rows_BCL, _take_weight(self, out, inp), bias)
+
+
+class ElasticConv3d(nn.Conv3d):
+    """A pointwise 3D convolution over a window of its output and a window of its input channels."""
+
+    def forward(  # type: ignore[override]
+        self, clip_BCTHW: torch.Tensor, out: ChannelWindow, inp: ChannelWindow
+    ) -> torch.Tensor:
+        """(B, len(inp), T, H, W) -> (B, len(out), T, H, W)."""
+        bias = None if self.bias is None else take(self.bias, out)
+        return F.conv3d(clip_BCTHW, _take_weight(self, out, inp), bias)
+
+
+def copy_conv(elastic: nn.Conv1d | nn.Conv3d, plain: nn.Module, out: ChannelWindow, inp: ChannelWindow) -> None:
+    """Copy the weights and the bias of the windows to a plain convolution of that size."""
+    with torch.no_grad():
+        plain.weight.copy_(_take_weight(elastic, out, inp))  # type: ignore[operator]
+        if elastic.bias is not None:
+            plain.bias.copy_(take(elastic.bias, out))  # type: ignore[operator]
+
+
+class ElasticDepthwise3d(nn.Module):
+    """A depthwise convolution t x s x s with "same" padding over a window of its channels; time is never reduced."""
+
+    def __init__(self, channels: int, kernel: tuple[int, int], *, stride: int = 1) -> None:
+        super().__init__()
+        t, s = kernel
+        # Kept as the plain layer, so that initialisation and weight decay treat it as one.
+        self.conv = depthwise_conv(channels, (t, s, s), (1, stride, stride))
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> (B, len(window), T, ceil(H / stride), ceil(W / stride))."""
+        conv = self.conv
+        assert not isinstance(conv.padding, str)
+        return depthwise_conv3d(clip_BCTHW, take(conv.weight, window), None, conv.stride, conv.padding)
+
+    def copy_to(self, plain: nn.Module, window: ChannelWindow) -> None:
+        """Copy the window's weights to a plain depthwise convolution."""
+        with torch.no_grad():
+            plain.weight.copy_(take(self.conv.weight, window))  # type: ignore[operator]
+
+
+class ElasticBatchNorm3d(nn.BatchNorm3d):
+    """Batch normalisation of a window of its channels.
+
+    In training it normalises by the statistics of the batch, as the plain layer does, and moves the running
+    statistics of the window's channels alone. These mix all the networks that trained a channel, so a derived network
+    recomputes its own before it is used in evaluation.
+    """
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:  # type: ignore[override]
+        """(B, len(window), T, H, W) -> the same shape."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None, "a cumulative average would weight channels by how often they were used"
+        mean, variance = take(self.running_mean, window), take(self.running_var, window)
+        out = F.batch_norm(
+            clip_BCTHW,
+            mean,
+            variance,
+            take(self.weight, window),
+            take(self.bias, window),
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        if self.training and window.wrapped:  # a slice was updated in place, a joined copy was not
+            put(self.running_mean, window, mean)
+            put(self.running_var, window, variance)
+        return out
+
+
+def copy_norm(elastic: nn.BatchNorm3d, plain: nn.Module, window: ChannelWindow) -> None:
+    """Copy the window's affine parameters and running statistics to a plain batch normalisation of that width."""
+    with torch.no_grad():
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            getattr(plain, name).copy_(take(getattr(elastic, name), window))

@@ -1,0 +1,114 @@
+"""The PARSEC estimator, pure: importance weights and the gradients they weight (paper, section 4.1, equation 1).
+
+With A_k ~ P(A | alpha) and r_k proportional to P(y | X, w, A_k), normalised over the K samples:
+
+    grad alpha = sum_k r_k grad log P(A_k | alpha)        grad w = sum_k r_k grad_w log P(y | X, w, A_k)
+
+A cost c(A) (equation 2) enters as a factor exp(-weight * c(A)) of the likelihood. Shapes: K samples, D decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.search.policy import Policy
+
+
+def importance_weights(
+    log_likelihood_K: torch.Tensor, penalty_K: torch.Tensor | None = None, *, temperature: float = 1.0
+) -> torch.Tensor:
+    """r_k: softmax over the samples of (log-likelihood - penalty) / temperature; sums to 1.
+
+    Args:
+        log_likelihood_K: log P(y | X, w, A_k) in nats.
+        penalty_K: weighted cost of each sample, the sum of weight * c(A_k) over the budgets; none is 0.
+        temperature: above 1 flattens the weights, below 1 sharpens them.
+    Raises:
+        SearchError: there are no samples, or the temperature is not positive.
+    """
+    if log_likelihood_K.numel() == 0:
+        raise SearchError("importance_weights: no samples given")
+    if not temperature > 0:
+        raise SearchError(f"importance_weights: temperature {temperature} is not above 0")
+    score_K = log_likelihood_K if penalty_K is None else log_likelihood_K - penalty_K
+    return torch.softmax(score_K / temperature, dim=0)
+
+
+def effective_sample_size(weights_K: torch.Tensor) -> float:
+    """1 / sum r_k^2 (Kish): K for equal weights, 1 where a single sample has all of it."""
+    return 1.0 / float(weights_K.square().sum())
+
+
+def policy_gradient(
+    policy: Policy, indices_KD: torch.Tensor, weights_K: torch.Tensor, *, control_variate: bool = False
+) -> torch.Tensor:
+    """The estimate of grad_alpha of the log-evidence (to ascend), like `policy.alpha`.
+
+    Args:
+        indices_KD: the samples as candidate indices.
+        weights_K: their importance weights.
+        control_variate: subtract the mean of the K scores grad log P(A_k). Its expectation is 0, so the expected
+            gradient stays; the noise of nearly equal weights, which the scores of the samples drawn would cause, goes.
+    """
+    coefficient_K = weights_K - 1.0 / len(weights_K) if control_variate else weights_K
+    objective = (coefficient_K.detach().to(policy.alpha.device) * policy.log_probabilities(indices_KD)).sum()
+    (gradient,) = torch.autograd.grad(objective, [policy.alpha])
+    return gradient
+
+
+def adaptive_sample_count(policy: Policy, most: int, least: int) -> int:
+    """Samples of a step in proportion to the policy's entropy, from `most` when uniform down to `least`.
+
+    FP-NAS (arXiv 2011.10949), section 3.3: a policy that has nearly decided needs fewer samples.
+    """
+    highest = math.log(policy.space.size)
+    share = float(policy.entropy().detach()) / highest if highest > 0 else 0.0
+    return min(most, max(least, math.ceil(share * most - 1e-6)))
+
+
+class OnlineSoftmaxGradient:
+    """sum_k softmax(score)_k * g_k over gradients that come one at a time, in the memory of one.
+
+    The weights are known only when every score is; so the sum is kept relative to the largest score so far, and
+    rescaled when a larger one comes (online softmax). Each sample runs forward and backward once:
+
+        accumulator = OnlineSoftmaxGradient(parameters)
+        for each sample: (loss * accumulator.factor(score)).backward()
+        accumulator.normalise()
+
+    Args:
+        parameters: whose `.grad` is accumulated into; they begin without one.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        self._parameters = list(parameters)
+        for parameter in self._parameters:
+            parameter.grad = None
+        self._largest = -math.inf
+        self._total = 0.0
+
+    def factor(self, score: float) -> float:
+        """The factor for this sample's loss, before its backward pass: exp(score - largest score so far)."""
+        assert math.isfinite(score), "the caller checks for scores that are not finite"
+        if score > self._largest:
+            if self._total > 0:
+                shrink = math.exp(self._largest - score)
+                self._scale(shrink)
+                self._total *= shrink
+            self._largest = score
+        factor = math.exp(score - self._largest)
+        self._total += factor
+        return factor
+
+    def normalise(self) -> None:
+        """Divide by the sum of the weights: `.grad` is now the weighted mean of the samples' gradients."""
+        self._scale(1.0 / self._total)
+
+    def _scale(self, factor: float) -> None:
+        for parameter in self._parameters:
+            if parameter.grad is not None and factor != 1.0:
+                parameter.grad.mul_(factor)

@@ -1,0 +1,123 @@
+"""The attention blocks with one set of weights for every width of the map they stand on.
+
+Registered by the names of ATTENTION. Shapes: B clips, C channels, T frames, H and W pixels, L = T * H * W positions,
+S states, N nodes, I inner channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from fvcore.nn.weight_init import c2_msra_fill
+from torch import nn
+
+from pytorchvideo_autox3d.layers.attention import nonlocal_width
+from pytorchvideo_autox3d.layers.elastic import (
+    ChannelWindow,
+    ElasticBatchNorm3d,
+    ElasticConv1d,
+    ElasticConv3d,
+    copy_conv,
+    copy_norm,
+)
+from pytorchvideo_autox3d.layers.glore import NODE_RATIO, node_count
+from pytorchvideo_autox3d.registry import Registry
+from pytorchvideo_autox3d.supernet.selection import channel_windows
+
+# An entry is called with (candidate channels, selection=..., norm=..., **options).
+ELASTIC_ATTENTION_REGISTRY = Registry("ELASTIC_ATTENTION")
+
+Norm = Callable[[int], ElasticBatchNorm3d]
+
+
+@ELASTIC_ATTENTION_REGISTRY.register(name="none")
+class ElasticPassThrough(nn.Module):
+    """No attention; also the base of all others, and what they offer."""
+
+    def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm) -> None:
+        super().__init__()
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> the same shape."""
+        return clip_BCTHW
+
+    def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        """Copy the weights for a map of these channels to the plain block of ATTENTION."""
+
+
+@ELASTIC_ATTENTION_REGISTRY.register(name="glore")
+class ElasticGloRe(ElasticPassThrough):
+    """`layers.GloRe` for every width; its nodes and states are windows of rings of their own."""
+
+    def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm, node_ratio: float = NODE_RATIO) -> None:
+        super().__init__(channels, selection=selection, norm=norm)
+        counts = [node_count(width, node_ratio) for width in channels]
+        width, nodes = max(channels), max(counts)
+        states = [2 * count for count in counts]
+        self.node_windows = dict(zip(channels, channel_windows(counts, nodes, selection), strict=True))
+        self.state_windows = dict(zip(channels, channel_windows(states, 2 * nodes, selection), strict=True))
+        self.state = ElasticConv3d(width, 2 * nodes, kernel_size=1)
+        self.node = ElasticConv3d(width, nodes, kernel_size=1)
+        self.mix_nodes = ElasticConv1d(nodes, nodes, kernel_size=1)
+        self.mix_states = ElasticConv1d(2 * nodes, 2 * nodes, kernel_size=1, bias=False)
+        self.extend = ElasticConv3d(2 * nodes, width, kernel_size=1, bias=False)
+        self.norm = norm(width)
+        self.norm.block_final_bn = True  # type: ignore[assignment]  # begins as identity, as the plain block does
+        c2_msra_fill(self.mix_nodes)
+        c2_msra_fill(self.mix_states)
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        nodes, states = self.node_windows[len(window)], self.state_windows[len(window)]
+        state_BSL = self.state(clip_BCTHW, states, window).flatten(2)
+        projection_BNL = self.node(clip_BCTHW, nodes, window).flatten(2)
+        graph_BSN = torch.matmul(state_BSL, projection_BNL.transpose(1, 2) / projection_BNL.shape[2])
+        graph_BNS = graph_BSN.transpose(1, 2)
+        graph_BNS = torch.relu(graph_BNS + self.mix_nodes(graph_BNS, nodes, nodes))
+        mixed_BSN = self.mix_states(graph_BNS.transpose(1, 2), states, states)
+        back_BSL = torch.matmul(mixed_BSN, projection_BNL)
+        extended = self.extend(back_BSL.unflatten(2, clip_BCTHW.shape[2:]), window, states)
+        return clip_BCTHW + self.norm(extended, window)
+
+    def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        nodes, states = self.node_windows[len(window)], self.state_windows[len(window)]
+        copy_conv(self.state, block.get_submodule("state"), states, window)
+        copy_conv(self.node, block.get_submodule("node"), nodes, window)
+        copy_conv(self.mix_nodes, block.get_submodule("mix_nodes"), nodes, nodes)
+        copy_conv(self.mix_states, block.get_submodule("mix_states"), states, states)
+        copy_conv(self.extend, block.get_submodule("extend"), window, states)
+        copy_norm(self.norm, block.get_submodule("norm"), window)
+
+
+@ELASTIC_ATTENTION_REGISTRY.register(name="nonlocal")
+class ElasticNonLocal(ElasticPassThrough):
+    """pytorchvideo's Non-local block (softmax) for every width; its inner channels are windows of their own ring."""
+
+    def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm) -> None:
+        super().__init__(channels, selection=selection, norm=norm)
+        counts = [nonlocal_width(width) for width in channels]
+        width, inner = max(channels), max(counts)
+        self.inner_windows = dict(zip(channels, channel_windows(counts, inner, selection), strict=True))
+        self.conv_theta = ElasticConv3d(width, inner, kernel_size=1)
+        self.conv_phi = ElasticConv3d(width, inner, kernel_size=1)
+        self.conv_g = ElasticConv3d(width, inner, kernel_size=1)
+        self.conv_out = ElasticConv3d(inner, width, kernel_size=1)
+        self.norm = norm(width)
+        self.norm.block_final_bn = True  # type: ignore[assignment]  # begins as identity, as the plain block does
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        inner = self.inner_windows[len(window)]
+        theta_BIL = self.conv_theta(clip_BCTHW, inner, window).flatten(2)
+        phi_BIL = self.conv_phi(clip_BCTHW, inner, window).flatten(2)
+        g_BIL = self.conv_g(clip_BCTHW, inner, window).flatten(2)
+        affinity_BLL = torch.softmax(torch.matmul(theta_BIL.transpose(1, 2), phi_BIL) * len(inner) ** -0.5, dim=2)
+        out_BIL = torch.matmul(g_BIL, affinity_BLL.transpose(1, 2))
+        out = self.conv_out(out_BIL.unflatten(2, clip_BCTHW.shape[2:]), window, inner)
+        return clip_BCTHW + self.norm(out, window)
+
+    def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        inner = self.inner_windows[len(window)]
+        for name in ("conv_theta", "conv_phi", "conv_g"):
+            copy_conv(getattr(self, name), block.get_submodule(name), inner, window)
+        copy_conv(self.conv_out, block.get_submodule("conv_out"), window, inner)
+        copy_norm(self.norm, block.get_submodule("norm"), window)

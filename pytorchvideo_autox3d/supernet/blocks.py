@@ -1,0 +1,213 @@
+"""The MBConv3D blocks of a group as one set of weights for all of the group's candidates.
+
+Shapes: B clips, C channels, T frames, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from pytorchvideo.layers.utils import round_width
+from torch import nn
+
+from pytorchvideo_autox3d.layers.elastic import (
+    ChannelWindow,
+    ElasticBatchNorm3d,
+    ElasticConv3d,
+    ElasticDepthwise3d,
+    copy_conv,
+    copy_norm,
+)
+from pytorchvideo_autox3d.layers.mbconv import MBConv3D
+from pytorchvideo_autox3d.space import BlockPlan, GroupChoice, GroupSpec, inner_width
+from pytorchvideo_autox3d.space.spec import Kernel
+from pytorchvideo_autox3d.supernet.attention import ELASTIC_ATTENTION_REGISTRY, ElasticPassThrough
+from pytorchvideo_autox3d.supernet.selection import channel_windows
+
+Norm = Callable[[int], ElasticBatchNorm3d]
+Activation = Callable[[], nn.Module]
+
+
+class SuperMBConv(nn.Module):
+    """`MBConv3D` for every kernel, width and expansion of a group.
+
+    The 1x1x1 convolutions, their BN and the squeeze-excitation are super-kernels; each depthwise kernel has its own
+    weights for the widest expansion. The inner width depends on the input channels too, so the windows of all pairs
+    (input channels, expansion) are laid on one ring: any list of neighbours on it is evenly covered, hence both the
+    expansions of one input width and all pairs together.
+
+    Args:
+        in_widths: the candidates of the input channels.
+        spec: the group's candidates.
+        plan: stride, and whether there is squeeze-excitation.
+        residual: whether input and output have the same width in every architecture.
+        selection: the channel selection's name.
+        se_ratio: as in `MBConv3D`.
+        norm, activation, inner_activation: make a layer.
+    """
+
+    def __init__(
+        self,
+        in_widths: Sequence[int],
+        spec: GroupSpec,
+        plan: BlockPlan,
+        *,
+        residual: bool,
+        selection: str,
+        se_ratio: float,
+        norm: Norm,
+        activation: Activation,
+        inner_activation: Activation,
+    ) -> None:
+        super().__init__()
+        pairs = [(channels, expansion) for channels in in_widths for expansion in spec.expansions]
+        sizes = [inner_width(*pair) for pair in pairs]
+        inner, out = max(sizes), max(spec.channels)
+        self.stride = plan.stride
+        self.inner_windows = dict(zip(pairs, channel_windows(sizes, inner, selection), strict=True))
+        self.expand = ElasticConv3d(max(in_widths), inner, kernel_size=1, bias=False)
+        self.expand_norm = norm(inner)
+        self.activation = activation()
+        self.depthwise = nn.ModuleDict(
+            {_key(kernel): ElasticDepthwise3d(inner, kernel, stride=plan.stride) for kernel in spec.kernels}
+        )
+        self.depthwise_norm = norm(inner)
+        self.squeeze_excite: SuperSqueezeExcitation | None = None
+        if plan.squeeze_excite and se_ratio > 0:
+            self.squeeze_excite = SuperSqueezeExcitation(self.inner_windows.values(), inner, se_ratio, selection)
+        self.inner_activation = inner_activation()
+        self.project = ElasticConv3d(inner, out, kernel_size=1, bias=False)
+        self.project_norm = norm(out)
+        # As in `MBConv3D`, but only where there is a residual whatever is chosen: without one, a block that begins at
+        # zero would pass nothing on.
+        self.project_norm.block_final_bn = residual  # type: ignore[assignment]
+
+    def forward(
+        self, clip_BCTHW: torch.Tensor, choice: GroupChoice, inp: ChannelWindow, out: ChannelWindow
+    ) -> torch.Tensor:
+        """(B, len(inp), T, H, W) -> (B, len(out), T, ceil(H / stride), ceil(W / stride))."""
+        inner = self.inner_windows[len(inp), choice.expansion]
+        hidden = self.activation(self.expand_norm(self.expand(clip_BCTHW, inner, inp), inner))
+        hidden = self.depthwise_norm(self.depthwise[_key(choice.kernel)](hidden, inner), inner)
+        if self.squeeze_excite is not None:
+            hidden = self.squeeze_excite(hidden, inner)
+        hidden = self.project_norm(self.project(self.inner_activation(hidden), out, inner), out)
+        return clip_BCTHW + hidden if self.stride == 1 and len(inp) == len(out) else hidden
+
+    def copy_to(self, block: MBConv3D, choice: GroupChoice, inp: ChannelWindow, out: ChannelWindow) -> None:
+        """Copy the weights and running statistics of `choice` to a plain block."""
+        inner = self.inner_windows[len(inp), choice.expansion]
+        copy_conv(self.expand, block.expand, inner, inp)
+        copy_norm(self.expand_norm, block.expand_norm, inner)
+        depthwise = self.depthwise[_key(choice.kernel)]
+        assert isinstance(depthwise, ElasticDepthwise3d)
+        depthwise.copy_to(block.depthwise, inner)
+        copy_norm(self.depthwise_norm, block.depthwise_norm, inner)
+        if self.squeeze_excite is not None:
+            self.squeeze_excite.copy_to(block.squeeze_excite, inner)
+        copy_conv(self.project, block.project, out, inner)
+        copy_norm(self.project_norm, block.project_norm, out)
+
+
+class SuperSqueezeExcitation(nn.Module):
+    """Squeeze-excitation for every inner width; the reduced widths follow and are windows of a ring of their own."""
+
+    def __init__(self, windows: Sequence[ChannelWindow] | Any, inner: int, se_ratio: float, selection: str) -> None:
+        super().__init__()
+        windows = tuple(windows)
+        sizes = [round_width(len(window), se_ratio) for window in windows]
+        # Two pairs may share one inner window (1.5 * 8 and 3 * 4 in naive selection); they share its reduction too.
+        self.reduced_windows = dict(zip(windows, channel_windows(sizes, max(sizes), selection), strict=True))
+        self.reduce = ElasticConv3d(inner, max(sizes), kernel_size=1)
+        self.restore = ElasticConv3d(max(sizes), inner, kernel_size=1)
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> the same shape."""
+        reduced = self.reduced_windows[window]
+        mean_BC111 = clip_BCTHW.mean(dim=(2, 3, 4), keepdim=True)
+        hidden = torch.relu(self.reduce(mean_BC111, reduced, window))
+        return clip_BCTHW * torch.sigmoid(self.restore(hidden, window, reduced))
+
+    def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        """Copy the window's weights to fvcore's `SqueezeExcitation`."""
+        reduced = self.reduced_windows[window]
+        layers = block.get_submodule("block")
+        copy_conv(self.reduce, layers.get_submodule("0"), reduced, window)
+        copy_conv(self.restore, layers.get_submodule("2"), window, reduced)
+
+
+class SuperGroup(nn.Module):
+    """The blocks of one group and the attention after them, for all of the group's candidates.
+
+    Args:
+        entering: the windows of the map that enters, by its number of channels.
+        spec, plan: the group's candidates and its blocks.
+        selection, se_ratio: as in `SuperMBConv`.
+        norm, activation, inner_activation: make a layer.
+        attention_options: arguments by attention name.
+    """
+
+    def __init__(
+        self,
+        entering: Mapping[int, ChannelWindow],
+        spec: GroupSpec,
+        plan: Sequence[BlockPlan],
+        *,
+        selection: str,
+        se_ratio: float,
+        norm: Norm,
+        activation: Activation,
+        inner_activation: Activation,
+        attention_options: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        super().__init__()
+        self.entering = dict(entering)
+        windows = channel_windows(spec.channels, max(spec.channels), selection)
+        self.windows = dict(zip(spec.channels, windows, strict=True))
+        options: dict[str, Any] = {
+            "selection": selection,
+            "se_ratio": se_ratio,
+            "norm": norm,
+            "activation": activation,
+            "inner_activation": inner_activation,
+        }
+        in_widths = [tuple(entering), *[spec.channels] * (len(plan) - 1)]
+        self.blocks = nn.ModuleList(
+            SuperMBConv(widths, spec, block, residual=number > 0, **options)
+            for number, (widths, block) in enumerate(zip(in_widths, plan, strict=True))
+        )
+        self.attentions = nn.ModuleDict(
+            {
+                name: ELASTIC_ATTENTION_REGISTRY.get(name)(
+                    spec.channels, selection=selection, norm=norm, **attention_options.get(name, {})
+                )
+                for name in spec.attentions
+            }
+        )
+
+    def forward(self, clip_BCTHW: torch.Tensor, choice: GroupChoice) -> torch.Tensor:
+        """(B, channels that enter, T, H, W) -> (B, choice.channels, T, H', W')."""
+        inp, out = self.entering[clip_BCTHW.shape[1]], self.windows[choice.channels]
+        for block in self.blocks:
+            clip_BCTHW = block(clip_BCTHW, choice, inp, out)
+            inp = out
+        return self.attentions[choice.attention](clip_BCTHW, out)
+
+    def copy_to(self, group: nn.Module, choice: GroupChoice, in_channels: int) -> None:
+        """Copy the weights and running statistics of `choice` to a plain group (block1, ..., attention)."""
+        inp, out = self.entering[in_channels], self.windows[choice.channels]
+        for number, block in enumerate(self.blocks, start=1):
+            plain = group.get_submodule(f"block{number}")
+            assert isinstance(block, SuperMBConv)
+            assert isinstance(plain, MBConv3D)
+            block.copy_to(plain, choice, inp, out)
+            inp = out
+        attention = self.attentions[choice.attention]
+        assert isinstance(attention, ElasticPassThrough)
+        attention.copy_to(group.get_submodule("attention"), out)
+
+
+def _key(kernel: Kernel) -> str:
+    return f"t{kernel[0]}_s{kernel[1]}"
