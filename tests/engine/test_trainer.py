@@ -1,0 +1,215 @@
+"""Whole trainings on the tiny problem: learning, exact resume, faults, fine-tuning, two processes."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine import (
+    CrossEntropy,
+    Hook,
+    TestSettings,
+    TrainingInterrupted,
+    TrainSettings,
+    Validation,
+    build_optimizer,
+    last_checkpoint,
+    make_schedule,
+    read_checkpoint,
+    train,
+)
+from pytorchvideo_autox3d.errors import CheckpointError, TrainingError
+from tests.engine.helpers import SyntheticLoader, ViewLoader, tiny_model, to_float
+
+VALIDATION = Validation(
+    loader=ViewLoader(videos=4, views=1), num_videos=4, num_views=1, num_classes=3, settings=TestSettings()
+)
+TIMES = {"data_time", "compute_time"}
+
+
+def fit(folder, *, max_epoch=3, model=None, loader=None, lr=0.1, hooks=(), loss=None, **arguments):
+    """Train the tiny model; returns it with its history. Few settings, of which `arguments` are `train`'s own."""
+    model = model or tiny_model(dropout=0.3)
+    settings = TrainSettings(
+        max_epoch=max_epoch,
+        checkpoint_period=1,
+        eval_period=2,
+        log_period=2,
+        precise_bn_batches=2,
+        **arguments.pop("settings", {}),
+    )
+    arguments.setdefault("validation", VALIDATION)
+    history = train(
+        model,
+        loader or SyntheticLoader(),
+        optimizer=build_optimizer(model, base_lr=lr),
+        schedule=make_schedule(base_lr=lr, max_epoch=max_epoch),
+        loss=loss or CrossEntropy(label_smoothing=0.1),
+        preprocess=to_float,
+        device=torch.device("cpu"),
+        output_dir=str(folder),
+        settings=settings,
+        extra_hooks=hooks,
+        **arguments,
+    )
+    return model, history
+
+
+def without_times(history):
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in history]
+
+
+def assert_same_end(one, other):
+    """Two folders' last checkpoints agree bit for bit, generators included."""
+    contents = [read_checkpoint(last_checkpoint(str(folder))) for folder in (one, other)]
+    for key in ("model_state", "optimizer_state", "rng_states"):
+        flat = [torch.utils._pytree.tree_leaves(content[key]) for content in contents]
+        for a, b in zip(*flat, strict=True):
+            assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+    histories = [without_times(content["loop_state"]["history"]) for content in contents]
+    assert histories[0] == histories[1]
+
+
+class StopAt(Hook):
+    def __init__(self, step):
+        self.step = step
+
+    def before_step(self, loop):
+        if loop.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+class Kill(Hook):
+    """Dies in mid-epoch as a killed process does: nothing is saved."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def before_step(self, loop):
+        if loop.global_step == self.step:
+            raise ConnectionAbortedError
+
+
+def test_learns_and_keeps_a_record(tmp_path):
+    loader = SyntheticLoader(batches=12, batch_size=8)
+    _, history = fit(tmp_path, max_epoch=8, loader=loader, lr=0.3, loss=CrossEntropy())
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+    assert history[-1]["top1_err"] < history[0]["top1_err"]
+    assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == history
+    assert {"epoch", "lr", "loss", "top1_err", "top5_err", "grad_norm", "data_time", "compute_time"} <= history[
+        0
+    ].keys()
+    assert [record["epoch"] for record in history if "val" in record] == [2, 4, 6, 8]
+    assert history[1]["val"]["top1_err"] == 100 - history[1]["val"]["top1_acc"]
+    assert last_checkpoint(str(tmp_path)).endswith("checkpoint_epoch_00008.pyth")
+
+
+@pytest.mark.parametrize("kill_at", [4, 6, 11])
+def test_killed_and_resumed_ends_bit_identical(tmp_path, kill_at):
+    fit(tmp_path / "whole")
+    with pytest.raises(ConnectionAbortedError):
+        fit(tmp_path / "killed", hooks=[Kill(kill_at)])
+    fit(tmp_path / "killed", model=tiny_model(seed=7, dropout=0.3))
+    assert_same_end(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("stop_at", [2, 7])
+def test_interrupted_in_mid_epoch_and_resumed_ends_bit_identical(tmp_path, stop_at):
+    fit(tmp_path / "whole")
+    with pytest.raises(TrainingInterrupted, match=r"saved .*checkpoint_epoch_\d+.*\.pyth: the same command resumes"):
+        fit(tmp_path / "stopped", hooks=[StopAt(stop_at)])
+    fit(tmp_path / "stopped", model=tiny_model(seed=7, dropout=0.3))
+    assert_same_end(tmp_path / "whole", tmp_path / "stopped")
+    assert not list((tmp_path / "stopped" / "checkpoints").glob("*_step_*"))
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    _, history = fit(tmp_path)
+    again, repeated = fit(tmp_path, model=tiny_model(seed=3, dropout=0.3))
+    assert repeated == history
+    assert torch.equal(again[6].weight, read_checkpoint(last_checkpoint(str(tmp_path)))["model_state"]["6.weight"])
+
+
+def test_a_nan_loss_leaves_the_last_checkpoint_intact(tmp_path):
+    def poisoned(logits_BK, target):
+        poisoned.calls += 1
+        return CrossEntropy()(logits_BK, target) * (float("nan") if poisoned.calls == 6 else 1.0)
+
+    poisoned.calls = 0
+    with pytest.raises(TrainingError, match=r"epoch 2, step 2 of 4: the loss is nan"):
+        fit(tmp_path, loss=poisoned)
+    content = read_checkpoint(last_checkpoint(str(tmp_path)))
+    assert content["epoch"] == 0
+    assert all(torch.isfinite(tensor).all() for tensor in content["model_state"].values())
+
+
+def test_fine_tuning_and_going_on_from_a_given_file(tmp_path):
+    fit(tmp_path / "first")
+    file = last_checkpoint(str(tmp_path / "first"))
+    _, history = fit(tmp_path / "longer", max_epoch=4, checkpoint_file=file)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4]
+
+    before = tiny_model(5)[6].weight.clone()
+    tuned, history = fit(
+        tmp_path / "tuned",
+        max_epoch=1,
+        lr=1e-9,
+        model=tiny_model(5),
+        validation=None,
+        checkpoint_file=file,
+        checkpoint_epoch_reset=True,
+    )
+    assert [record["epoch"] for record in history] == [1]
+    torch.testing.assert_close(tuned[0].weight, read_checkpoint(file)["model_state"]["0.weight"])
+    torch.testing.assert_close(tuned[6].weight, before)
+
+    with pytest.raises(CheckpointError, match="another shape"):
+        fit(tmp_path / "wrong", model=tiny_model(5), validation=None, checkpoint_file=file)
+
+
+def test_the_own_last_checkpoint_goes_before_a_given_file(tmp_path):
+    fit(tmp_path / "first", max_epoch=1)
+    given = last_checkpoint(str(tmp_path / "first"))
+    fit(tmp_path / "second", max_epoch=2)
+    _, history = fit(tmp_path / "second", max_epoch=3, checkpoint_file=given)
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    _, fresh = fit(tmp_path / "second", max_epoch=1, auto_resume=False)
+    assert [record["epoch"] for record in fresh] == [1]
+
+
+class Share(SyntheticLoader):
+    """One process's clips of each batch."""
+
+    def __iter__(self):
+        part = slice(distributed.rank(), None, distributed.world_size())
+        for batch in super().__iter__():
+            yield type(batch)(*(getattr(batch, name)[part] for name in vars(batch)))
+
+
+def plain_model() -> nn.Module:
+    """Without BN and dropout the gradient of two halves is that of the whole."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv3d(3, 4, (1, 3, 3)), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+def train_plain(folder: str) -> list[torch.Tensor]:
+    model, _ = fit(
+        folder, model=plain_model(), loader=Share(), validation=None, max_epoch=2, settings={"accumulation": 2}
+    )
+    return [parameter.detach() for parameter in model.parameters()]
+
+
+def test_two_processes_train_as_one(tmp_path):
+    alone = train_plain(str(tmp_path / "one"))
+    together = distributed.launch(train_plain, str(tmp_path / "two"), num_processes=2, backend="gloo")
+    for ours, theirs in zip(alone, together, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    contents = [read_checkpoint(last_checkpoint(str(tmp_path / name))) for name in ("one", "two")]
+    losses = [[record["loss"] for record in content["loop_state"]["history"]] for content in contents]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert contents[1]["model_state"].keys() == plain_model().state_dict().keys()
+    assert len(contents[1]["rng_states"]) == 2
