@@ -10,6 +10,7 @@ Ours beside them: loop_state, rng_states (one a process), extra_states (by name:
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from pytorchvideo_autox3d.engine.weights import checkpoint_model_state, load_mod
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.files import written_beside
 
+_logger = logging.getLogger(__name__)
 _NAME = re.compile(r"checkpoint_epoch_(\d+)(?:_step_(\d+))?\.pyth")
 
 
@@ -147,6 +149,12 @@ class Checkpointer:
         empty = {"means": {"sums": {}, "clips": {}, "times": [0.0, 0.0]}, "history": []}
         rng_states = checkpoint.get("rng_states", [])
         same_job = len(rng_states) == distributed.world_size()
+        if rng_states and not same_job:
+            _logger.warning(
+                "the checkpoint was saved by %d process(es), this job has %d: random draws differ from here on",
+                len(rng_states),
+                distributed.world_size(),
+            )
         rng = rng_states[distributed.rank()] if same_job else None
         return {**bare, **empty, **checkpoint.get("loop_state", {}), "rng": rng}
 

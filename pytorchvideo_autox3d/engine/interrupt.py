@@ -7,9 +7,15 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from pytorchvideo_autox3d import distributed
+
 
 class StopRequest:
-    """Context in which SIGINT and SIGTERM set `requested`; a second SIGINT raises KeyboardInterrupt at once."""
+    """Context in which SIGINT and SIGTERM set `requested`; a second SIGINT raises KeyboardInterrupt at once.
+
+    Under torchrun the terminal's SIGINT arrives twice, the second time from the agent, which kills a process that takes
+    too long: there the second asks for no more than the first.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -29,6 +35,6 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested and number == signal.SIGINT:
+        if self.requested and number == signal.SIGINT and not distributed.is_distributed():
             raise KeyboardInterrupt
         self.requested = True

@@ -137,3 +137,11 @@ def test_a_pyslowfast_checkpoint_gives_its_epoch(tmp_path):
     torch.save(content, tmp_path / "theirs.pyth")
     state = checkpointer(tmp_path, seed=1).load(str(tmp_path / "theirs.pyth"))
     assert (state["epoch"], state["step"], state["rng"], state["history"]) == (7, 0, None, [])
+
+
+def test_another_number_of_processes_is_said(tmp_path, caplog):
+    path = checkpointer(tmp_path).save(loop_state(1))
+    content = read_checkpoint(path)
+    torch.save(content | {"rng_states": content["rng_states"] * 2}, path)
+    assert checkpointer(tmp_path).load(path)["rng"] is None
+    assert "saved by 2 process(es), this job has 1" in caplog.text

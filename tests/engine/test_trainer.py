@@ -97,7 +97,7 @@ class Kill(Hook):
 def test_learns_and_keeps_a_record(tmp_path):
     loader = SyntheticLoader(batches=12, batch_size=8)
     _, history = fit(tmp_path, max_epoch=8, loader=loader, lr=0.3, loss=CrossEntropy())
-    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
     assert history[-1]["top1_err"] < history[0]["top1_err"]
     assert [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()] == history
     assert {"epoch", "lr", "loss", "top1_err", "top5_err", "grad_norm", "data_time", "compute_time"} <= history[
