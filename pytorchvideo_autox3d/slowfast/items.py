@@ -1,0 +1,100 @@
+"""Our data sets as the five values that PySlowFast's trainer and tester unpack; needs nothing of PySlowFast.
+
+An item is (pathways, label, index, time, meta): a list of float clips (C, T, H, W), the class, the clip's number, a
+tensor that only its contrastive models read, and an empty dictionary. Its meters divide the number of a test clip by
+the views to find the video, and take `num_videos` for the number of clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+Item = tuple[list[Tensor], int, int, Tensor, dict[str, Any]]
+ToPathways = Callable[[Tensor], list[Tensor]]
+
+
+class TrainClips(Dataset[Item]):
+    """One clip a video, for training and validation.
+
+    Args:
+        datasets: our data sets by the short-cycle phase of multigrid training; None is the plain one.
+        to_pathways: a uint8 clip (C, T, H, W) -> normalised float pathways.
+    """
+
+    def __init__(self, datasets: Mapping[int | None, Any], to_pathways: ToPathways) -> None:
+        self.datasets = datasets
+        self.to_pathways = to_pathways
+
+    @property
+    def num_videos(self) -> int:
+        """The number of clips, one for each video."""
+        return len(self.datasets[None])
+
+    def __len__(self) -> int:
+        return self.num_videos
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Item:
+        """The clip of video `index`; PySlowFast's short-cycle sampler gives (index, phase), with phases 0, 1 and 2."""
+        index, phase = index if isinstance(index, tuple) else (index, None)
+        batch = self.datasets.get(phase, self.datasets[None])[index]
+        return self.to_pathways(batch.clip_BCTHW[0]), int(batch.label_B[0]), index, torch.zeros(1), {}
+
+    def _set_epoch_num(self, epoch: int) -> None:
+        """PySlowFast calls this, where a data set has it, before each epoch."""
+        for dataset in self.datasets.values():
+            dataset.set_epoch(epoch)
+
+
+class TestClips(IterableDataset[Item]):
+    """Every view of every video in order, each video decoded once by the worker that reads it.
+
+    The clips are cut into equal stretches for the processes, and those into whole batches for the workers, so that all
+    processes see batches of the same sizes. Where the clips don't divide, the last process goes on with the first clips
+    again; `meters` counts those once.
+
+    Args:
+        dataset: ours; an item is a video with all of its views, in order.
+        to_pathways: a uint8 clip (C, T, H, W) -> normalised float pathways.
+        batch_size: clips a batch of this process.
+        rank, world_size: this process among those that test together.
+    """
+
+    __test__ = False  # not a test, whatever pytest thinks of its name
+
+    def __init__(
+        self, dataset: Any, to_pathways: ToPathways, *, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.dataset = dataset
+        self.to_pathways = to_pathways
+        self.batch_size = batch_size
+        self.rank = rank
+        self.world_size = world_size
+
+    @property
+    def num_videos(self) -> int:
+        """The number of clips of all processes: videos times views."""
+        return self.dataset.num_videos * self.dataset.num_views
+
+    def __len__(self) -> int:
+        """The number of clips of this process."""
+        return -(-self.num_videos // self.world_size)
+
+    def __iter__(self) -> Iterator[Item]:
+        worker = get_worker_info()
+        number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        batches = -(-len(self) // self.batch_size)
+        first, end = (batches * one // workers * self.batch_size for one in (number, number + 1))
+        video, views = None, None
+        for position in range(first, min(end, len(self))):
+            clip = (self.rank * len(self) + position) % self.num_videos
+            if clip // self.dataset.num_views != video:
+                video = clip // self.dataset.num_views
+                views = self.dataset[video]
+            assert views is not None
+            view = clip % self.dataset.num_views
+            yield self.to_pathways(views.clip_BCTHW[view]), int(views.label_B[view]), clip, torch.zeros(1), {}
