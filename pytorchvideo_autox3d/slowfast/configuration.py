@@ -1,0 +1,78 @@
+"""Our config nodes in PySlowFast's defaults, and our yaml files read into PySlowFast's config."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.config import add_autox3d_config, merge_into
+from pytorchvideo_autox3d.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+# One clip a sample: PySlowFast looks MODEL.ARCH up to know how many pathways to pack.
+OUR_ARCHS = ("autox3d", "mobilenetv2_3d", "csn", "r2plus1d")
+# PySlowFast's own readers decode nothing on a current stack; these are the same lists over ours.
+OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
+
+
+def add_config_nodes() -> None:
+    """Add AUTOX3D, GLORE and SEARCH, and our MODEL.ARCH names, to PySlowFast's defaults; once."""
+    from slowfast.config import defaults
+
+    if "AUTOX3D" not in defaults._C:
+        add_autox3d_config(defaults._C)
+    archs = defaults._C.MODEL.SINGLE_PATHWAY_ARCH
+    archs += [arch for arch in OUR_ARCHS if arch not in archs]
+
+
+def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> CfgNode:
+    """PySlowFast's config, checked by PySlowFast, from our yaml files or its own.
+
+    The data sets are read by ours, and NUM_GPUS is at most what this machine has. PySlowFast changes its config as it
+    runs (multigrid, views), so it is not frozen.
+
+    Raises:
+        ConfigError: as `pytorchvideo_autox3d.config.load_cfg`, or a setting that PySlowFast refuses.
+    """
+    from slowfast.config.defaults import assert_and_infer_cfg, get_cfg
+
+    cfg = get_cfg()
+    merge_into(cfg, path, opts)
+    for split in (cfg.TRAIN, cfg.TEST):
+        split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)
+    _limit_gpus(cfg)
+    _check_multigrid(cfg)
+    try:
+        return assert_and_infer_cfg(cfg)
+    except AssertionError as error:
+        raise ConfigError(f"PySlowFast refuses {path}: {_first_line(error)}") from error
+
+
+def _limit_gpus(cfg: CfgNode) -> None:
+    """TRAIN.BATCH_SIZE is a machine's, so the recipe stays the same with fewer GPUs."""
+    present = torch.cuda.device_count()
+    if present < cfg.NUM_GPUS:
+        logger.warning("NUM_GPUS %d -> %d, which is what this machine has", cfg.NUM_GPUS, present)
+        cfg.NUM_GPUS = present
+
+
+def _check_multigrid(cfg: CfgNode) -> None:
+    """PySlowFast fails on these with a division by zero and a missing sampler."""
+    for key, least in (("LONG_CYCLE", 1), ("SHORT_CYCLE", 2)):
+        if cfg.MULTIGRID[key] and cfg.NUM_GPUS < least:
+            raise ConfigError(
+                f"MULTIGRID.{key}: PySlowFast needs NUM_GPUS of at least {least} for it, not {cfg.NUM_GPUS}"
+            )
+
+
+def _first_line(error: AssertionError) -> str:
+    """The message, or the condition that failed."""
+    import traceback
+
+    return str(error).split("\n")[0] or str(traceback.extract_tb(error.__traceback__)[-1].line)
