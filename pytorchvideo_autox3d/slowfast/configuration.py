@@ -65,7 +65,7 @@ def _limit_gpus(cfg: CfgNode) -> None:
 def _check_multigrid(cfg: CfgNode) -> None:
     """PySlowFast fails on these with a division by zero and a missing sampler."""
     for key, least in (("LONG_CYCLE", 1), ("SHORT_CYCLE", 2)):
-        if cfg.MULTIGRID[key] and cfg.NUM_GPUS < least:
+        if cfg.MULTIGRID[key] and least > cfg.NUM_GPUS:
             raise ConfigError(
                 f"MULTIGRID.{key}: PySlowFast needs NUM_GPUS of at least {least} for it, not {cfg.NUM_GPUS}"
             )
