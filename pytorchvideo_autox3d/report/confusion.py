@@ -1,5 +1,6 @@
 """Confusion matrices and accuracy by class."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,8 +71,10 @@ def _number(axes: Any, row: int, column: int, videos: int, share: float) -> None
 def draw_per_class(models: Sequence[ModelResult], class_names: Sequence[str], *, chance: float | None = None) -> Figure:
     """Accuracy of each class, a mark a model, classes from the easiest down (mean over the models)."""
     models = [model for model in models if model.per_class is not None]
-    scores = [list(model.per_class or ()) for model in models]
-    order = sorted(range(len(class_names)), key=lambda k: -sum(row[k] for row in scores))
+    scores = [[math.nan if value is None else value for value in model.per_class or ()] for model in models]
+    totals = [sum(row[k] for row in scores) for k in range(len(class_names))]
+    # Classes without test videos, whose accuracy is NaN, come last.
+    order = sorted(range(len(class_names)), key=lambda k: (math.isnan(totals[k]), -totals[k]))
     figure = new_figure(7.2, 0.30 * len(class_names) + 1.0)
     axes = figure.subplots()
     style_axes(axes, xlabel="accuracy, % of the class's test videos", grid="x")

@@ -27,7 +27,7 @@ class ModelResult:
 
     Args:
         top1, top5: multi-view test accuracy in percent.
-        per_class: accuracy of each class in percent.
+        per_class: accuracy of each class in percent; None or NaN for a class without test videos.
         confusion: counts of videos; row: true class, column: predicted class.
         macs: multiply-adds of one clip (convolutions, linear layers, matrix products).
         latency_ms: median time of one forward pass of one clip, in milliseconds.
@@ -49,7 +49,7 @@ class ModelResult:
     params: int
     top5: float | None = None
     latency_ms: float | None = None
-    per_class: Sequence[float] | None = None
+    per_class: Sequence[float | None] | None = None
     confusion: Sequence[Sequence[int]] | None = None
     history: Sequence[Mapping[str, Any]] = ()
     architecture: Architecture | None = None
@@ -62,8 +62,13 @@ class ModelResult:
         for key, value in (("top1", self.top1), ("top5", self.top5)):
             if value is not None and not 0.0 <= value <= 100.0:
                 raise EvaluationError(f"{self.name}: {key} = {value} is not a percentage")
+        if self.per_class is not None:
+            plain = tuple(math.nan if value is None else float(value) for value in self.per_class)
+            object.__setattr__(self, "per_class", plain)
         if self.confusion is not None:
-            self._check_confusion(self.confusion)
+            counts = tuple(tuple(int(videos) for videos in row) for row in self.confusion)
+            object.__setattr__(self, "confusion", counts)
+            self._check_confusion(counts)
 
     def _check_confusion(self, confusion: Sequence[Sequence[int]]) -> None:
         if any(len(row) != len(confusion) for row in confusion):

@@ -95,7 +95,8 @@ def draw_search_curve(
         axes.set_ylim(bottom=0 if key != "gflops" else None)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if warmup_epochs:
-            axes.axvspan(-0.5, warmup_epochs - 0.5, color=RULE, alpha=0.35, linewidth=0)
+            start = min(entry["epoch"] for h in searches.values() for entry in h) - 0.5
+            axes.axvspan(start, start + warmup_epochs, color=RULE, alpha=0.35, linewidth=0)
     if len(searches) > 1:
         all_axes[0].legend(frameon=False, fontsize=SMALL_SIZE + 0.5, labelcolor=INK)
     return figure
