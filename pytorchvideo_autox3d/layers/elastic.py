@@ -70,7 +70,12 @@ def take(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Ten
 
 
 def put(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> None:
-    """Write `values` to the window's channels along dimension 0, in place: the inverse of `take`."""
+    """Write `values` to the window's channels along dimension 0, in place: the inverse of `take`.
+
+    For statistics, not for parameters: autograd is not told, as when batch normalisation itself updates a buffer. Its
+    backward pass in training uses those of the batch, so several forward passes may come before a backward one.
+    """
+    tensor = tensor.data
     first = window.width - window.wrapped
     tensor[window.start : window.start + first].copy_(values[:first])
     if window.wrapped:

@@ -1,0 +1,237 @@
+"""The search from plain arguments: checks, the engine's loop, and what is recorded on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.analysis import CostTable
+from pytorchvideo_autox3d.engine import (
+    Checkpointer,
+    CheckpointHook,
+    DataTimeHook,
+    GaugeHook,
+    HistoryHook,
+    Hook,
+    LogHook,
+    LRHook,
+    Precision,
+    TensorBoardHook,
+    TrainLoop,
+    build_optimizer,
+    last_checkpoint,
+    make_schedule,
+    read_checkpoint,
+)
+from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
+from pytorchvideo_autox3d.search.budget import Budget, Budgets
+from pytorchvideo_autox3d.search.model import AutoX3DSearchNet
+from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.settings import SearchSettings
+from pytorchvideo_autox3d.search.step import SearchBatch, space_text
+from pytorchvideo_autox3d.supernet import Supernet
+
+HISTORY_NAME = "search_history.jsonl"
+
+
+class PairedLoader:
+    """Batches of the weights' half, each with one of alpha's half once alpha learns; alpha's half repeats as needed."""
+
+    def __init__(self, weights: Loader, policy: Loader | None, *, warmup_epochs: int) -> None:
+        self.weights = weights
+        self.policy = policy
+        self.warmup_epochs = warmup_epochs
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self.weights.set_epoch(epoch)
+        if self.policy is not None:
+            self.policy.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[SearchBatch]:
+        if self.policy is None or self._epoch < self.warmup_epochs:
+            yield from (SearchBatch(batch) for batch in self.weights)
+        else:
+            for batch, other in zip(self.weights, _endless(self.policy), strict=False):
+                yield SearchBatch(batch, other)
+
+
+def _endless(loader: Loader) -> Iterator[Any]:
+    while True:
+        yield from loader
+
+
+def cost_table(supernet: Supernet, clip: tuple[int, int, int] | None = None) -> CostTable:
+    """The costs of the supernet's architectures, for clips (T, H, W) or the size that it is meant for."""
+    options = supernet.model_options
+    size = options["input_crop_size"]
+    return CostTable(
+        supernet.space,
+        clip=clip or (options["input_clip_length"], size, size),
+        num_classes=options["model_num_class"],
+        stem=options["stem"],
+        se_ratio=options["se_ratio"],
+        attention_options=options["attention_options"],
+    )
+
+
+def search(
+    supernet: Supernet,
+    policy: Policy,
+    weight_loader: Loader,
+    policy_loader: Loader | None,
+    *,
+    settings: SearchSettings,
+    budgets: Sequence[Budget],
+    preprocess: Preprocess,
+    device: torch.device,
+    output_dir: str,
+    method: str = "parsec",
+    auto_resume: bool = True,
+    cfg_text: str = "",
+    extra_hooks: Sequence[Hook] = (),
+) -> list[dict[str, Any]]:
+    """Train the supernet and the policy, in place; return one record an epoch, kept in `search_history.jsonl` too.
+
+    A record has epoch (from 1), lr, loss, ess, samples, grad_norm, after the warm-up policy_loss and policy_ess, and of
+    the policy as the epoch leaves it: entropy (nats), gflops and params_m of the most probable architecture (the
+    paper's Figure 4). Checkpoints hold all that decides how it goes on: killed and resumed on the CPU, a search ends
+    bit for bit as one that was not.
+
+    Args:
+        weight_loader, policy_loader: batches of the two halves of the training list; the second is None if and only if
+            `settings.shared`.
+        budgets: checked against the space at the clip size that the supernet is meant for.
+        method: a name in SEARCH.
+        auto_resume: go on from the last checkpoint of `output_dir`, if it has one.
+    Raises:
+        SearchError: before anything runs, for a budget out of reach, a half without a batch, a checkpoint of another
+            space; later for a loss that is not finite, naming the sample and the step.
+        TrainingInterrupted: after Ctrl-C; a checkpoint was saved.
+    """
+    limits = Budgets(cost_table(supernet), budgets)
+    _check_loaders(weight_loader, policy_loader, shared=settings.shared)
+    last = last_checkpoint(output_dir) if auto_resume else None
+    if last is not None:
+        _check_same_space(last, supernet)
+    distributed.seed_all(settings.seed)
+    model = AutoX3DSearchNet(supernet, policy).to(device).train()
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last_3d)
+    optimizer, policy_optimizer = _optimizers(model, settings)
+    scaler = Precision(settings.precision).scaler(device)
+    step = SEARCH_REGISTRY.get(method)(
+        supernet,
+        policy,
+        optimizer=optimizer,
+        policy_optimizer=policy_optimizer,
+        budgets=limits,
+        settings=settings,
+        preprocess=preprocess,
+        device=device,
+        scaler=scaler,
+    )
+    extras = {"search": step, "policy_optimizer": policy_optimizer}
+    checkpointer = Checkpointer(
+        output_dir, model=model, optimizer=optimizer, scaler=scaler, extras=extras, cfg_text=cfg_text
+    )
+    loop = TrainLoop(
+        step,
+        PairedLoader(weight_loader, policy_loader, warmup_epochs=settings.warmup_epochs),
+        max_epoch=settings.epochs,
+        hooks=_hooks(optimizer, policy, limits, checkpointer, settings, extra_hooks),
+    )
+    if last is not None:
+        loop.load_state_dict(checkpointer.load(last))
+    return loop.run()
+
+
+def _optimizers(
+    model: AutoX3DSearchNet, settings: SearchSettings
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """SGD on the weights and Adam on alpha (paper, section 5.1.2)."""
+    weights = build_optimizer(
+        model.supernet,
+        base_lr=settings.weight_lr,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        weight_decay=settings.weight_decay,
+    )
+    alpha = torch.optim.Adam(
+        model.policy.parameters(), lr=settings.policy_lr, weight_decay=settings.policy_weight_decay
+    )
+    return weights, alpha
+
+
+def _hooks(
+    optimizer: torch.optim.Optimizer,
+    policy: Policy,
+    budgets: Budgets,
+    checkpointer: Checkpointer,
+    settings: SearchSettings,
+    extra: Sequence[Hook],
+) -> list[Hook]:
+    schedule = make_schedule(
+        "cosine",
+        base_lr=settings.weight_lr,
+        max_epoch=settings.epochs,
+        warmup_epochs=settings.lr_warmup_epochs,
+        warmup_start_lr=0.1 * settings.weight_lr,
+    )
+    board = settings.tensorboard_dir
+
+    def read() -> dict[str, float]:
+        return {"entropy": float(policy.entropy().detach()), **budgets.cost_of(policy.most_likely())}
+
+    return [
+        LRHook(optimizer, schedule),
+        GaugeHook(read),
+        *extra,
+        LogHook(period=settings.log_period),
+        DataTimeHook(),
+        *([TensorBoardHook(board, period=settings.log_period)] if board else []),
+        HistoryHook(checkpointer.output_dir, name=HISTORY_NAME),
+        CheckpointHook(checkpointer, period=settings.checkpoint_period),
+    ]
+
+
+def _check_loaders(weights: Loader, policy: Loader | None, *, shared: bool) -> None:
+    if len(weights) == 0:
+        raise SearchError(
+            "the half of the training list that the weights learn from has no batch (SEARCH.POLICY_SPLIT)"
+        )
+    if shared:
+        return
+    if policy is None or len(policy) == 0:
+        raise SearchError(
+            "the half of the training list that alpha learns from has no batch: SEARCH.POLICY_SPLIT leaves it fewer "
+            "clips than TRAIN.BATCH_SIZE; SEARCH.SHARED True learns both from the whole list"
+        )
+
+
+def _check_same_space(path: str, supernet: Supernet) -> None:
+    """A checkpoint of another space or selection would load in part, or mean something else."""
+    saved = read_checkpoint(path).get("extra_states", {}).get("search", {}).get("space")
+    if saved is None:
+        raise SearchError(f"{path}: is no checkpoint of a search; choose another OUTPUT_DIR")
+    if saved != space_text(supernet):
+        raise SearchError(
+            f"{path}: was saved by a search over another space or channel selection than {supernet.space.name!r} with "
+            f"{supernet.channel_selection!r}; choose another OUTPUT_DIR, or set TRAIN.AUTO_RESUME False"
+        )
+
+
+def history_path(output_dir: str) -> str:
+    """Where a search keeps its history."""
+    return os.fspath(Path(output_dir, HISTORY_NAME))

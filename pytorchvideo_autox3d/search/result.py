@@ -1,0 +1,128 @@
+"""What a search leaves behind: the architecture, the config that trains it, and the data of its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import simplejson
+import yaml
+
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.files import write_json, write_text
+from pytorchvideo_autox3d.search.derivation import Derived
+from pytorchvideo_autox3d.search.loop import history_path
+from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.settings import SearchSettings
+from pytorchvideo_autox3d.space import Architecture, space_to_dict
+from pytorchvideo_autox3d.space.spec import format_value
+from pytorchvideo_autox3d.supernet import channel_windows
+
+ARCHITECTURE_NAME = "architecture.json"
+RETRAIN_NAME = "retrain.yaml"
+RESULT_NAME = "search_result.json"
+
+
+def write_result(
+    output_dir: str,
+    derived: Derived,
+    *,
+    policy: Policy,
+    settings: SearchSettings,
+    train_config: Mapping[str, Any] | None = None,
+) -> dict[str, Path]:
+    """Write `architecture.json`, `retrain.yaml` and `search_result.json` beside the history; return their paths.
+
+    Args:
+        train_config: the recipe as nested config keys; `retrain.yaml` is that with the architecture written out.
+    """
+    folder = Path(output_dir)
+    paths = {name: folder / name for name in (ARCHITECTURE_NAME, RETRAIN_NAME, RESULT_NAME)}
+    folder.mkdir(parents=True, exist_ok=True)
+    derived.architecture.to_json(paths[ARCHITECTURE_NAME])
+    write_text(paths[RETRAIN_NAME], retrain_yaml(derived.architecture, folder, train_config or {}))
+    result = {
+        "derived": derived.to_dict(),
+        "policy": policy_tables(policy),
+        "coverage": coverage_matrices(policy),
+        "num_samples": settings.num_samples,
+        "warmup_epochs": settings.warmup_epochs,
+    }
+    write_json(paths[RESULT_NAME], result)
+    return paths
+
+
+def retrain_yaml(architecture: Architecture, folder: Path, train_config: Mapping[str, Any]) -> str:
+    """The config that trains `architecture` from scratch: the recipe, with AUTOX3D.GROUPS and SPACE written out.
+
+    A space that is not built in is written to `space.yaml` in `folder`, which AUTOX3D.SPACE then names.
+    """
+    space: Any = architecture.to_dict()["space"]
+    if not isinstance(space, str):
+        path = folder / "space.yaml"
+        write_text(path, yaml.safe_dump(space_to_dict(architecture.space), sort_keys=False))
+        space = str(path.resolve())
+    groups = [
+        [list(choice.kernel), choice.channels, choice.expansion, choice.attention] for choice in architecture.groups
+    ]
+    config = {key: dict(value) if isinstance(value, Mapping) else value for key, value in train_config.items()}
+    config.pop("SEARCH", None)
+    config["AUTOX3D"] = {**config.get("AUTOX3D", {}), "SPACE": space, "GROUPS": groups}
+    config["MODEL"] = {**config.get("MODEL", {}), "MODEL_NAME": "AutoX3D"}
+    lines = "".join(f"#   {line}\n" for line in architecture.describe().splitlines())
+    return f"# Trains the architecture that a search derived:\n{lines}{yaml.safe_dump(config, sort_keys=False)}"
+
+
+def read_history(output_dir: str) -> list[dict[str, Any]]:
+    """The records of `search_history.jsonl`.
+
+    Raises:
+        SearchError: there is none, or a line is no JSON; names the file and the line.
+    """
+    path = Path(history_path(output_dir))
+    if not path.is_file():
+        raise SearchError(f"{path}: no such file; is {output_dir} the OUTPUT_DIR of a search?")
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), start=1):
+        try:
+            records.append(simplejson.loads(line))
+        except simplejson.JSONDecodeError as error:
+            raise SearchError(f"{path}:{number}: not JSON: {error.msg}") from error
+    return records
+
+
+def read_result(output_dir: str) -> dict[str, Any]:
+    """What `write_result` put into `search_result.json`.
+
+    Raises:
+        SearchError: it is not there (the search has not ended), or no JSON.
+    """
+    path = Path(output_dir, RESULT_NAME)
+    if not path.is_file():
+        raise SearchError(f"{path}: no such file; the search in {output_dir} has not ended")
+    try:
+        return simplejson.loads(path.read_text(encoding="utf8"))
+    except simplejson.JSONDecodeError as error:
+        raise SearchError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+
+
+def policy_tables(policy: Policy) -> list[dict[str, Any]]:
+    """The policy for a heat map: for each kind of decision, the candidates' names and probabilities, a row a group."""
+    tables: dict[str, dict[str, Any]] = {}
+    for decision, row in zip(policy.space.decisions, policy.probabilities(), strict=True):
+        table = tables.setdefault(decision.field, {"kind": decision.field, "candidates": [], "probabilities": []})
+        table["candidates"].append([format_value(value) for value in decision.candidates])
+        table["probabilities"].append([round(float(p), 6) for p in row])
+    return list(tables.values())
+
+
+def coverage_matrices(policy: Policy, strategies: Sequence[str] = ("naive", "fair")) -> dict[str, list[list[int]]]:
+    """Figure 3 for the group with the most channel candidates: by strategy, candidates x filters, 1 where used."""
+    sizes = max((group.channels for group in policy.space.groups), key=len)
+    width = max(sizes)
+    matrices = {}
+    for strategy in strategies:
+        used = [set(window) for window in channel_windows(sizes, width, strategy)]
+        matrices[strategy] = [[int(filter_ in window) for filter_ in range(width)] for window in used]
+    return matrices

@@ -1,0 +1,248 @@
+"""One PARSEC step: K sampled architectures, forward and backward once each, then one update of the weights.
+
+Shapes: B clips, C x T x H x W pixels; K samples, D decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import simplejson
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine import CrossEntropy, Precision, TrainLoop, clip_gradients, evaluating, prepare_clip
+from pytorchvideo_autox3d.engine.protocols import Batch, Preprocess
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
+from pytorchvideo_autox3d.search.budget import Budgets
+from pytorchvideo_autox3d.search.parsec import (
+    OnlineSoftmaxGradient,
+    adaptive_sample_count,
+    effective_sample_size,
+    importance_weights,
+    policy_gradient,
+)
+from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.settings import SearchSettings
+from pytorchvideo_autox3d.space import Architecture, space_to_dict
+from pytorchvideo_autox3d.space.spec import format_value
+from pytorchvideo_autox3d.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class SearchBatch:
+    """What a step learns from: a batch for the weights, and one for alpha unless it is frozen or shares the other."""
+
+    weights: Batch
+    policy: Batch | None = None
+
+    @property
+    def label_B(self) -> Tensor:
+        """The labels that count as the step's clips."""
+        return self.weights.label_B
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """K architectures, their losses (mean cross entropy a clip) and their importance weights."""
+
+    indices_KD: Tensor
+    loss_K: Tensor
+    weight_K: Tensor
+
+
+@SEARCH_REGISTRY.register(name="parsec")
+class ParsecSearch:
+    """The step of a PARSEC search, for `engine.TrainLoop` over batches of `SearchBatch`.
+
+    After the warm-up each step first moves alpha by the importance-weighted score of K architectures on its own half
+    of the data (forward passes alone, batch statistics, no dropout), then the weights by K others on theirs. With
+    `settings.shared` one set of K serves both. All processes sample the same architectures; likelihoods and gradients
+    are averaged over them.
+
+    Args:
+        supernet, policy: what learns; on `device`, the supernet in train mode.
+        optimizer, policy_optimizer: over their parameters.
+        budgets: the cost-aware term.
+        settings: how.
+        preprocess: uint8 clips to floats, on the device.
+        scaler: of the precision; its state is saved by the caller.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        policy: Policy,
+        *,
+        optimizer: torch.optim.Optimizer,
+        policy_optimizer: torch.optim.Optimizer,
+        budgets: Budgets,
+        settings: SearchSettings,
+        preprocess: Preprocess,
+        device: torch.device,
+        scaler: torch.amp.GradScaler | None = None,
+    ) -> None:
+        self.supernet = supernet
+        self.policy = policy
+        self.optimizer = optimizer
+        self.policy_optimizer = policy_optimizer
+        self.budgets = budgets
+        self.settings = settings
+        self.preprocess = preprocess
+        self.device = device
+        self.precision = Precision(settings.precision)
+        self.scaler = scaler or self.precision.scaler(device)
+        self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+
+    def __call__(self, batches: Sequence[SearchBatch], loop: TrainLoop) -> Mapping[str, Tensor | float]:
+        """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
+        (batch,) = batches
+        learning = loop.epoch >= self.settings.warmup_epochs
+        scalars: dict[str, Tensor | float] = {}
+        if learning and not self.settings.shared:
+            if batch.policy is None:
+                raise SearchError("alpha has no batch of its own, and SEARCH.SHARED is False")
+            samples = self.policy_step(batch.policy, loop)
+            scalars |= {"policy_loss": samples.loss_K.mean(), "policy_ess": effective_sample_size(samples.weight_K)}
+        samples, norm = self.weight_step(batch.weights, loop)
+        if learning and self.settings.shared:
+            self._update_policy(samples)
+        ess = effective_sample_size(samples.weight_K)
+        return {
+            "loss": samples.loss_K.mean(),
+            "ess": ess,
+            "samples": float(len(samples.loss_K)),
+            "grad_norm": norm,
+            **scalars,
+        }
+
+    def weight_step(self, batch: Batch, loop: TrainLoop) -> tuple[_Samples, Tensor]:
+        """One update of the weights by the importance-weighted gradient of K samples; returns its norm too."""
+        accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
+
+        def backward(loss: Tensor, score: float) -> None:
+            self.scaler.scale(loss * accumulator.factor(score)).backward()
+
+        samples = self._run_samples(batch, loop, backward)
+        accumulator.normalise()
+        _average_gradients(self.supernet.parameters())
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_gradients(self.supernet.parameters(), max_norm=self.settings.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return samples, norm
+
+    def policy_step(self, batch: Batch, loop: TrainLoop) -> _Samples:
+        """One update of alpha on a batch that the weights do not learn from."""
+        with batch_statistics(self.supernet):
+            samples = self._run_samples(batch, loop, lambda loss, score: None)
+        self._update_policy(samples)
+        return samples
+
+    def _run_samples(self, batch: Batch, loop: TrainLoop, backward: Callable[[Tensor, float], None]) -> _Samples:
+        """K samples forward, each followed by `backward(loss, score)`."""
+        settings = self.settings
+        clip_BCTHW = prepare_clip(
+            batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=settings.channels_last
+        )
+        label_B = batch.label_B.to(self.device, non_blocking=True)
+        indices_KD = self.policy.sample_indices(self.sample_count(), self.generator)
+        penalty_K = self.budgets.penalty(indices_KD)
+        losses: list[float] = []
+        scale = self._clips_counted(label_B)
+        for architecture, penalty in zip(self.policy.architectures(indices_KD), penalty_K.tolist(), strict=True):
+            with self.precision.autocast(self.device):
+                loss = self.loss(self.supernet(clip_BCTHW, architecture), label_B)
+            # Every process must weight a sample alike, so they agree on its likelihood first.
+            losses.append(float(distributed.all_reduce_mean(loss.detach())))
+            _check_finite(losses[-1], architecture, loop)
+            backward(loss, (-scale * losses[-1] - penalty) / settings.temperature)
+        loss_K = torch.tensor(losses, dtype=torch.float64)
+        weight_K = importance_weights(-scale * loss_K, penalty_K, temperature=settings.temperature)
+        return _Samples(indices_KD, loss_K, weight_K)
+
+    def sample_count(self) -> int:
+        """K of the next step."""
+        if not self.settings.adaptive_samples:
+            return self.settings.num_samples
+        return adaptive_sample_count(self.policy, self.settings.num_samples, self.settings.min_samples)
+
+    def _clips_counted(self, label_B: Tensor) -> int:
+        """What turns the mean log-likelihood of a clip into that of the mini-batch, over all processes."""
+        return len(label_B) * distributed.world_size() if self.settings.likelihood == "sum" else 1
+
+    def _update_policy(self, samples: _Samples) -> None:
+        ascent = policy_gradient(
+            self.policy,
+            samples.indices_KD,
+            samples.weight_K.float(),
+            control_variate=self.settings.control_variate,
+        )
+        self.policy.alpha.grad = -ascent
+        self.policy_optimizer.step()
+        self.policy.alpha.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sampling generator, and the space that alpha belongs to."""
+        return {"generator": self.generator.get_state(), "space": space_text(self.supernet)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self.generator.set_state(state["generator"].cpu())
+
+
+def space_text(supernet: Supernet) -> str:
+    """The space and its channel selection as one string: what must be equal for a search to go on."""
+    return simplejson.dumps(
+        {"space": space_to_dict(supernet.space), "selection": supernet.channel_selection}, sort_keys=True
+    )
+
+
+def one_line(architecture: Architecture) -> str:
+    """An architecture on one line: kernel/channels/expansion/attention a group."""
+    return "; ".join(
+        f"{format_value(c.kernel)}/{c.channels}/{c.expansion:g}/{c.attention}" for c in architecture.groups
+    )
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """No gradients, no dropout; BN normalises by the batch and leaves its running statistics alone."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    with evaluating(model):
+        try:
+            for norm in norms:
+                norm.training, norm.momentum = True, 0.0
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+
+
+def _check_finite(loss: float, architecture: Architecture, loop: TrainLoop) -> None:
+    if not math.isfinite(loss):
+        raise SearchError(
+            f"epoch {loop.epoch + 1}, step {loop.step_in_epoch + 1} of {loop.steps_per_epoch}: the loss of the sample "
+            f"[{one_line(architecture)}] is {loss}; the last checkpoint is intact (lower SOLVER.BASE_LR, or set "
+            "SOLVER.CLIP_GRAD_L2NORM)"
+        )
+
+
+def _average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Average over processes, in one message; they sampled the same architectures, so the same have gradients."""
+    if not distributed.is_distributed():
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = distributed.all_reduce_mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))

@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.search import Budget, Budgets, cost_table, derive, inherited_score, pareto, pareto_table
+from pytorchvideo_autox3d.search.derivation import recalibrated
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def trained(make_pair):
+    supernet, policy = make_pair()
+    with torch.no_grad():
+        policy.alpha.copy_(torch.randn(policy.alpha.shape, generator=torch.Generator().manual_seed(4)))
+    return supernet, policy
+
+
+def middle_budget(table, share: float = 0.5) -> Budget:
+    low, high = Budgets(table).range("gflops")
+    return Budget("gflops", low + share * (high - low))
+
+
+def test_most_likely_is_checked_against_every_budget(trained):
+    supernet, policy = trained
+    budgets = Budgets(cost_table(supernet), [middle_budget(cost_table(supernet), 0.001)])
+    derived = derive(policy, budgets=budgets)
+    assert derived.architecture == policy.most_likely()
+    assert derived.log_probability == pytest.approx(float(policy.log_probability(derived.architecture).detach()))
+    (verdict,) = derived.verdicts
+    assert verdict.cost == derived.costs["gflops"]
+    assert derived.within_budgets == verdict.met
+    assert derived.to_dict()["budgets"][0]["met"] == verdict.met
+
+
+def test_best_of_takes_the_highest_score_within_the_budgets(trained):
+    supernet, policy = trained
+    budgets = Budgets(cost_table(supernet), [middle_budget(cost_table(supernet))])
+    scores = {}
+
+    def score(architecture):
+        scores[architecture] = float(len(scores) * 7 % 5)
+        return scores[architecture]
+
+    derived = derive(policy, budgets=budgets, method="best_of", count=6, score=score)
+    assert len(scores) == 6
+    assert derived.score == max(scores.values())
+    assert derived.within_budgets
+    assert all(verdict.met for architecture in scores for verdict in budgets.verdicts(architecture))
+
+
+def test_best_of_errors(trained):
+    supernet, policy = trained
+    budgets = Budgets(cost_table(supernet))
+    with pytest.raises(SearchError, match=r"SEARCH.DERIVE: 'best' is none of most_likely, best_of"):
+        derive(policy, budgets=budgets, method="best")
+    with pytest.raises(SearchError, match="needs a validation score"):
+        derive(policy, budgets=budgets, method="best_of")
+    with pytest.raises(SearchError, match=r"SEARCH.BEST_OF: 0 is below 1"):
+        derive(policy, budgets=budgets, method="best_of", count=0, score=lambda _: 0.0)
+
+
+def test_pareto_gives_one_architecture_a_target(trained):
+    supernet, policy = trained
+    budgets = Budgets(cost_table(supernet))
+    low, high = budgets.range("gflops")
+    targets = [low + share * (high - low) for share in (0.2, 0.5, 0.9)]
+    rows = pareto(policy, budgets=budgets, targets_gflops=targets)
+    assert all(row.within_budgets for row in rows)
+    assert rows[0].log_probability <= rows[-1].log_probability
+    assert len(pareto_table(rows).splitlines()) == 4
+    scored = pareto(
+        policy, budgets=budgets, targets_gflops=targets[-1:], count=5, score=lambda a: float(a.groups[0].channels)
+    )
+    assert scored[0].score is not None
+
+
+def test_recalibration_gives_the_statistics_of_the_network_itself(trained, make_loader):
+    supernet, policy = trained
+    with torch.no_grad():
+        for name, buffer in supernet.named_buffers():
+            if "running" in name:
+                buffer.fill_(100.0)
+    before = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
+    loader = make_loader(batches=4)
+    net = recalibrated(
+        supernet, policy.most_likely(), loader, bn_batches=4, preprocess=lambda c: c, device=CPU, channels_last=False
+    )
+    stem = torch.cat([net.blocks[0].conv(batch.clip_BCTHW).detach() for batch in loader])
+    torch.testing.assert_close(net.blocks[0].norm.running_mean, stem.mean(dim=(0, 2, 3, 4)), rtol=1e-4, atol=1e-5)
+    assert not net.training
+    assert all(torch.equal(buffer, before[name]) for name, buffer in supernet.named_buffers())
+
+
+def test_inherited_score_is_an_accuracy(trained, make_loader):
+    supernet, policy = trained
+    score = inherited_score(
+        supernet, make_loader(batches=3), make_loader(batches=2), bn_batches=2, preprocess=lambda c: c, device=CPU
+    )
+    value = score(policy.most_likely())
+    assert value == score(policy.most_likely())
+    assert value * 24 / 100 == pytest.approx(round(value * 24 / 100))

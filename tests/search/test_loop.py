@@ -1,0 +1,159 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d.engine import Hook
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search
+from pytorchvideo_autox3d.search.loop import PairedLoader
+
+
+class Killed(Exception):
+    """Stands for a kill -9: nothing is saved on the way out."""
+
+
+class KillAfter(Hook):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_step(self, loop) -> None:
+        if loop.global_step == self.step:
+            raise Killed
+
+
+class StopAfter(Hook):
+    """Stands for Ctrl-C between two steps: the loop saves where it stands."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_step(self, loop) -> None:
+        if loop.global_step == self.step:
+            loop._interrupt()
+
+
+def settings(**values) -> SearchSettings:
+    base = {"epochs": 3, "warmup_epochs": 1, "num_samples": 3, "weight_lr": 0.1, "log_period": 100, "seed": 7}
+    return SearchSettings(**{**base, **values})
+
+
+def run(pair, make_loader, output_dir, *, hooks=(), budgets=None, batches=(3, 2), config=None):
+    supernet, policy = pair
+    low, high = Budgets(cost_table(supernet)).range("gflops")
+    limits = [Budget("gflops", (low + high) / 2)] if budgets is None else budgets
+    config = config or settings()
+    history = search(
+        supernet,
+        policy,
+        make_loader(batches=batches[0], seed=1),
+        None if config.shared else make_loader(batches=batches[1], seed=2),
+        settings=config,
+        budgets=limits,
+        preprocess=lambda clip: clip,
+        device=torch.device("cpu"),
+        output_dir=str(output_dir),
+        extra_hooks=hooks,
+    )
+    return supernet, policy, history
+
+
+def assert_same(first, second) -> None:
+    for one, other in zip(first, second, strict=True):
+        for (name, tensor), again in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+            assert torch.equal(tensor, again), name
+
+
+def without_times(history):
+    return [{key: value for key, value in record.items() if not key.endswith("_time")} for record in history]
+
+
+def test_history_has_the_search_curve(make_pair, make_loader, tmp_path):
+    supernet, policy, history = run(make_pair(), make_loader, tmp_path)
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert {"loss", "ess", "samples", "entropy", "gflops", "params_m", "lr"} <= history[0].keys()
+    assert "policy_loss" not in history[0]
+    assert "policy_loss" in history[1]
+    assert history[0]["entropy"] == pytest.approx(float(torch.log(torch.tensor(supernet.space.size))), rel=1e-5)
+    assert history[-1]["entropy"] < history[0]["entropy"]
+    lines = Path(tmp_path, "search_history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+    assert history[-1]["gflops"] == pytest.approx(Budgets(cost_table(supernet)).cost_of(policy.most_likely())["gflops"])
+
+
+@pytest.mark.parametrize("hook", [KillAfter(5), StopAfter(5), KillAfter(2), StopAfter(8)])
+def test_resumed_search_ends_bit_for_bit_as_one_that_ran_through(make_pair, make_loader, tmp_path, hook):
+    through = run(make_pair(), make_loader, tmp_path / "through")
+    with pytest.raises(Exception, match=r"interrupted|^$"):
+        run(make_pair(), make_loader, tmp_path / "stopped", hooks=[hook])
+    torch.randn(3)  # whatever happens between two runs
+    resumed = run(make_pair(), make_loader, tmp_path / "stopped")
+    assert_same(through[:2], resumed[:2])
+    assert without_times(through[2]) == without_times(resumed[2])
+
+
+def test_shared_search_needs_one_loader(make_pair, make_loader, tmp_path):
+    _, policy, _ = run(make_pair(), make_loader, tmp_path, config=settings(shared=True, adaptive_samples=True))
+    assert policy.alpha.detach().any()
+
+
+def test_two_budgets_at_once(make_pair, make_loader, tmp_path):
+    ranges = {metric: Budgets(cost_table(make_pair()[0])).range(metric) for metric in ("gflops", "params_m")}
+    budgets = [Budget(metric, sum(ends) / 2, weight=5.0) for metric, ends in ranges.items()]
+    run(make_pair(), make_loader, tmp_path, budgets=budgets)
+
+
+def test_a_strong_budget_is_met(make_pair, make_loader, tmp_path):
+    """With a weight far above what accuracy can give, the policy must end within the target."""
+    low, high = Budgets(cost_table(make_pair()[0])).range("gflops")
+    budget = Budget("gflops", low + 0.3 * (high - low), weight=200.0)
+    config = settings(epochs=6, policy_lr=0.3, num_samples=8, control_variate=True)
+    *_, history = run(make_pair(), make_loader, tmp_path, budgets=[budget], batches=(6, 6), config=config)
+    assert history[0]["gflops"] <= high
+    assert history[-1]["gflops"] <= budget.target
+
+
+def test_bad_input_is_refused_before_anything_is_written(make_pair, make_loader, tmp_path):
+    with pytest.raises(SearchError, match="below the cheapest"):
+        run(make_pair(), make_loader, tmp_path, budgets=[Budget("gflops", 1e-12)])
+    with pytest.raises(SearchError, match="alpha learns from has no batch"):
+        run(make_pair(), make_loader, tmp_path, batches=(3, 0))
+    with pytest.raises(SearchError, match="weights learn from has no batch"):
+        run(make_pair(), make_loader, tmp_path, batches=(0, 3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_resume_with_another_selection_is_refused(make_pair, make_loader, tmp_path):
+    run(make_pair("fair"), make_loader, tmp_path)
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(SearchError, match="another space or channel selection"):
+        run(make_pair("naive"), make_loader, tmp_path)
+    assert kept == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_nan_stops_the_search_and_leaves_the_last_checkpoint(make_pair, make_loader, tmp_path):
+    class Poison(Hook):
+        def before_step(self, loop) -> None:
+            if loop.global_step == 4:
+                with torch.no_grad():
+                    supernet.head.proj.bias.fill_(float("nan"))
+
+    supernet, policy = make_pair()
+    with pytest.raises(SearchError, match=r"epoch 2, step 2 of 3: the loss of the sample \["):
+        run((supernet, policy), make_loader, tmp_path, hooks=[Poison()])
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    assert checkpoint.name == "checkpoint_epoch_00001.pyth"
+    state = torch.load(checkpoint, weights_only=True)["model_state"]
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
+
+
+def test_paired_loader_repeats_the_shorter_half(make_loader):
+    loader = PairedLoader(make_loader(batches=5, seed=1), make_loader(batches=2, seed=2), warmup_epochs=1)
+    loader.set_epoch(0)
+    assert [batch.policy for batch in loader] == [None] * 5
+    loader.set_epoch(1)
+    batches = list(loader)
+    assert len(batches) == len(loader) == 5
+    assert torch.equal(batches[0].policy.clip_BCTHW, batches[2].policy.clip_BCTHW)
+    assert not torch.equal(batches[0].policy.clip_BCTHW, batches[1].policy.clip_BCTHW)

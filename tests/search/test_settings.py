@@ -1,0 +1,28 @@
+import pytest
+
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.search import SearchSettings
+
+
+def test_defaults_are_the_papers():
+    settings = SearchSettings()
+    assert (settings.num_samples, settings.epochs, settings.warmup_epochs) == (13, 600, 200)
+    assert (settings.policy_lr, settings.policy_weight_decay) == (0.02, 0.0)
+    assert (settings.weight_lr, settings.momentum, settings.weight_decay) == (0.6, 0.9, 5e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_samples": 0}, "SEARCH.NUM_SAMPLES: 0 is below 1"),
+        ({"epochs": 0}, "SEARCH.EPOCHS: 0 is below 1"),
+        ({"epochs": 5, "warmup_epochs": 5}, r"SEARCH.WARMUP_EPOCHS: 5 is outside \[0, SEARCH.EPOCHS\) = \[0, 5\)"),
+        ({"min_samples": 14}, "SEARCH.MIN_SAMPLES: 14 is above SEARCH.NUM_SAMPLES 13"),
+        ({"likelihood": "median"}, "SEARCH.LIKELIHOOD: 'median' is none of mean, sum"),
+        ({"temperature": 0.0}, "SEARCH.TEMPERATURE: 0.0 is not above 0"),
+        ({"policy_lr": float("nan")}, "SEARCH.POLICY_LR: nan"),
+    ],
+)
+def test_bad_values_name_the_key(values, message):
+    with pytest.raises(SearchError, match=message):
+        SearchSettings(**values)

@@ -1,0 +1,142 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
+from pytorchvideo_autox3d.search import Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
+from pytorchvideo_autox3d.search.step import batch_statistics, one_line
+
+LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
+
+
+def make_step(pair, *, budgets=(), **values) -> ParsecSearch:
+    supernet, policy = pair
+    settings = SearchSettings(epochs=4, warmup_epochs=0, channels_last=False, **{"num_samples": 5, **values})
+    return ParsecSearch(
+        supernet.train(),
+        policy,
+        optimizer=torch.optim.SGD(supernet.parameters(), lr=0.1),
+        policy_optimizer=torch.optim.Adam(policy.parameters(), lr=0.02),
+        budgets=Budgets(cost_table(supernet), budgets),
+        settings=settings,
+        preprocess=lambda clip: clip,
+        device=torch.device("cpu"),
+    )
+
+
+def first_batch(make_loader, seed: int = 0):
+    return next(iter(make_loader(batches=1, seed=seed)))
+
+
+@pytest.mark.parametrize("likelihood", ["mean", "sum"])
+def test_weight_gradient_is_the_two_pass_one(make_pair, make_loader, likelihood):
+    supernet, policy = make_pair()
+    for module in supernet.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    step = make_step((supernet, policy), likelihood=likelihood, temperature=2.0)
+    step.optimizer.param_groups[0]["lr"] = 0.0
+    batch = first_batch(make_loader)
+    samples, _ = step.weight_step(batch, LOOP)
+    got = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
+
+    supernet.zero_grad()
+    logits = [supernet(batch.clip_BCTHW, architecture) for architecture in policy.architectures(samples.indices_KD)]
+    losses = torch.stack([nn.functional.cross_entropy(one, batch.label_B) for one in logits])
+    scale = len(batch.label_B) if likelihood == "sum" else 1
+    weights = torch.softmax(-scale * losses.detach() / 2.0, dim=0)
+    (weights * losses).sum().backward()
+    torch.testing.assert_close(samples.weight_K, weights.double(), rtol=1e-4, atol=1e-6)
+    for name, parameter in supernet.named_parameters():
+        if parameter.grad is None:
+            assert name not in got
+        else:
+            torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_each_sample_runs_forward_once(make_pair, make_loader):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy))
+    calls = []
+    supernet.register_forward_hook(lambda *_: calls.append(1))
+    step.weight_step(first_batch(make_loader), LOOP)
+    assert len(calls) == 5
+    step.policy_step(first_batch(make_loader), LOOP)
+    assert len(calls) == 10
+
+
+def test_policy_step_leaves_weights_and_statistics_alone(make_pair, make_loader):
+    supernet, policy = make_pair()
+    before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
+    make_step((supernet, policy)).policy_step(first_batch(make_loader), LOOP)
+    for name, tensor in supernet.state_dict().items():
+        if "num_batches_tracked" not in name:
+            assert torch.equal(tensor, before[name]), name
+    assert supernet.training
+    assert all(module.momentum == 0.1 for module in supernet.modules() if isinstance(module, nn.BatchNorm3d))
+    assert policy.alpha.detach().abs().max() > 0
+
+
+def test_shared_step_moves_alpha_by_the_weights_samples(make_pair, make_loader):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy), shared=True)
+    scalars = step([SearchBatch(first_batch(make_loader))], LOOP)
+    assert "policy_loss" not in scalars
+    assert policy.alpha.detach().abs().max() > 0
+
+
+def test_warm_up_leaves_alpha_alone(make_pair, make_loader):
+    supernet, policy = make_pair()
+    settings = {"shared": True}
+    step = make_step((supernet, policy), **settings)
+    object.__setattr__(step.settings, "warmup_epochs", 1)
+    step([SearchBatch(first_batch(make_loader))], LOOP)
+    assert not policy.alpha.detach().any()
+
+
+def test_alpha_without_a_batch_is_an_error(make_pair, make_loader):
+    with pytest.raises(SearchError, match=r"SEARCH.SHARED is False"):
+        make_step(make_pair())([SearchBatch(first_batch(make_loader))], LOOP)
+
+
+def test_adaptive_samples_shrink(make_pair):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy), adaptive_samples=True)
+    assert step.sample_count() == 5
+    with torch.no_grad():
+        policy.alpha += 30 * torch.randn(policy.alpha.shape, generator=torch.Generator().manual_seed(0))
+    assert step.sample_count() == 2
+
+
+def test_a_loss_that_is_not_finite_names_sample_and_step(make_pair, make_loader):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy))
+    with torch.no_grad():
+        supernet.head.proj.bias.fill_(float("nan"))
+    before = supernet.stem.conv.weight.clone()
+    with pytest.raises(SearchError, match=r"epoch 1, step 5 of 9: the loss of the sample \[.*/.*; .*\] is nan"):
+        step.weight_step(first_batch(make_loader), LOOP)
+    assert torch.equal(supernet.stem.conv.weight, before)
+
+
+def test_one_line(space):
+    architecture = space.architecture_at([1, 0, 1, 0, 0, 1, 0, 1])
+    assert one_line(architecture) == "3x3^2/4/3/none; 3x3^2/12/1.5/glore"
+
+
+def test_batch_statistics_uses_the_batch():
+    norm = nn.BatchNorm3d(2).eval()
+    clip = torch.randn(4, 2, 2, 4, 4) * 3 + 5
+    with batch_statistics(norm):
+        assert norm(clip).mean().abs() < 1e-5
+    assert torch.equal(norm.running_mean, torch.zeros(2))
+    assert not norm.training
+
+
+def test_registered(make_pair):
+    assert SEARCH_REGISTRY.get("parsec") is ParsecSearch
+    net = MODEL_REGISTRY.get("AutoX3DSearch")(space="table2", model_num_class=4)
+    assert net.eval()(torch.randn(1, 3, 2, 32, 32)).shape == (1, 4)
