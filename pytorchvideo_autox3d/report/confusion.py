@@ -64,7 +64,7 @@ def _cell(axes: Any, row: int, column: int, share: float) -> None:
 def _number(axes: Any, row: int, column: int, videos: int, share: float) -> None:
     axes.text(
         column, row, str(videos), ha="center", va="center_baseline", fontsize=SMALL_SIZE + 0.5,
-        color=PAPER if share > 0.5 else INK, fontweight="bold" if row == column else "normal",
+        color=PAPER if share > 0.6 else INK, fontweight="bold" if row == column else "normal",
     )  # fmt: skip
 
 

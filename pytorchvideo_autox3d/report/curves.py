@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from pytorchvideo_autox3d.report.results import ModelResult
 from pytorchvideo_autox3d.report.style import (
@@ -24,7 +24,13 @@ from pytorchvideo_autox3d.report.style import (
 )
 
 # Colour, marker of each role; a second model of the same role takes the next of `_MORE`.
-_ROLE_STYLE = {"searched": (BLUE, "o"), "reference": (GREEN, "D"), "X3D": (VERMILION, "s"), "random": (GREY, "x")}
+_ROLE_STYLE = {
+    "searched": (BLUE, "o"),
+    "reference": (GREEN, "D"),
+    "designed": (BLUE, "D"),
+    "X3D": (VERMILION, "s"),
+    "random": (GREY, "x"),
+}
 _MORE = ((PURPLE, "^"), (GREEN, "v"), (BLUE, "P"), (VERMILION, "*"))
 
 
@@ -71,7 +77,7 @@ def draw_training_curves(models: Sequence[ModelResult], *, chance: float | None 
     top1_axes.set_ylim(0, 100)
     loss_axes.set_ylim(bottom=0)
     for axes, labels in zip((loss_axes, top1_axes), ends, strict=True):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         _label_ends(axes, labels)
     if chance is not None:
         _reference_line(top1_axes, chance, f"chance {chance:.3g}%")
@@ -157,6 +163,9 @@ def _cost_limits(axes: Any, low: float, high: float) -> None:
     if high > 8 * low:
         axes.set_xscale("log")
         axes.set_xlim(low / 1.4, high * 2.2)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
     else:
         span = max(high - low, 0.3 * high)  # costs that all but agree must not look far apart
         axes.set_xlim(low - 0.5 * span, high + 0.75 * span)

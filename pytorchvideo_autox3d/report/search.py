@@ -93,7 +93,7 @@ def draw_search_curve(
         if line is not None:
             _bound(axes, line, f"{name}{line:.3g}")
         axes.set_ylim(bottom=0 if key != "gflops" else None)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if warmup_epochs:
             start = min(entry["epoch"] for h in searches.values() for entry in h) - 0.5
             axes.axvspan(start, start + warmup_epochs, color=RULE, alpha=0.35, linewidth=0)
@@ -164,7 +164,7 @@ def _draw_choice(axes: Any, row: int, column: int, name: str, share: float, *, o
         axes.add_patch(Rectangle(corner, width, height, facecolor="none", edgecolor=INK, linewidth=1.1))
     axes.text(
         column, row, name, ha="center", va="center_baseline", fontsize=SMALL_SIZE - 0.5,
-        color=PAPER if share > 0.5 else (INK if outlined else MUTED),
+        color=PAPER if share > 0.6 else (INK if outlined or share > 0.25 else MUTED),
     )  # fmt: skip
 
 

@@ -5,9 +5,18 @@ from html import escape
 from pytorchvideo_autox3d.report.markup import MISSING, count, points, row_html, significant, table_html
 from pytorchvideo_autox3d.report.results import Comparison, DemoReport, ModelResult
 
+# In the table; "reconstructed" is explained under it.
+_SHORT_ROLES = {
+    "searched": "searched",
+    "reference": "reference, reconstructed",
+    "X3D": "baseline",
+    "random": "random",
+    "designed": "designed by hand",
+}
 ROLE_TEXT = {
     "searched": "searched",
     "reference": "reference architecture, reconstructed from published constraints",
+    "designed": "designed by hand within the space",
     "X3D": "baseline",
     "random": "random architecture of the space",
 }
@@ -39,6 +48,10 @@ def verdict(report: DemoReport) -> str:
         "varies from one training run to the next. Latency is the median of one forward pass of one clip"
         f"{_machine_clause(report)}."
     )
+    if any(model.role == "reference" for model in report.models):
+        note += (
+            " A reference architecture is reconstructed from the published constraints; it is not the authors' network."
+        )
     body = f'{table_html(head, rows)}<p class="small" style="margin-top:10px">{escape(note)}</p>'
     return f'<section aria-label="Result">{sentences}{body}{_comparison_table(report)}</section>'
 
@@ -75,7 +88,7 @@ def _against(pair: Comparison, report: DemoReport) -> str:
 
 def _model_row(report: DemoReport, model: ModelResult) -> str:
     low, high = model.interval(report.num_test_videos)
-    name = f'{escape(model.name)} <span class="interval">{ROLE_TEXT[model.role]}</span>'
+    name = f'{escape(model.name)} <span class="interval">{_SHORT_ROLES[model.role]}</span>'
     cells = [
         f"<strong>{model.top1:.1f}</strong>",
         f"{low:.1f} to {high:.1f}",
