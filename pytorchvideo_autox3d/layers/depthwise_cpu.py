@@ -12,6 +12,7 @@ forked from one that used OpenMP (which doesn't survive a fork), on a small pool
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -67,19 +68,38 @@ def _next_item(typingctx: Any, address: Any) -> Any:
 next_item: Any = intrinsic(_next_item)
 
 
-def _row_intrinsic(make: Callable[[ir.Module], ir.Function], count: int) -> Any:
-    """An intrinsic that calls the function which `make` adds to the module, of `count` 64-bit integers."""
+def _row_function(module: ir.Module, config: str) -> ir.Function:
+    """Add the function for one row to `module`: see `_config`."""
+    kind, element, width, size, stride, _ = config.split("/")
+    item = code.Element(element, int(width))
+    if kind == "weight":
+        return code.weight_row(module, item, int(size), int(stride))
+    return code.correlate_row(module, item, kind, int(size), int(stride))
 
-    @intrinsic
-    def call_row(typingctx: Any, arguments: Any) -> Any:
-        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-            values = [builder.extract_value(args[0], index) for index in range(count)]
-            builder.call(make(builder.module), values)
-            return context.get_dummy_value()
 
-        return types.void(types.UniTuple(types.int64, count)), codegen
+def _call_row(typingctx: Any, config: Any, arguments: Any) -> Any:
+    """Call the row function that the literal string `config` names with a tuple of 64-bit integers."""
 
-    return call_row
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        values = [builder.extract_value(args[1], index) for index in range(len(arguments))]
+        builder.call(_row_function(builder.module, config.literal_value), values)
+        return context.get_dummy_value()
+
+    return types.void(config, arguments), codegen
+
+
+call_row: Any = intrinsic(prefer_literal=True)(_call_row)
+
+
+@cache
+def _revision() -> str:
+    """Names the code generator: numba knows when this file changes, but not when the one it imports does."""
+    return hashlib.sha256(Path(code.__file__).read_bytes()).hexdigest()[:16]
+
+
+def _config(kind: str, element: str, width: int, size: int, stride: int) -> str:
+    """All that a kernel is compiled for, as a plain string: numba's disk cache is keyed by it."""
+    return f"{kind}/{element}/{width}/{size}/{stride}/{_revision()}"
 
 
 def _compile(body: Callable[[Any], None]) -> Any:
@@ -94,8 +114,8 @@ def _compile(body: Callable[[Any], None]) -> Any:
 @cache
 def correlate_kernel(element: str, width: int, kind: code.Kind, size: int, stride: int) -> Any:
     """Kernel of the forward pass or of the input gradient, for one kernel width and stride along a row."""
+    config = _config(kind, element, width, size, stride)
     item = code.Element(element, width)
-    row = _row_intrinsic(lambda module: code.correlate_row(module, item, kind, size, stride), 12)
     x_bytes, w_bytes = item.bytes, item.accumulator_bytes
 
     def correlate(parameters: Any) -> None:
@@ -121,7 +141,7 @@ def correlate_kernel(element: str, width: int, kind: code.Kind, size: int, strid
                     first = ((b * frames_in + p[span_t]) * rows_in + p[span_h]) * row_in
                     taps = (p[span_t + 1] * tap_rows + p[span_h + 1]) * tap_row
                     target = out + ((b * frames + t) * rows + h) * row_out
-                    row((source + first, weight + taps, target, p[span_t + 2], p[span_h + 2],
+                    call_row(config, (source + first, weight + taps, target, p[span_t + 2], p[span_h + 2],
                          x_dt, x_dh, w_dt, w_dh, channels, columns, columns_in))  # fmt: skip
 
     return _compile(correlate)
@@ -130,9 +150,9 @@ def correlate_kernel(element: str, width: int, kind: code.Kind, size: int, strid
 @cache
 def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
     """Kernel of the weight gradient: item i adds its rows' share to the i-th block of partial sums."""
+    config = _config("weight", element, width, size, stride)
     item = code.Element(element, width)
     per_pass = code.rows_per_pass(size)
-    row = _row_intrinsic(lambda module: code.weight_row(module, item, size, stride), 13)
     x_bytes, w_bytes = item.bytes, item.accumulator_bytes
 
     def weight_gradient(parameters: Any) -> None:
@@ -163,7 +183,7 @@ def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
                         first_h = h * stride + base - pad
                         dh_low = max(0, -first_h)
                         dh_high = min(size - base, rows_in - first_h)
-                        row((source + (b * frames_in + first_t) * frame_in + first_h * row_in,
+                        call_row(config, (source + (b * frames_in + first_t) * frame_in + first_h * row_in,
                              gout + (b * frames + low) * frame_out + h * row_out,
                              block + (dt * size + base) * tap_row, high - low, stride_t * frame_in, frame_out,
                              row_in, dh_low, dh_high, channels, slots, columns, columns_in))  # fmt: skip
