@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def measure_latency(
 def peak_memory(model: nn.Module, clip_BCTHW: torch.Tensor) -> int:
     """Bytes that one forward pass in eval mode needs at its peak beyond the model and its input.
 
-    On a GPU as its allocator saw it; on the CPU from torch's profiler, summing allocations and frees.
+    On a GPU as its allocator saw it, workspaces included; on the CPU the tensors alive at once.
     """
     model.eval()
     with torch.no_grad():
@@ -59,10 +62,41 @@ def peak_memory(model: nn.Module, clip_BCTHW: torch.Tensor) -> int:
             before = torch.cuda.memory_allocated(clip_BCTHW.device)
             model(clip_BCTHW)
             return torch.cuda.max_memory_allocated(clip_BCTHW.device) - before
-        activities = [torch.profiler.ProfilerActivity.CPU]
-        with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
+        known = [clip_BCTHW, *model.parameters(), *model.buffers()]
+        with _LiveBytes(known) as live:
             model(clip_BCTHW)
-    return _peak_of(profile)
+    return live.peak
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Bytes of the storages that operators have made and nothing has freed yet; views share their storage."""
+
+    def __init__(self, known: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self.level = self.peak = 0
+        self._alive = {tensor.untyped_storage()._cdata for tensor in known}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for value in tree_leaves(out):
+            if isinstance(value, torch.Tensor):
+                self._track(value.untyped_storage())
+        return out
+
+    def _track(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._alive:
+            return
+        self._alive.add(key)
+        self.level += size
+        self.peak = max(self.peak, self.level)
+        weakref.finalize(storage, self._free, key, size)
+
+    def _free(self, key: int, size: int) -> None:
+        self._alive.discard(key)
+        self.level -= size
 
 
 def _timed(run: Callable[[], object], device: str) -> float:
@@ -71,14 +105,3 @@ def _timed(run: Callable[[], object], device: str) -> float:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
-
-
-def _peak_of(profile: torch.profiler.profile) -> int:
-    """The highest running sum of the profiler's memory events, in order of time."""
-    profiler: Any = profile.profiler
-    events = [event for event in profiler.kineto_results.events() if event.name() == "[memory]"]
-    level = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        level += event.nbytes()
-        peak = max(peak, level)
-    return peak

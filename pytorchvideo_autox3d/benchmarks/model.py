@@ -97,16 +97,8 @@ def run(
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print what `run` returned."""
-    table = Table(
-        "model",
-        "clip",
-        "GFLOPs",
-        "params (M)",
-        "latency (ms)",
-        "fastest..slowest",
-        "peak memory (MB)",
-        box=box.SIMPLE_HEAD,
-    )
+    headings = ("model", "clip", "GFLOPs", "params, M", "latency, ms", "range, ms", "peak, MB")
+    table = Table(*headings, box=box.SIMPLE_HEAD)
     for row in rows:
         frames, height, width = row["clip"]
         clip = f"{frames} x {height}^2" if height == width else f"{frames} x {height} x {width}"

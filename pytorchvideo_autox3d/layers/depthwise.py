@@ -115,6 +115,8 @@ def _operand_covered(x: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
 def _operand_dtype(x: Tensor, weight: Tensor) -> torch.dtype | None:
     """The type the convolution runs in: autocast's (which leaves float64 alone), else the operands' own."""
     device = x.device.type
+    if device not in _DTYPES:  # meta, for one, has no autocast to ask about
+        return None
     if torch.is_autocast_enabled(device) and torch.float64 not in (x.dtype, weight.dtype):
         return torch.get_autocast_dtype(device)
     return x.dtype if x.dtype == weight.dtype else None

@@ -12,7 +12,7 @@ from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
 
 # Nodes over channels. The AutoX3D paper does not give it: 1.29 fits the rows of its Table 3 best, and this is the
-# nearest quarter, whose error is the same within 2% (projects/autox3d/fit_glore.py prints the fit).
+# nearest quarter, whose error is hardly larger (projects/autox3d/fit_glore.py prints the fit).
 NODE_RATIO = 1.25
 
 

@@ -1,0 +1,53 @@
+"""The hub: every name builds, its figures are those counted, and weights are refused."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d import hub
+from pytorchvideo_autox3d.analysis import complexity, count_parameters
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.models import reference_model
+
+NAMES = ["autox3d_s", "autox3d_m", "autox3d_l", "x3d_xs", "x3d_s", "x3d_m", "x3d_l", "x3d_xl"]
+
+
+def test_the_names():
+    assert list(hub.HUB) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_of_the_stated_size(name):
+    with torch.device("meta"):
+        model = hub.load(name)
+    entry = hub.HUB[name]
+    assert count_parameters(model) == entry.params
+    assert (model.input_clip_length, model.input_crop_size, model.input_crop_size) == entry.clip
+
+
+@pytest.mark.parametrize("name", ["S", "M", "L"])
+def test_the_figures_of_autox3d(name):
+    entry, model = hub.HUB[f"autox3d_{name.lower()}"], reference_model(name)
+    for crop, macs in ((entry.train_crop, entry.train_macs), (entry.test_crop, entry.test_macs)):
+        clip = (entry.clip_length, crop, crop)
+        assert complexity(model.architecture, clip=clip, depth_factor=model.depth_factor).macs == macs
+
+
+def test_weights_are_refused_and_names_checked():
+    with pytest.raises(ModelError, match="autox3d_s: no weights are published for it"):
+        hub.autox3d_s(pretrained=True)
+    with pytest.raises(ModelError, match="no model 'x4d_s'"):
+        hub.load("x4d_s")
+
+
+def test_hubconf_offers_them():
+    path = Path(__file__).parent.parent / "hubconf.py"
+    spec = importlib.util.spec_from_file_location("hubconf", path)
+    hubconf = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hubconf)
+    for name in NAMES:
+        assert callable(getattr(hubconf, name))
+    model = hubconf.autox3d_s(num_classes=7).eval()
+    assert model(torch.zeros(1, 3, 2, 32, 32)).shape == (1, 7)
