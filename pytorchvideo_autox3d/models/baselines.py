@@ -1,7 +1,8 @@
 """Baselines in the same registry and contract: logits from one clip tensor of any size, in train and eval.
 
 They are pytorchvideo's own networks; only their heads change (adaptive pooling, no softmax in eval), which at the
-training size is the same computation. `MobileNetV2_3D` is in `mobilenet.py`.
+training size is the same computation, and their depthwise convolutions run on this package's kernels.
+`MobileNetV2_3D` is in `mobilenet.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pytorchvideo.models.x3d import create_x3d
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.layers.depthwise import accelerate
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
@@ -224,6 +226,7 @@ def _resnet(arguments: dict[str, Any], **options: Any) -> ClipNet:
 
 
 def _adopt(net: Net, features: int, clip_length: int, crop_size: int) -> ClipNet:
+    accelerate(net)
     return ClipNet(net.blocks, num_features=features, input_clip_length=clip_length, input_crop_size=crop_size)
 
 
