@@ -1,0 +1,39 @@
+"""Video files in, batches of clips out: manifest -> views -> decode -> transforms -> loader; and demo data.
+
+Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
+"""
+
+from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
+from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
+from pytorchvideo_autox3d.data.decode import READERS, VideoReader, open_video
+from pytorchvideo_autox3d.data.demo import DemoSettings, make_demo_data
+from pytorchvideo_autox3d.data.demo_motion import CLASSES as DEMO_CLASSES
+from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
+from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord, read_manifest
+from pytorchvideo_autox3d.data.sampler import ClipBatchSampler
+from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform
+from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
+from pytorchvideo_autox3d.data.views import View
+
+__all__ = [
+    "DEMO_CLASSES",
+    "READERS",
+    "ClipBatch",
+    "ClipBatchSampler",
+    "ClipLoader",
+    "ClipNormalize",
+    "DemoSettings",
+    "Kinetics",
+    "Manifest",
+    "TrainTransform",
+    "VideoMetadata",
+    "VideoReader",
+    "VideoRecord",
+    "View",
+    "build_loader",
+    "clip_generator",
+    "collate_clips",
+    "make_demo_data",
+    "open_video",
+    "read_manifest",
+]

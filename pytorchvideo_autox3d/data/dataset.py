@@ -1,0 +1,214 @@
+"""Labelled videos as a torch data set: item i is video i of the list, as one training clip or as all its test views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pytorchvideo_autox3d.data.batch import ClipBatch
+from pytorchvideo_autox3d.data.decode import open_video
+from pytorchvideo_autox3d.data.manifest import Manifest, read_manifest
+from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, cropped, jittered_scale
+from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
+from pytorchvideo_autox3d.data.views import (
+    View,
+    center_view,
+    clip_span,
+    crops,
+    frame_indices,
+    random_view,
+    uniform_views,
+)
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.registry import DATASET_REGISTRY
+
+MODES = ("train", "val", "test")
+
+
+def clip_generator(seed: int, epoch: int, index: int) -> torch.Generator:
+    """The generator of one clip's random choices: a function of these three numbers and nothing else."""
+    state = np.random.SeedSequence([seed, epoch, index]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+@DATASET_REGISTRY.register(name="kinetics")
+class Kinetics(Dataset[ClipBatch]):
+    """Kinetics, or any list of labelled videos.
+
+    An item is a `ClipBatch`: one clip in "train" (random in time and space, augmented) and "val" (in the middle); all
+    num_clips * num_crops views of the video, decoded once, in "test". A key is the index of a video, or the pair
+    (epoch, index). What a clip holds depends on (seed, epoch, index) alone, not on workers or processes. A video
+    shorter than a clip repeats its last frame.
+
+    Args:
+        manifest: the list, or its path.
+        mode: "train", "val" or "test".
+        num_frames, sampling_rate, target_fps: T frames, every `sampling_rate`-th at `target_fps` frames a second.
+        crop_size: side of the square clip.
+        jitter_scales: the range of the short side in training; its lower end is the short side in validation.
+        test_short_side: the short side in tests; by default crop_size for three crops, which then reach both ends,
+            and jitter_scales[0] for one, as in PySlowFast.
+        num_clips, num_crops: views of a test.
+        path_prefix, num_classes: see `read_manifest`; for a manifest given as a path.
+        horizontal_flip, auto_augment: see `TrainTransform`.
+        seed: of every random choice.
+        reader: the name of the video reader.
+        normalize: applied to the clips; None leaves them uint8, which is cheaper to move.
+
+    Raises:
+        DataError: a wrong argument or list.
+        DecodeError: from items: the video can't be read; names the file and the cause.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest | str,
+        mode: str,
+        num_frames: int,
+        sampling_rate: int,
+        crop_size: int,
+        target_fps: float = 30,
+        jitter_scales: Sequence[int] = (256, 320),
+        test_short_side: int | None = None,
+        num_clips: int = 10,
+        num_crops: int = 3,
+        path_prefix: str = "",
+        num_classes: int | None = None,
+        horizontal_flip: bool = True,
+        auto_augment: str = "",
+        seed: int = 0,
+        reader: str = "pyav",
+        normalize: ClipNormalize | None = None,
+    ) -> None:
+        if isinstance(manifest, str):
+            manifest = read_manifest(manifest, path_prefix=path_prefix, num_classes=num_classes)
+        if test_short_side is None:
+            test_short_side = crop_size if num_crops == 3 else max(crop_size, jitter_scales[0])
+        _check(
+            mode, num_frames, sampling_rate, target_fps, crop_size, jitter_scales, num_clips, num_crops, test_short_side
+        )
+        self.manifest, self.mode, self.seed, self.epoch = manifest, mode, seed, 0
+        self.num_frames, self.sampling_rate, self.target_fps = num_frames, sampling_rate, target_fps
+        self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
+        self.test_short_side, self.num_clips, self.num_crops = test_short_side, num_clips, num_crops
+        self._augment = TrainTransform(crop_size=crop_size, horizontal_flip=horizontal_flip, auto_augment=auto_augment)
+        self._reader, self._normalize = reader, normalize
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    @property
+    def num_videos(self) -> int:
+        """N, the videos of the list."""
+        return len(self.manifest)
+
+    @property
+    def num_views(self) -> int:
+        """Views that every item holds."""
+        return self.num_clips * self.num_crops if self.mode == "test" else 1
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The class of every video."""
+        return self.manifest.labels
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The file of every video."""
+        return self.manifest.paths
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the clips of this epoch when items are asked for by index alone."""
+        self.epoch = epoch
+
+    def __getitem__(self, key: int | tuple[int, int]) -> ClipBatch:
+        epoch, index = key if isinstance(key, tuple) else (self.epoch, key)
+        record = self.manifest.record(index)
+        clips_BTCHW = self._clips(record.path, clip_generator(self.seed, epoch, index))
+        clip_BCTHW = clips_BTCHW.transpose(1, 2)
+        num_views = len(clip_BCTHW)
+        return ClipBatch(
+            clip_BCTHW if self._normalize is None else self._normalize(clip_BCTHW),
+            torch.full((num_views,), record.label),
+            torch.full((num_views,), index),
+            torch.arange(num_views),
+        )
+
+    def _clips(self, path: str, generator: torch.Generator) -> Tensor:
+        """uint8 clips_BTCHW of one video, stored channels last."""
+        with open_video(path, reader=self._reader) as video:
+            metadata = video.metadata()
+            views = self._views(metadata, generator)
+            numbers = [frame_indices(view, self.num_frames, metadata.num_frames) for view in views]
+            needed = sorted({number for clip in numbers for number in clip})
+            frames_NCHW = video.read(needed, short_side=self._short_side(generator))
+        place = {number: n for n, number in enumerate(needed)}
+        rows = [[place[number] for number in clip] for clip in numbers]
+        if self.mode == "train":
+            return _channels_last(self._augment(_taken(frames_NCHW, rows[0]), generator).unsqueeze(0))
+        pictures = [
+            cropped(_taken(frames_NCHW, row), view, self.crop_size) for row, view in zip(rows, views, strict=True)
+        ]
+        return _channels_last(torch.stack(pictures))
+
+    def _views(self, metadata: VideoMetadata, generator: torch.Generator) -> list[View]:
+        span = clip_span(self.num_frames, self.sampling_rate, self.target_fps, metadata.fps)
+        if self.mode == "train":
+            return [random_view(metadata.num_frames, span, generator)]
+        if self.mode == "val":
+            return [center_view(metadata.num_frames, span)]
+        return uniform_views(metadata.num_frames, span, num_clips=self.num_clips, num_crops=self.num_crops)
+
+    def _short_side(self, generator: torch.Generator) -> int:
+        if self.mode == "train":
+            return jittered_scale(self.jitter_scales, generator)
+        return self.jitter_scales[0] if self.mode == "val" else self.test_short_side
+
+
+def _taken(frames_NCHW: Tensor, rows: Sequence[int]) -> Tensor:
+    """The frames of one clip; without a copy where it is all of them in order, as in training."""
+    if list(rows) == list(range(len(frames_NCHW))):
+        return frames_NCHW
+    return frames_NCHW[torch.tensor(rows)]
+
+
+def _channels_last(clips_BTCHW: Tensor) -> Tensor:
+    """The same values with the channels innermost in memory, as decoders give and convolutions want them."""
+    return clips_BTCHW.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+
+
+def _check(
+    mode: str,
+    num_frames: int,
+    sampling_rate: int,
+    target_fps: float,
+    crop_size: int,
+    jitter_scales: Sequence[int],
+    num_clips: int,
+    num_crops: int,
+    test_short_side: int,
+) -> None:
+    if mode not in MODES:
+        raise DataError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
+    for name, value in (
+        ("num_frames", num_frames), ("sampling_rate", sampling_rate), ("target_fps", target_fps),
+        ("crop_size", crop_size), ("num_clips", num_clips),
+    ):  # fmt: skip
+        if value <= 0:
+            raise DataError(f"{name} is {value}, expected a positive number")
+    if len(jitter_scales) != 2 or not crop_size <= jitter_scales[0] <= jitter_scales[1]:
+        raise DataError(
+            f"jitter_scales are {list(jitter_scales)}, expected [low, high] from the crop size {crop_size} up"
+        )
+    if test_short_side < crop_size:
+        raise DataError(f"test_short_side is {test_short_side}, expected the crop size {crop_size} or more")
+    try:
+        crops(num_crops)
+    except ValueError as error:
+        raise DataError(str(error)) from None

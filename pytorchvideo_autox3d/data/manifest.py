@@ -1,0 +1,193 @@
+"""Lists of labelled videos, held in a few flat arrays however long they are.
+
+A million Python strings cost some 150 MB in every worker, and touching them un-shares forked memory. A `Manifest` keeps
+all paths in one buffer of bytes and the labels in another array, as torch tensors, which processes share.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from iopath.common.file_io import g_pathmgr
+from torch import Tensor
+
+from pytorchvideo_autox3d.errors import DataError
+
+SEPARATORS = ("\t", ",", " ")
+# A first line is a header only if it reads like one; any other line whose label is no number is an error.
+HEADER_PATHS = {"path", "video", "video_path", "file", "filename", "name"}
+HEADER_LABELS = {"label", "labels", "class", "class_id", "category", "target", "y"}
+_LINES_SNIFFED = 50
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One line of a list: the file (the prefix joined), its class, and its place in the list."""
+
+    path: str
+    label: int
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """N labelled videos. Build one with `read_manifest` or `Manifest.from_items`.
+
+    Attributes:
+        name: the list's own path, for messages.
+        prefix: joined before every relative path.
+        path_bytes: uint8; all paths in UTF-8, one after another.
+        offset: int64, N + 1; path i is `path_bytes[offset[i]:offset[i + 1]]`.
+        label: int64, N.
+    """
+
+    name: str
+    prefix: str
+    path_bytes: Tensor
+    offset: Tensor
+    label: Tensor
+
+    @classmethod
+    def from_items(cls, items: Iterable[tuple[str, int]], *, name: str = "<items>", prefix: str = "") -> Manifest:
+        """Pack (path, label) pairs; raise `DataError` if there are none."""
+        packed, ends, labels = bytearray(), [0], []
+        for path, label in items:
+            packed += path.encode("utf8", "surrogateescape")
+            ends.append(len(packed))
+            labels.append(label)
+        if not labels:
+            raise DataError(f"{name}: lists no videos")
+        return cls(
+            name=name,
+            prefix=prefix,
+            path_bytes=torch.frombuffer(packed, dtype=torch.uint8),
+            offset=torch.tensor(ends, dtype=torch.int64),
+            label=torch.tensor(labels, dtype=torch.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def __iter__(self) -> Iterator[VideoRecord]:
+        return (self.record(index) for index in range(len(self)))
+
+    def record(self, index: int) -> VideoRecord:
+        """Line `index` of the list, 0 <= index < N; raises IndexError outside."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name} lists {len(self)} videos, asked for number {index}")
+        return VideoRecord(os.path.join(self.prefix, self._listed(index)), int(self.label[index]), index)
+
+    def _listed(self, index: int) -> str:
+        start, end = self.offset[index : index + 2].tolist()
+        return self.path_bytes[start:end].numpy().tobytes().decode("utf8", "surrogateescape")
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The class of every video, int64, N."""
+        return self.label.numpy()
+
+    @property
+    def paths(self) -> Paths:
+        """The file of every video (the prefix joined), made on request."""
+        return Paths(self)
+
+    def subset(self, indices: Sequence[int]) -> Manifest:
+        """The videos at `indices`, in that order; they are numbered anew from 0."""
+        items = ((self._listed(i), int(self.label[i])) for i in indices)
+        return Manifest.from_items(items, name=self.name, prefix=self.prefix)
+
+
+class Paths(Sequence[str]):
+    """A manifest's paths as a sequence that holds no strings."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def __len__(self) -> int:
+        return len(self._manifest)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._manifest.record(index if index >= 0 else len(self) + index).path
+
+
+def read_manifest(path: str, *, path_prefix: str = "", num_classes: int | None = None) -> Manifest:
+    """Read a list in Kinetics format: a video's path and its label on every line.
+
+    The separator (tab, comma or space) is sniffed; the label is the last field, so unquoted paths may hold spaces;
+    a path may stand in double quotes; one header line ("path label") and empty lines are passed over.
+
+    Args:
+        path: the list, a local file or an address that iopath knows.
+        path_prefix: joined before every path that is not absolute.
+        num_classes: labels must lie in 0..num_classes-1; None asks only that they are not negative.
+
+    Raises:
+        DataError: the list is missing or empty, or a line (named as file:line) does not parse or has a wrong label.
+    """
+    lines = _read_lines(path)
+    separator = _sniff_separator(lines)
+    return Manifest.from_items(_parse(path, lines, separator, num_classes), name=path, prefix=path_prefix)
+
+
+def _read_lines(path: str) -> list[tuple[int, str]]:
+    """The lines that say something, with their numbers from 1."""
+    try:
+        with g_pathmgr.open(path, "r", encoding="utf-8-sig", errors="surrogateescape") as file:
+            return [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such list of videos") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't read the list of videos: {error.strerror or error}") from None
+
+
+def _sniff_separator(lines: Sequence[tuple[int, str]]) -> str:
+    """The separator that splits most of the first lines into a path and an integer."""
+    sample = [line for _, line in lines[:_LINES_SNIFFED]]
+
+    def score(separator: str) -> int:
+        return sum(_split(line, separator) is not None for line in sample)
+
+    return max(SEPARATORS, key=score)
+
+
+def _split(line: str, separator: str) -> tuple[str, int] | None:
+    """(path, label) of a line, or None where it does not parse."""
+    path, found, label = line.rpartition(separator)
+    path = path.strip()
+    if path.startswith('"'):
+        fields = next(csv.reader([path], delimiter=separator), [])
+        path = fields[0] if len(fields) == 1 else ""
+    if not (found and path):
+        return None
+    try:
+        return path, int(label)
+    except ValueError:
+        return None
+
+
+def _parse(
+    name: str, lines: Sequence[tuple[int, str]], separator: str, num_classes: int | None
+) -> Iterator[tuple[str, int]]:
+    for position, (number, line) in enumerate(lines):
+        item = _split(line, separator)
+        if item is None:
+            if position == 0 and _is_header(line):
+                continue
+            raise DataError(f"{name}:{number}: expected a path and an integer label, found {line[:80]!r}")
+        if item[1] < 0 or (num_classes is not None and item[1] >= num_classes):
+            allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
+            raise DataError(f"{name}:{number}: label {item[1]} is out of range, expected {allowed}")
+        yield item
+
+
+def _is_header(line: str) -> bool:
+    fields = line.replace(",", " ").replace('"', " ").lower().split()
+    return fields[0] in HEADER_PATHS or fields[-1] in HEADER_LABELS

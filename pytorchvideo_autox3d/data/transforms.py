@@ -1,0 +1,106 @@
+"""Augmentation of uint8 clips on the CPU, and normalisation of whole batches wherever the model is.
+
+T frames, C channels (RGB), H, W; B clips. torchvision's v2 transforms take every leading dimension as a batch and draw
+once for all of it, so that one draw serves the whole clip: the frames of a clip must move alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from pytorchvideo_autox3d.data.views import View, crop_offset
+from pytorchvideo_autox3d.errors import DataError
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """Inside, torch's global CPU generator draws from `generator`; afterwards it is as before.
+
+    torchvision's transforms know no other generator. Those of CUDA devices are neither read nor written.
+    """
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def jittered_scale(scales: Sequence[int], generator: torch.Generator) -> int:
+    """A short side drawn uniformly from [scales[0], scales[1]], rounded (X3D's jitter)."""
+    low, high = scales
+    return round(low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64)))
+
+
+class TrainTransform:
+    """Random square crop, horizontal flip, and AutoAugment with one policy for the whole clip (paper, supplement 3).
+
+    The clip arrives at the jittered size: the reader scales while it converts. AutoAugment comes after the crop, where
+    it costs least.
+
+    Args:
+        crop_size: side of the crop; the clip's sides are at least that.
+        horizontal_flip: with probability 1/2; switch it off where labels tell left from right (Something-Something).
+        auto_augment: "" for none, or one of torchvision's policies: "imagenet", "cifar10", "svhn".
+    """
+
+    def __init__(self, *, crop_size: int, horizontal_flip: bool = True, auto_augment: str = "") -> None:
+        steps: list[torch.nn.Module] = [v2.RandomCrop(crop_size)]
+        if horizontal_flip:
+            steps.append(v2.RandomHorizontalFlip())
+        if auto_augment:
+            steps.append(v2.AutoAugment(_policy(auto_augment)))
+        self._transform = v2.Compose(steps)
+
+    def __call__(self, frames_TCHW: Tensor, generator: torch.Generator) -> Tensor:
+        """uint8 frames_TCHW -> uint8 frames_TCHW of crop_size squared."""
+        with drawing_from(generator):
+            augmented: Tensor = self._transform(frames_TCHW)
+        return augmented
+
+
+def _policy(name: str) -> v2.AutoAugmentPolicy:
+    known = [policy.value for policy in v2.AutoAugmentPolicy]
+    if name not in known:
+        raise DataError(f"auto_augment is {name!r}, expected one of {', '.join(known)}, or nothing")
+    return v2.AutoAugmentPolicy(name)
+
+
+def cropped(frames_TCHW: Tensor, view: View, size: int) -> Tensor:
+    """The square of a test view (LeftCenterRight along the longer side), without copying."""
+    height, width = frames_TCHW.shape[-2:]
+    top, left = crop_offset(height, width, size, view.crop)
+    return frames_TCHW[..., top : top + size, left : left + size]
+
+
+class ClipNormalize:
+    """uint8 clip_BCTHW in 0..255 -> (clip / 255 - mean) / std, float, channels last, on the clip's own device.
+
+    Args:
+        mean, std: one number a channel, for values in 0..1.
+        dtype: of the result.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (0.45,) * 3,
+        std: Sequence[float] = (0.225,) * 3,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.mean, self.std, self.dtype = tuple(mean), tuple(std), dtype
+        if len(self.mean) != len(self.std) or min(self.std, default=0.0) <= 0:
+            raise DataError(f"mean {list(mean)} and std {list(std)} must be as long as each other, and std positive")
+
+    def __call__(self, clip_BCTHW: Tensor) -> Tensor:
+        """Any number of leading dimensions before CTHW; channels_last_3d where there is exactly one."""
+        memory_format = torch.channels_last_3d if clip_BCTHW.ndim == 5 else torch.preserve_format
+        clip = clip_BCTHW.to(self.dtype, memory_format=memory_format, copy=True)
+        if len(set(self.mean)) == len(set(self.std)) == 1:  # as in every recipe here: no tensors to move
+            return clip.sub_(255 * self.mean[0]).mul_(1 / (255 * self.std[0]))
+        shape = (-1, 1, 1, 1)
+        mean = torch.tensor(self.mean, dtype=self.dtype, device=clip.device).view(shape)
+        std = torch.tensor(self.std, dtype=self.dtype, device=clip.device).view(shape)
+        return clip.sub_(255 * mean).div_(255 * std)
