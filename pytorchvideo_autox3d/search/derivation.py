@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from pytorchvideo_autox3d.engine import Precision, evaluating, prepare_clip, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
 from pytorchvideo_autox3d.errors import SearchError
-from pytorchvideo_autox3d.models import AutoX3DNet
 from pytorchvideo_autox3d.search.budget import Budget, Budgets, Verdict
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture
@@ -192,7 +192,7 @@ def recalibrated(
     device: torch.device,
     precision: Precision | None = None,
     channels_last: bool = True,
-) -> AutoX3DNet:
+) -> nn.Module:
     """`inherit`, then BN statistics of the network's own over `bn_batches` batches; in eval mode."""
     net = inherit(supernet, architecture).to(device)
     loader.set_epoch(0)
