@@ -24,6 +24,7 @@ from pytorchvideo_autox3d.errors import ConfigError
 WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "DATA.DECODING_BACKEND": ("pyav", "torchvision"),
     "DATA.DECODING_SHORT_SIZE": (256,),
+    "DATA.PATH_LABEL_SEPARATOR": (" ", ","),  # sniffed
     "DATA.INPUT_CHANNEL_NUM": ([3], [3, 3]),
     "DATA.USE_OFFSET_SAMPLING": (True, False),
     "RESNET.TRANS_FUNC": ("x3d_transform", "bottleneck_transform"),
@@ -52,11 +53,10 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         SPACE="table2",
         # Multiplies the blocks of every group; AutoX3D-L is AutoX3D-M with 2.0 (paper, section 5.3.1).
         DEPTH_FACTOR=1.0,
-        # "table2": one 1x3x3 convolution (paper, Table 2); "x3d": X3D's, with a depthwise 5x1x1 after it.
-        STEM="table2",
+        # "table2": one 1x3x3 convolution (paper, Table 2); "x3d": a depthwise 5x1x1 after it, as X3D; "": the space's.
+        STEM="",
         # Squeeze-excitation in every other block, with X3D's ratio (facts as in X3D); 0 switches it off.
         SE_RATIO=0.0625,
-        # Test clips wider than the training ones are fine: pooling is adaptive.
         LABEL_SMOOTHING=0.0,
         GRAD_ACCUMULATION=1,
         CHANNELS_LAST=True,
@@ -66,12 +66,10 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         AUTO_AUGMENT="",
         # The fast depthwise 3D convolution kernels; off falls back to torch's convolution.
         DEPTHWISE_KERNELS=True,
-        # Variant of a baseline whose PySlowFast config has no key for it (CSN, I3D, R2Plus1D depth, ...).
-        BASELINE_DEPTH=50,
     )
     cfg.GLORE = _node(
-        # Nodes m per channel C of the map the block stands on; the state is 2m (fitted to Table 3 of the paper).
-        NODE_RATIO=0.25,
+        # Nodes m per channel C of the map the block stands on; the state is 2m. Fitted to Table 3 of the paper.
+        NODE_RATIO=1.25,
     )
     cfg.SEARCH = _node(
         ENABLE=False,
@@ -86,9 +84,12 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         EPOCHS=600,
         # Epochs that train weights only, under a uniform policy (supplement: 200 of 600).
         WARMUP_EPOCHS=200,
-        # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it.
-        LIKELIHOOD="sum",
+        # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it. The mean is the scale
+        # in which the paper adds the cost to its loss; the sum makes the effective sample size 1 for large batches.
+        LIKELIHOOD="mean",
         TEMPERATURE=1.0,
+        # Weights r_k - 1/K instead of r_k for alpha: the same expectation with less noise (not in the paper).
+        CONTROL_VARIATE=False,
         # Adam on alpha (paper, section 5.1.2).
         POLICY_LR=0.02,
         POLICY_WEIGHT_DECAY=0.0,
@@ -104,6 +105,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         DERIVE="most_likely",
         BEST_OF=16,
         BN_BATCHES=16,
+        # The recipe of the retrain config: a yaml file, or one shipped under configs/; "" is this config itself.
+        RETRAIN_CFG="",
     )
 
 
@@ -166,7 +169,7 @@ def get_cfg() -> CfgNode:
         BASE_LR=0.1, LR_POLICY="cosine", COSINE_END_LR=0.0, STEPS=[], LRS=[], MAX_EPOCH=300, MOMENTUM=0.9,
         DAMPENING=0.0, NESTEROV=True, WEIGHT_DECAY=1e-4, WARMUP_EPOCHS=0.0, WARMUP_START_LR=0.01,
         OPTIMIZING_METHOD="sgd", BASE_LR_SCALE_NUM_SHARDS=False, COSINE_AFTER_WARMUP=False,
-        ZERO_WD_1D_PARAM=False, CLIP_GRAD_VAL=None, CLIP_GRAD_L2NORM=None, BETAS=(0.9, 0.999),
+        ZERO_WD_1D_PARAM=True, CLIP_GRAD_VAL=None, CLIP_GRAD_L2NORM=None, BETAS=(0.9, 0.999),
     )  # fmt: skip
     cfg.DATA_LOADER = _node(NUM_WORKERS=8, PIN_MEMORY=True)
     cfg.TENSORBOARD = _node(ENABLE=False, LOG_DIR="", CLASS_NAMES_PATH="")

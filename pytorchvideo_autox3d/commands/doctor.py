@@ -18,7 +18,6 @@ from rich.table import Table
 from pytorchvideo_autox3d import __version__
 from pytorchvideo_autox3d.errors import AutoX3DError
 
-
 REQUIRED = "the package"
 
 

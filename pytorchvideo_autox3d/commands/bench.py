@@ -1,0 +1,47 @@
+"""`autox3d bench`: figures measured side by side in one process, as a table and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from pytorchvideo_autox3d.commands.arguments import clip_of
+
+BENCHMARKS = {
+    "cost": "a vectorised table of the cost of many architectures",
+    "model": "GFLOPs, parameters, latency and peak memory of any models",
+    "depthwise": "depthwise 3D convolution kernels against torch's",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The benchmark's name, and where to write its JSON."""
+    listed = "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items())
+    parser.add_argument("benchmark", choices=sorted(BENCHMARKS), help=listed)
+    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--models", nargs="+", default=["autox3d_s", "x3d_s"], help="bench model: names in the hub")
+    parser.add_argument(
+        "--clip", nargs="+", default=[], metavar="TxS", help="bench model: clip sizes; default the model's"
+    )
+    parser.add_argument("--device", default="cpu", help="bench model: cpu or cuda")
+    parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run one benchmark, print its table, and write the JSON if asked for."""
+    module = importlib.import_module(f"pytorchvideo_autox3d.benchmarks.{args.benchmark}")
+    result = module.run(**_options(args))
+    module.print_table(result)
+    if args.json:
+        from pytorchvideo_autox3d.files import write_json
+
+        write_json(args.json, result)
+
+
+def _options(args: argparse.Namespace) -> dict:
+    if args.benchmark == "cost":
+        return {"count": args.count}
+    if args.benchmark == "model":
+        return {"models": args.models, "clips": [clip_of(text) for text in args.clip], "device": args.device}
+    return {}

@@ -1,0 +1,211 @@
+"""The search that a config asks for: what `build` is for training, and the job that runs it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d import build, distributed
+from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.data import ClipLoader
+from pytorchvideo_autox3d.data import build_loader as make_loader
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.engine import Precision
+from pytorchvideo_autox3d.errors import ConfigError, SearchError
+from pytorchvideo_autox3d.layers.depthwise import set_depthwise_kernels
+from pytorchvideo_autox3d.search import (
+    Budget,
+    Budgets,
+    Derived,
+    Policy,
+    SearchSettings,
+    cost_table,
+    derive,
+    inherited_score,
+    split_halves,
+    write_result,
+)
+from pytorchvideo_autox3d.search import search as run_search
+from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, RETRAIN_NAME
+from pytorchvideo_autox3d.supernet import Supernet
+
+_logger = logging.getLogger(__name__)
+
+
+def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
+    """Search as SEARCH, AUTOX3D, DATA and SOLVER say; leave history, architecture and retrain config in OUTPUT_DIR.
+
+    SOLVER is the optimiser of the supernet's weights; SEARCH.EPOCHS stands for SOLVER.MAX_EPOCH.
+    """
+    settings = build_search_settings(cfg, num_machines=info.world_size // info.local_world_size)
+    distributed.seed_all(cfg.RNG_SEED, per_process=False)
+    supernet = build_supernet(cfg)
+    policy = Policy(space=supernet.space)
+    # Again at the start of `search`; here so that a target out of reach is refused before the lists are read.
+    budgets = Budgets(cost_table(supernet), build_budgets(cfg))
+    weight_loader, policy_loader = build_search_loaders(cfg, info)
+    _logger.info(
+        "searching %s: %.2g architectures, GFLOPs %.3g to %.3g",
+        supernet.space.name,
+        supernet.space.size,
+        *budgets.range("gflops"),
+    )
+    run_search(
+        supernet,
+        policy,
+        weight_loader,
+        policy_loader,
+        settings=settings,
+        budgets=budgets.budgets,
+        preprocess=build.build_preprocess(cfg),
+        device=info.device,
+        output_dir=cfg.OUTPUT_DIR,
+        method=cfg.SEARCH.METHOD,
+        auto_resume=cfg.TRAIN.AUTO_RESUME,
+        cfg_text=cfg.dump(),
+    )
+    derived = _derive(cfg, info, supernet, policy, budgets, weight_loader)
+    if distributed.is_main():
+        write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=retrain_config(cfg))
+        _report(cfg, derived)
+    distributed.barrier()
+    return derived
+
+
+def build_supernet(cfg: CfgNode) -> Supernet:
+    """The supernet of AUTOX3D.SPACE; its weights are drawn from torch's global generator."""
+    set_depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS)
+    if cfg.AUTOX3D.DEPTH_FACTOR != 1.0:
+        raise ConfigError(f"AUTOX3D.DEPTH_FACTOR: a search has depth factor 1, not {cfg.AUTOX3D.DEPTH_FACTOR}")
+    return Supernet(
+        build.build_space(cfg),
+        model_num_class=cfg.MODEL.NUM_CLASSES,
+        channel_selection=cfg.SEARCH.CHANNEL_SELECTION,
+        input_clip_length=cfg.DATA.NUM_FRAMES,
+        input_crop_size=cfg.DATA.TRAIN_CROP_SIZE,
+        dropout_rate=cfg.MODEL.DROPOUT_RATE,
+        stem=cfg.AUTOX3D.STEM or None,
+        se_ratio=cfg.AUTOX3D.SE_RATIO,
+        attention_options={"glore": {"node_ratio": cfg.GLORE.NODE_RATIO}},
+    )
+
+
+def build_budgets(cfg: CfgNode) -> list[Budget]:
+    """The budgets whose target is not 0."""
+    wanted = (
+        ("gflops", cfg.SEARCH.TARGET_GFLOPS, cfg.SEARCH.COST_WEIGHT),
+        ("params_m", cfg.SEARCH.TARGET_PARAMS_M, cfg.SEARCH.PARAMS_WEIGHT),
+    )
+    return [Budget(metric, target, weight) for metric, target, weight in wanted if target != 0]
+
+
+def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSettings:
+    """SEARCH, and what of SOLVER and TRAIN the supernet's weights take."""
+    train = build.build_train_settings(cfg)
+    if cfg.SOLVER.OPTIMIZING_METHOD != "sgd" or cfg.SOLVER.LR_POLICY != "cosine":
+        raise ConfigError("SOLVER.OPTIMIZING_METHOD, LR_POLICY: a search trains its weights by sgd with cosine")
+    scale = num_machines if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1
+    return SearchSettings(
+        epochs=cfg.SEARCH.EPOCHS,
+        warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
+        num_samples=cfg.SEARCH.NUM_SAMPLES,
+        adaptive_samples=cfg.SEARCH.ADAPTIVE_SAMPLES,
+        min_samples=cfg.SEARCH.MIN_SAMPLES,
+        likelihood=cfg.SEARCH.LIKELIHOOD,
+        temperature=cfg.SEARCH.TEMPERATURE,
+        control_variate=cfg.SEARCH.CONTROL_VARIATE,
+        shared=cfg.SEARCH.SHARED,
+        policy_lr=cfg.SEARCH.POLICY_LR,
+        policy_weight_decay=cfg.SEARCH.POLICY_WEIGHT_DECAY,
+        weight_lr=cfg.SOLVER.BASE_LR * scale,
+        momentum=cfg.SOLVER.MOMENTUM,
+        nesterov=cfg.SOLVER.NESTEROV,
+        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+        lr_warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
+        label_smoothing=cfg.AUTOX3D.LABEL_SMOOTHING,
+        clip_norm=train.clip_norm,
+        precision=train.precision,
+        channels_last=train.channels_last,
+        checkpoint_period=train.checkpoint_period,
+        log_period=train.log_period,
+        tensorboard_dir=train.tensorboard_dir,
+        seed=cfg.RNG_SEED,
+    )
+
+
+def build_search_loaders(cfg: CfgNode, info: ProcessInfo) -> tuple[ClipLoader, ClipLoader | None]:
+    """Loaders over the two halves of the training list; one over all of it with SEARCH.SHARED."""
+    whole = build.build_dataset(cfg, "train").manifest
+    if cfg.SEARCH.SHARED:
+        return _loader(cfg, info, whole, seed=cfg.RNG_SEED), None
+    weights, policy = split_halves(len(whole), cfg.SEARCH.POLICY_SPLIT, seed=cfg.RNG_SEED)
+    return (
+        _loader(cfg, info, whole.subset(weights), seed=cfg.RNG_SEED),
+        _loader(cfg, info, whole.subset(policy), seed=cfg.RNG_SEED + 1),
+    )
+
+
+def retrain_config(cfg: CfgNode) -> dict[str, Any]:
+    """The recipe of SEARCH.RETRAIN_CFG over the data of this search, as nested keys."""
+    name = cfg.SEARCH.RETRAIN_CFG
+    recipe = load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
+    config: dict[str, Any] = yaml.safe_load(recipe.dump())
+    config["DATA"] |= {"PATH_TO_DATA_DIR": cfg.DATA.PATH_TO_DATA_DIR, "PATH_PREFIX": cfg.DATA.PATH_PREFIX}
+    config["MODEL"]["NUM_CLASSES"] = cfg.MODEL.NUM_CLASSES
+    config["OUTPUT_DIR"] = os.path.join(cfg.OUTPUT_DIR, "retrain")
+    return config
+
+
+def _loader(cfg: CfgNode, info: ProcessInfo, manifest: Any, *, seed: int) -> ClipLoader:
+    if cfg.TRAIN.BATCH_SIZE % info.local_world_size:
+        raise ConfigError(
+            f"TRAIN.BATCH_SIZE: {cfg.TRAIN.BATCH_SIZE} is not divisible by the {info.local_world_size} processes here"
+        )
+    if len(manifest) < cfg.TRAIN.BATCH_SIZE * (info.world_size // info.local_world_size):
+        raise SearchError(
+            f"a half of the training list has {len(manifest)} videos, fewer than TRAIN.BATCH_SIZE "
+            f"{cfg.TRAIN.BATCH_SIZE}: change SEARCH.POLICY_SPLIT, or set SEARCH.SHARED True"
+        )
+    return make_loader(
+        build.build_dataset(cfg, "train", manifest=manifest),
+        batch_size=cfg.TRAIN.BATCH_SIZE // info.local_world_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=min(cfg.DATA_LOADER.NUM_WORKERS, os.cpu_count() or 1),
+        seed=seed,
+        rank=info.rank,
+        world_size=info.world_size,
+        pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
+    )
+
+
+def _derive(
+    cfg: CfgNode, info: ProcessInfo, supernet: Supernet, policy: Policy, budgets: Budgets, calibration: ClipLoader
+) -> Derived:
+    if cfg.SEARCH.DERIVE != "best_of":
+        return derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE)
+    score = inherited_score(
+        supernet,
+        build.build_loader(cfg, "val", info),
+        calibration,
+        bn_batches=cfg.SEARCH.BN_BATCHES,
+        preprocess=build.build_preprocess(cfg),
+        device=info.device,
+        precision=Precision(build.precision_of(cfg)),
+        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+    )
+    return derive(policy, budgets=budgets, method="best_of", count=cfg.SEARCH.BEST_OF, score=score)
+
+
+def _report(cfg: CfgNode, derived: Derived) -> None:
+    """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
+    _logger.info("the search derived:\n%s", derived.architecture.describe())
+    for verdict in derived.verdicts:
+        (_logger.info if verdict.met else _logger.warning)("%s", verdict)
+    _logger.info("architecture: %s", Path(cfg.OUTPUT_DIR, ARCHITECTURE_NAME))
+    _logger.info("train it: python tools/run_net.py --cfg %s", Path(cfg.OUTPUT_DIR, RETRAIN_NAME))
