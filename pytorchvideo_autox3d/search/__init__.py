@@ -9,7 +9,7 @@ from pytorchvideo_autox3d.search.derivation import (
     pareto_table,
     recalibrated,
 )
-from pytorchvideo_autox3d.search.loop import cost_table, search
+from pytorchvideo_autox3d.search.loop import cost_table, search, split_halves
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet, create_autox3d_search
 from pytorchvideo_autox3d.search.parsec import importance_weights
 from pytorchvideo_autox3d.search.policy import ParsecHead, Policy
@@ -40,5 +40,6 @@ __all__ = [
     "read_result",
     "recalibrated",
     "search",
+    "split_halves",
     "write_result",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import Precision, evaluating, prepare_clip, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
 from pytorchvideo_autox3d.errors import SearchError
@@ -177,7 +178,8 @@ def inherited_score(
                 clip_BCTHW = prepare_clip(batch.clip_BCTHW, preprocess, device=device, channels_last=channels_last)
                 right += int((net(clip_BCTHW).argmax(dim=1) == batch.label_B.to(device)).sum())
                 total += len(batch.label_B)
-        return 100.0 * right / total
+        counts = distributed.all_gather_objects((right, total))
+        return 100.0 * sum(right for right, _ in counts) / sum(total for _, total in counts)
 
     return score
 

@@ -232,6 +232,23 @@ def _check_same_space(path: str, supernet: Supernet) -> None:
         )
 
 
+def split_halves(count: int, share: float, *, seed: int) -> tuple[list[int], list[int]]:
+    """Which videos of a list of `count` the weights learn from, and which alpha does: a random `share` of it.
+
+    Raises:
+        SearchError: the share is not inside (0, 1), or leaves a half without a video.
+    """
+    if not 0 < share < 1:
+        raise SearchError(
+            f"SEARCH.POLICY_SPLIT: {share} is not inside (0, 1); SEARCH.SHARED True learns both from the whole list"
+        )
+    policy = round(count * share)
+    if not 0 < policy < count:
+        raise SearchError(f"SEARCH.POLICY_SPLIT: {share} of a training list of {count} videos leaves an empty half")
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+    return sorted(order[policy:]), sorted(order[:policy])
+
+
 def history_path(output_dir: str) -> str:
     """Where a search keeps its history."""
     return os.fspath(Path(output_dir, HISTORY_NAME))

@@ -6,7 +6,7 @@ import torch
 
 from pytorchvideo_autox3d.engine import Hook
 from pytorchvideo_autox3d.errors import SearchError
-from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search
+from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search, split_halves
 from pytorchvideo_autox3d.search.loop import PairedLoader
 
 
@@ -157,3 +157,18 @@ def test_paired_loader_repeats_the_shorter_half(make_loader):
     assert len(batches) == len(loader) == 5
     assert torch.equal(batches[0].policy.clip_BCTHW, batches[2].policy.clip_BCTHW)
     assert not torch.equal(batches[0].policy.clip_BCTHW, batches[1].policy.clip_BCTHW)
+
+
+@pytest.mark.parametrize(("count", "share"), [(10, 0.5), (11, 0.3), (2, 0.5)])
+def test_halves_part_the_list(count, share):
+    weights, policy = split_halves(count, share, seed=3)
+    assert sorted(weights + policy) == list(range(count))
+    assert len(policy) == round(count * share)
+    assert (weights, policy) == split_halves(count, share, seed=3)
+
+
+def test_an_empty_half_is_refused():
+    with pytest.raises(SearchError, match=r"0.1 of a training list of 3 videos leaves an empty half"):
+        split_halves(3, 0.1, seed=0)
+    with pytest.raises(SearchError, match=r"SEARCH.POLICY_SPLIT: 1.0 is not inside"):
+        split_halves(3, 1.0, seed=0)
