@@ -136,13 +136,13 @@ def depthwise_conv3d(
     `groups` defaults to the weight's output channels. Errors are those of `F.conv3d`.
     """
     groups = weight.shape[0] if groups is None else groups
+    if not _enabled or _transformed():
+        return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
     dtype = _operand_dtype(x, weight)
     if (
-        not _enabled
-        or dtype is None
+        dtype is None
         or not _geometry_covered(weight, stride, padding, dilation, groups)
         or not _operand_covered(x, weight, dtype)
-        or _transformed()
     ):
         return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
     out = depthwise_ops.conv3d(x.to(dtype), weight.to(dtype), stride[0], stride[1])

@@ -70,6 +70,7 @@ next_item: Any = intrinsic(_next_item)
 
 def _row_function(module: ir.Module, config: str) -> ir.Function:
     """Add the function for one row to `module`: see `_config`."""
+    kind: Any
     kind, element, width, size, stride, _ = config.split("/")
     item = code.Element(element, int(width))
     if kind == "weight":
@@ -205,17 +206,17 @@ class _Threads:
     def _after_fork(self) -> None:
         self._pool, self._openmp = None, None
 
-    def run(self, kernel: Any, parameters: np.ndarray, threads: int) -> None:
-        """Run `kernel(parameters)` on `threads` threads at once and wait for all of them."""
+    def run(self, kernel: Any, parameters: np.ndarray, count: int) -> None:
+        """Run `kernel(parameters)` on `count` threads at once and wait for all of them."""
         address = parameters.ctypes.data
-        if threads == 1:
+        if count == 1:
             kernel.ctypes(address)
         elif self._openmp is not None:
-            self._openmp(kernel.address, address, threads, 0)
+            self._openmp(kernel.address, address, count, 0)
         else:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="depthwise")
-            others = [self._pool.submit(kernel.ctypes, address) for _ in range(threads - 1)]
+            others = [self._pool.submit(kernel.ctypes, address) for _ in range(count - 1)]
             kernel.ctypes(address)
             for other in others:
                 other.result()
@@ -235,7 +236,7 @@ def _find_openmp() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _threads() -> _Threads:
+def threads() -> _Threads:
     return _Threads()
 
 
@@ -286,7 +287,7 @@ def _correlate(kind: code.Kind, source: Tensor, weight: Tensor, out: Tensor, str
     spans_t = _spans(kind, frames, frames_in, size_t, stride_t)
     spans_h = _spans(kind, rows, rows_in, size, stride)
     parameters = np.array([*header, *spans_t, *spans_h], dtype=np.int64)
-    _threads().run(kernel, parameters, min(items, torch.get_num_threads()))
+    threads().run(kernel, parameters, min(items, torch.get_num_threads()))
 
 
 def _pack(weight: Tensor) -> Tensor:
@@ -330,8 +331,8 @@ def weight_gradient(grad: Tensor, x: Tensor, shape: tuple[int, ...], strides: St
               frames_in, rows_in, columns_in, frames, rows, columns, channels,
               size_t, strides[0], 0, 0, 0, slots]  # fmt: skip
     kernel = weight_kernel(ELEMENTS[x.dtype], width, size, strides[1])
-    _threads().run(kernel, np.array(header, dtype=np.int64), min(items, torch.get_num_threads()))
+    threads().run(kernel, np.array(header, dtype=np.int64), min(items, torch.get_num_threads()))
     total = sums.sum(0)
     # The last vector begins at C - V: its V sums are the last V channels, those before lie in order.
     total = torch.cat((total[:, : channels - width], total[:, slots - width :]), dim=1)
-    return total.t().reshape(shape).to(x.dtype)
+    return total.t().to(x.dtype).contiguous().view(shape)
