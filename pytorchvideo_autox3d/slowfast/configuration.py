@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.config import add_autox3d_config, merge_into
+from pytorchvideo_autox3d.config import add_autox3d_config, get_cfg, merge_into
 from pytorchvideo_autox3d.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 OUR_ARCHS = ("autox3d", "mobilenetv2_3d", "csn", "r2plus1d")
 # PySlowFast's own readers decode nothing on a current stack; these are the same lists over ours.
 OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
+NATIVE_DATASETS = {ours: native for native, ours in OUR_DATASETS.items()}
 
 
 def add_config_nodes() -> None:
@@ -40,18 +42,42 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     Raises:
         ConfigError: as `pytorchvideo_autox3d.config.load_cfg`, or a setting that PySlowFast refuses.
     """
-    from slowfast.config.defaults import assert_and_infer_cfg, get_cfg
+    from slowfast.config import defaults
 
-    cfg = get_cfg()
+    cfg = defaults.get_cfg()
     merge_into(cfg, path, opts)
     for split in (cfg.TRAIN, cfg.TEST):
         split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)
     _limit_gpus(cfg)
     _check_multigrid(cfg)
     try:
-        return assert_and_infer_cfg(cfg)
+        return defaults.assert_and_infer_cfg(cfg)
     except AssertionError as error:
         raise ConfigError(f"PySlowFast refuses {path}: {_first_line(error)}") from error
+
+
+def native_cfg(cfg: CfgNode) -> CfgNode:
+    """Our config with the values of PySlowFast's, for the translators of `build`.
+
+    PySlowFast has multiplied the learning rates by the machines by now, which `build` does itself.
+    """
+    ours = get_cfg()
+    _copy_values(cfg, ours)
+    for split in (ours.TRAIN, ours.TEST):
+        split.DATASET = NATIVE_DATASETS.get(split.DATASET, split.DATASET)
+    ours.BN.NORM_TYPE = "batchnorm"  # the normalisation is for `norms` to replace
+    if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS:
+        for key in ("BASE_LR", "WARMUP_START_LR", "COSINE_END_LR"):
+            ours.SOLVER[key] = cfg.SOLVER[key] / cfg.NUM_SHARDS
+    return ours
+
+
+def _copy_values(source: CfgNode, target: CfgNode) -> None:
+    for key, value in target.items():
+        if isinstance(value, CfgNode):
+            _copy_values(source[key], value)
+        else:
+            target[key] = copy.deepcopy(source[key])
 
 
 def _limit_gpus(cfg: CfgNode) -> None:

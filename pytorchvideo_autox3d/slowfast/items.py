@@ -7,9 +7,10 @@ the views to find the video, and take `num_videos` for the number of clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
@@ -22,18 +23,22 @@ class TrainClips(Dataset[Item]):
     """One clip a video, for training and validation.
 
     Args:
-        datasets: our data sets by the short-cycle phase of multigrid training; None is the plain one.
+        datasets: our data sets by the short-cycle phase of multigrid training, None being the plain one. Of several
+            in a phase, which differ in the sampling rate, each clip draws one.
         to_pathways: a uint8 clip (C, T, H, W) -> normalised float pathways.
+        seed: of that draw, with the epoch and the number of the clip.
     """
 
-    def __init__(self, datasets: Mapping[int | None, Any], to_pathways: ToPathways) -> None:
+    def __init__(self, datasets: Mapping[int | None, Sequence[Any]], to_pathways: ToPathways, *, seed: int = 0) -> None:
         self.datasets = datasets
         self.to_pathways = to_pathways
+        self.seed = seed
+        self.epoch = 0
 
     @property
     def num_videos(self) -> int:
         """The number of clips, one for each video."""
-        return len(self.datasets[None])
+        return len(self.datasets[None][0])
 
     def __len__(self) -> int:
         return self.num_videos
@@ -41,13 +46,18 @@ class TrainClips(Dataset[Item]):
     def __getitem__(self, index: int | tuple[int, int]) -> Item:
         """The clip of video `index`; PySlowFast's short-cycle sampler gives (index, phase), with phases 0, 1 and 2."""
         index, phase = index if isinstance(index, tuple) else (index, None)
-        batch = self.datasets.get(phase, self.datasets[None])[index]
+        rates = self.datasets.get(phase, self.datasets[None])
+        # Another stream than that of the clip's own draws, which starts from the same three numbers.
+        drawn = int(np.random.default_rng([self.seed, self.epoch, index, 1]).integers(len(rates)))
+        batch = rates[drawn][index]
         return self.to_pathways(batch.clip_BCTHW[0]), int(batch.label_B[0]), index, torch.zeros(1), {}
 
     def _set_epoch_num(self, epoch: int) -> None:
         """PySlowFast calls this, where a data set has it, before each epoch."""
-        for dataset in self.datasets.values():
-            dataset.set_epoch(epoch)
+        self.epoch = epoch
+        for rates in self.datasets.values():
+            for dataset in rates:
+                dataset.set_epoch(epoch)
 
 
 class TestClips(IterableDataset[Item]):

@@ -39,7 +39,7 @@ def halves(clip):
 
 
 def test_a_training_item_is_five_values():
-    clips = TrainClips({None: Videos(7)}, halves)
+    clips = TrainClips({None: [Videos(7)]}, halves)
     assert len(clips) == clips.num_videos == 7
     pathways, label, index, time, meta = clips[6]
     assert [tuple(pathway.shape) for pathway in pathways] == [(3, 2, 2, 2)]
@@ -50,7 +50,7 @@ def test_a_training_item_is_five_values():
 
 
 def test_the_default_collation_gives_what_the_trainer_unpacks():
-    inputs, labels, index, time, meta = next(iter(DataLoader(TrainClips({None: Videos(4)}, halves), batch_size=4)))
+    inputs, labels, index, time, meta = next(iter(DataLoader(TrainClips({None: [Videos(4)]}, halves), batch_size=4)))
     assert inputs[0].shape == (4, 3, 2, 2, 2)
     assert labels.tolist() == [0, 1, 2, 3]
     assert labels.dtype == torch.int64
@@ -60,11 +60,23 @@ def test_the_default_collation_gives_what_the_trainer_unpacks():
 
 
 def test_the_short_cycle_chooses_the_clip_size():
-    clips = TrainClips({None: Videos(3, size=8), 0: Videos(3, size=4), 1: Videos(3, size=6)}, halves)
+    clips = TrainClips({None: [Videos(3, size=8)], 0: [Videos(3, size=4)], 1: [Videos(3, size=6)]}, halves)
     sizes = [clips[index][0][0].shape[-1] for index in (2, (2, 0), (2, 1), (2, 2))]
     assert sizes == [8, 4, 6, 8]
     clips._set_epoch_num(3)
-    assert {dataset.epoch for dataset in clips.datasets.values()} == {3}
+    assert {dataset.epoch for rates in clips.datasets.values() for dataset in rates} == {3}
+
+
+def test_the_long_cycle_draws_among_sampling_rates():
+    def sizes(seed, epoch):
+        clips = TrainClips({None: [Videos(40, size=size) for size in (1, 2, 3)]}, halves, seed=seed)
+        clips._set_epoch_num(epoch)
+        return [clips[index][0][0].shape[-1] for index in range(40)]
+
+    assert set(sizes(0, 0)) == {1, 2, 3}
+    assert sizes(0, 0) == sizes(0, 0)
+    assert sizes(0, 0) != sizes(0, 1)
+    assert sizes(0, 0) != sizes(1, 0)
 
 
 def test_a_test_item_counts_clips_as_the_meters_do():

@@ -1,0 +1,100 @@
+"""Our data sets in PySlowFast's DATASET_REGISTRY: `autox3d_kinetics` and `autox3d_ssv2` in a config."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch.distributed as dist
+from fvcore.common.config import CfgNode
+from torch import Tensor
+
+from pytorchvideo_autox3d import build
+from pytorchvideo_autox3d.data import ClipNormalize
+from pytorchvideo_autox3d.slowfast.configuration import NATIVE_DATASETS, native_cfg
+from pytorchvideo_autox3d.slowfast.items import TestClips, TrainClips
+from pytorchvideo_autox3d.slowfast.repairs import repair_imports
+
+
+def register_datasets() -> tuple[str, ...]:
+    """Register both data sets; return the names that were new. PySlowFast capitalises the names that configs give."""
+    from slowfast.datasets import DATASET_REGISTRY
+
+    names = [name.capitalize() for name in NATIVE_DATASETS]
+    added = tuple(name for name in names if name not in DATASET_REGISTRY)
+    for name in added:
+        DATASET_REGISTRY.register(_named(name))
+    return added
+
+
+def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
+    """The data set of a split ("train", "val", "test") as PySlowFast's loaders take it."""
+    to_pathways = partial(_to_pathways, cfg=cfg, normalize=ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD))
+    if split != "test":
+        return TrainClips(_by_phase(cfg, split), to_pathways, seed=cfg.RNG_SEED)
+    several = cfg.NUM_GPUS > 1 and dist.is_initialized()
+    return TestClips(
+        build.build_dataset(native_cfg(cfg), split),
+        to_pathways,
+        batch_size=int(cfg.TEST.BATCH_SIZE / max(1, cfg.NUM_GPUS)),
+        rank=dist.get_rank() if several else 0,
+        world_size=dist.get_world_size() if several else 1,
+    )
+
+
+def _by_phase(cfg: CfgNode, split: str) -> dict[int | None, list[Any]]:
+    """The plain data set and, for multigrid training's short cycle, those of its two smaller crops."""
+    crops: dict[int | None, int] = {None: cfg.DATA.TRAIN_CROP_SIZE}
+    if cfg.MULTIGRID.SHORT_CYCLE and split == "train":
+        for phase, factor in enumerate(cfg.MULTIGRID.SHORT_CYCLE_FACTORS):
+            crops[phase] = round(factor * cfg.MULTIGRID.DEFAULT_S)
+    return {phase: _by_rate(cfg, split, crop) for phase, crop in crops.items()}
+
+
+def _by_rate(cfg: CfgNode, split: str, crop: int) -> list[Any]:
+    """One data set; where multigrid's long cycle has fewer frames, one for each rate up to as long a span."""
+    dataset = build.build_dataset(_with_crop(cfg, crop), split)
+    slowest = max(cfg.DATA.SAMPLING_RATE, cfg.MULTIGRID.LONG_CYCLE_SAMPLING_RATE if split == "train" else 0)
+    datasets = [dataset]
+    for rate in range(cfg.DATA.SAMPLING_RATE + 1, slowest + 1):
+        datasets.append(copy.copy(dataset))
+        datasets[-1].sampling_rate = rate
+    return datasets
+
+
+def _with_crop(cfg: CfgNode, crop: int) -> CfgNode:
+    """Our config with the crop of this phase of multigrid training."""
+    ours = native_cfg(cfg)
+    ours.DATA.TRAIN_CROP_SIZE = crop
+    if cfg.MULTIGRID.DEFAULT_S > 0:
+        # As PySlowFast does: a smaller crop sees as much of the picture at the small end of the jitter.
+        smallest, largest = cfg.DATA.TRAIN_JITTER_SCALES
+        ours.DATA.TRAIN_JITTER_SCALES = [round(smallest * crop / cfg.MULTIGRID.DEFAULT_S), largest]
+    return ours
+
+
+def _to_pathways(clip_CTHW: Tensor, *, cfg: CfgNode, normalize: Any) -> list[Tensor]:
+    """uint8 -> normalised float, packed into the pathways of MODEL.ARCH."""
+    return _packer()(cfg, normalize(clip_CTHW))
+
+
+@functools.cache
+def _packer() -> Callable[[CfgNode, Tensor], list[Tensor]]:
+    """PySlowFast's packing into pathways; a data worker that starts afresh needs the repairs too."""
+    repair_imports()
+    from slowfast.datasets.utils import pack_pathway_output
+
+    return pack_pathway_output
+
+
+def _named(name: str) -> Any:
+    """A function under the name that it is registered by."""
+
+    def builder(cfg: CfgNode, split: str) -> TrainClips | TestClips:
+        return build_items(cfg, split)
+
+    builder.__name__ = builder.__qualname__ = name
+    return builder

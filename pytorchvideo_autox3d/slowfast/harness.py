@@ -1,0 +1,142 @@
+"""`--harness slowfast`: PySlowFast's own train() and test() under its own launcher, and our search as one more job."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.engine import setup_logging
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.slowfast.repairs import repair_imports
+
+logger = logging.getLogger(__name__)
+
+TOOLS = "vision.fair.slowfast.tools"  # PySlowFast's own name of its tools/ folder
+ALL_VIEWS = (1, 3, 5, 7, 10)  # what PySlowFast tests with for TEST.NUM_ENSEMBLE_VIEWS -1
+
+
+def register() -> tuple[str, ...]:
+    """Make PySlowFast of this process know our config nodes, models and data sets; a second call changes nothing.
+
+    Returns:
+        The import repairs that were needed.
+
+    Raises:
+        AutoX3DError: PySlowFast can't be imported, or is too old.
+    """
+    repaired = repair_imports()
+    # These import PySlowFast, which the repairs make possible.
+    from pytorchvideo_autox3d.slowfast.configuration import add_config_nodes
+    from pytorchvideo_autox3d.slowfast.datasets import register_datasets
+    from pytorchvideo_autox3d.slowfast.meters import install_exact_meter
+    from pytorchvideo_autox3d.slowfast.models import register_models
+
+    add_config_nodes()
+    added = register_models() + register_datasets()
+    install_exact_meter()
+    if added:
+        logger.info("registered in PySlowFast: %s", ", ".join(added))
+    return repaired
+
+
+def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: str | None = None) -> None:
+    """Search, or train and test, as the yaml files (read in turn, over each other) and `opts` say.
+
+    Args:
+        init_method: tcp://HOST:PORT of machine 0; by default a free port of this machine.
+
+    Raises:
+        AutoX3DError: PySlowFast is absent, or the config is wrong.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    register()
+    from slowfast.utils.checkpoint import make_checkpoint_dir
+    from slowfast.utils.misc import launch_job
+
+    from pytorchvideo_autox3d.slowfast.configuration import load_cfg
+
+    cfg = load_cfg(paths, opts)
+    _check_machines(cfg, init_method)
+    make_checkpoint_dir(cfg.OUTPUT_DIR)
+    for job in jobs_of(cfg):
+        # A port is not free again at once, so each job gets its own.
+        launch_job(cfg=cfg, init_method=init_method or _free_address(), func=job)
+
+
+def jobs_of(cfg: CfgNode) -> list[Callable[[CfgNode], Any]]:
+    """The jobs that a config asks for, in order; functions of this module, so that started processes find them."""
+    if cfg.SEARCH.ENABLE:
+        return [search_job]
+    jobs: list[Callable[[CfgNode], Any]] = []
+    if cfg.TRAIN.ENABLE:
+        jobs.append(train_job)
+    if cfg.TEST.ENABLE:
+        jobs.append(test_job)
+    return jobs
+
+
+def train_job(cfg: CfgNode) -> Any:
+    """PySlowFast's train(), in each process."""
+    _prepare(cfg)
+    return importlib.import_module(f"{TOOLS}.train_net").train(cfg)
+
+
+def test_job(cfg: CfgNode) -> Any:
+    """PySlowFast's test(), in each process."""
+    _prepare(cfg)
+    if cfg.TEST.NUM_ENSEMBLE_VIEWS == -1:
+        cfg.TEST.NUM_TEMPORAL_CLIPS = list(ALL_VIEWS)
+    return importlib.import_module(f"{TOOLS}.test_net").test(cfg)
+
+
+test_job.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of its name
+
+
+def search_job(cfg: CfgNode) -> Any:
+    """Our search, in each process that PySlowFast started."""
+    _prepare(cfg)
+    from pytorchvideo_autox3d import search_job as ours
+    from pytorchvideo_autox3d.slowfast.configuration import native_cfg
+
+    setup_logging(cfg.OUTPUT_DIR)
+    return ours.search(native_cfg(cfg), _process_info(cfg))
+
+
+def _process_info(cfg: CfgNode) -> ProcessInfo:
+    """This process, as PySlowFast's launcher numbers them: NUM_GPUS on each of NUM_SHARDS machines."""
+    device = torch.device("cuda", torch.cuda.current_device()) if cfg.NUM_GPUS else torch.device("cpu")
+    if not dist.is_initialized():
+        return ProcessInfo(0, 1, 0, 1, device)
+    return ProcessInfo(dist.get_rank(), dist.get_world_size(), dist.get_rank() % cfg.NUM_GPUS, cfg.NUM_GPUS, device)
+
+
+def _prepare(cfg: CfgNode) -> None:
+    register()
+    if cfg.NUM_GPUS > 1:
+        # PySlowFast silences all processes but the first by replacing print, which numba's import looks up by name.
+        importlib.import_module("numba")
+
+
+def _check_machines(cfg: CfgNode, init_method: str | None) -> None:
+    if cfg.NUM_SHARDS > 1 and cfg.NUM_GPUS <= 1:
+        raise ConfigError(
+            f"NUM_SHARDS {cfg.NUM_SHARDS} with NUM_GPUS {cfg.NUM_GPUS}: PySlowFast would run {cfg.NUM_SHARDS} separate "
+            "jobs; use --harness native, which makes them one"
+        )
+    if cfg.NUM_SHARDS > 1 and not init_method:
+        raise ConfigError(f"NUM_SHARDS {cfg.NUM_SHARDS} needs --init_method tcp://HOST:PORT of machine 0")
+
+
+def _free_address() -> str:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return f"tcp://localhost:{listener.getsockname()[1]}"

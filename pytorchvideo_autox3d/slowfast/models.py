@@ -1,0 +1,121 @@
+"""Our models in PySlowFast's MODEL_REGISTRY, by its conventions: built from a cfg, scores instead of logits in eval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from fvcore.common.config import CfgNode
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d import build, search_job
+from pytorchvideo_autox3d.errors import ConfigError, ModelError
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
+from pytorchvideo_autox3d.search import AutoX3DSearchNet, Policy
+from pytorchvideo_autox3d.slowfast.configuration import native_cfg
+from pytorchvideo_autox3d.slowfast.detection import ROIClassifier, find_roi_align
+from pytorchvideo_autox3d.slowfast.norms import apply_norm
+
+Activation = Callable[[Tensor], Tensor]
+SEARCH_MODEL = "AutoX3DSearch"
+DETECTION_MODEL = "AutoX3DDetection"
+DETECTION_BACKBONES = {"autox3d": "AutoX3D", "x3d": "X3D"}
+
+
+def register_models() -> tuple[str, ...]:
+    """Register every model of ours that PySlowFast has none of that name for; return those names."""
+    from slowfast.models import MODEL_REGISTRY as THEIRS
+
+    builders = {name: build_classifier for name, _ in MODEL_REGISTRY} | {DETECTION_MODEL: build_detection}
+    added = tuple(name for name in builders if name not in THEIRS)
+    for name in added:
+        THEIRS.register(_builder(name, builders[name]))
+    return added
+
+
+def build_classifier(cfg: CfgNode) -> nn.Module:
+    """The model that MODEL.MODEL_NAME names: logits in training, MODEL.HEAD_ACT of them in eval.
+
+    Its state dict has the keys that it has in our harness, so checkpoints go both ways.
+    """
+    model = apply_norm(_build(cfg), cfg)
+    # Hooks, not a wrapper, which would put its name before every key.
+    model.register_forward_pre_hook(_only_pathway)
+    model.register_forward_hook(_ScoresInEval(head_activation(cfg.MODEL.HEAD_ACT)))
+    return model
+
+
+def build_detection(cfg: CfgNode) -> ROIClassifier:
+    """AutoX3D or X3D (MODEL.ARCH) under an ROI head: `model([clip], boxes)` gives scores, as PySlowFast's heads do.
+
+    Raises:
+        ConfigError: another MODEL.ARCH, or a DETECTION.SPATIAL_SCALE_FACTOR that the backbone can't give.
+    """
+    if cfg.MODEL.ARCH not in DETECTION_BACKBONES:
+        raise ConfigError(f"MODEL.ARCH {cfg.MODEL.ARCH!r}: {DETECTION_MODEL} takes {', '.join(DETECTION_BACKBONES)}")
+    backbone = _build(cfg, name=DETECTION_BACKBONES[cfg.MODEL.ARCH])
+    model = ROIClassifier(
+        backbone,
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        scale_factor=cfg.DETECTION.SPATIAL_SCALE_FACTOR,
+        resolution=cfg.DETECTION.ROI_XFORM_RESOLUTION,
+        dropout_rate=cfg.MODEL.DROPOUT_RATE,
+        activation=head_activation(cfg.MODEL.HEAD_ACT),
+        roi_align=find_roi_align(),
+        aligned=cfg.DETECTION.ALIGNED,
+    )
+    apply_norm(model, cfg)
+    return model
+
+
+def head_activation(name: str) -> Activation:
+    """ "softmax" or "sigmoid", over the classes of (B, K).
+
+    Raises:
+        ConfigError: another name.
+    """
+    activations: dict[str, Activation] = {"softmax": lambda logits_BK: logits_BK.softmax(1), "sigmoid": torch.sigmoid}
+    if name not in activations:
+        raise ConfigError(f"MODEL.HEAD_ACT {name!r}: known are {', '.join(activations)}")
+    return activations[name]
+
+
+def _only_pathway(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A pre-hook: PySlowFast's models take a list of pathways; all of ours take one clip."""
+    pathways, *rest = inputs
+    if isinstance(pathways, list | tuple):
+        if len(pathways) != 1:
+            raise ModelError(f"{type(module).__name__} takes one pathway, got {len(pathways)}: check MODEL.ARCH")
+        pathways = pathways[0]
+    return (pathways, *rest)
+
+
+class _ScoresInEval:
+    """A forward hook: PySlowFast's models return logits to its losses and scores to its meters."""
+
+    def __init__(self, activation: Activation) -> None:
+        self.activation = activation
+
+    def __call__(self, module: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
+        return logits if module.training else self.activation(logits)
+
+
+def _build(cfg: CfgNode, name: str | None = None) -> Any:
+    """Our own translation of the config."""
+    ours = native_cfg(cfg)
+    ours.MODEL.MODEL_NAME = name or cfg.MODEL.MODEL_NAME
+    if ours.MODEL.MODEL_NAME == SEARCH_MODEL:
+        supernet = search_job.build_supernet(ours)
+        return AutoX3DSearchNet(supernet, Policy(space=supernet.space))
+    return build.build_model(ours)
+
+
+def _builder(name: str, build_from_cfg: Callable[[CfgNode], nn.Module]) -> Callable[[CfgNode], nn.Module]:
+    """A function under the name that it is registered by."""
+
+    def builder(cfg: CfgNode) -> nn.Module:
+        return build_from_cfg(cfg)
+
+    builder.__name__ = builder.__qualname__ = name
+    return builder

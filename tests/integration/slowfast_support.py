@@ -1,0 +1,86 @@
+"""What the tests against the real PySlowFast share: small settings, and two processes that believe in two GPUs."""
+
+import importlib.util
+
+import pytest
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d.config import config_path
+
+needs_slowfast = pytest.mark.skipif(
+    importlib.util.find_spec("slowfast") is None,
+    reason="PySlowFast is not importable: put the path of its checkout on PYTHONPATH",
+)
+
+# Small enough for a CPU; PySlowFast's top-5 needs five classes.
+SMALL = {
+    "NUM_GPUS": 0,
+    "TRAIN.BATCH_SIZE": 4,
+    "TEST.BATCH_SIZE": 4,
+    "TEST.NUM_ENSEMBLE_VIEWS": 2,
+    "TEST.NUM_SPATIAL_CROPS": 3,
+    "DATA.NUM_FRAMES": 4,
+    "DATA.SAMPLING_RATE": 2,
+    "DATA.TRAIN_JITTER_SCALES": [36, 40],
+    "DATA.TRAIN_CROP_SIZE": 32,
+    "DATA.TEST_CROP_SIZE": 32,
+    "DATA_LOADER.NUM_WORKERS": 0,
+    "DATA_LOADER.PIN_MEMORY": False,
+    "MODEL.NUM_CLASSES": 8,
+    "BN.NUM_BATCHES_PRECISE": 2,
+    "SOLVER.MAX_EPOCH": 1,
+    "SOLVER.WARMUP_EPOCHS": 0.0,
+    "SOLVER.BASE_LR": 0.005,
+    "LOG_MODEL_INFO": False,
+    "LOG_PERIOD": 1,
+}
+# Every group of Table 2 at its smallest: the same network code, a fraction of the time.
+SMALLEST_GROUPS = [
+    [[3, 3], channels, 1.5, "glore" if number == 5 else "none"]
+    for number, channels in enumerate((12, 12, 24, 24, 48, 48, 48, 48, 96, 96, 96))
+]
+
+
+def small_opts(**settings):
+    """KEY VALUE pairs; a dot of a key is written as two underscores, and None leaves a key as the file has it."""
+    changed = SMALL | {"AUTOX3D.GROUPS": SMALLEST_GROUPS}
+    changed |= {key.replace("__", "."): value for key, value in settings.items()}
+    return [text for key, value in changed.items() if value is not None for text in (key, str(value))]
+
+
+def load_small(name="autox3d/S.yaml", **settings):
+    """PySlowFast's config of a shipped yaml at the small settings; needs `register()` first."""
+    from pytorchvideo_autox3d.slowfast.configuration import load_cfg
+
+    return load_cfg(config_path(name), small_opts(**settings))
+
+
+def pretend_gpus(rank, count):
+    """Let PySlowFast's several-GPU code run on a CPU: tensors stay where they are, DDP takes no device."""
+
+    def stay(self, *args, **kwargs):
+        return self
+
+    ddp = nn.parallel.DistributedDataParallel
+    torch.cuda.is_available = lambda: True
+    torch.cuda.device_count = lambda: count
+    torch.cuda.current_device = lambda: rank
+    for name in ("set_device", "synchronize", "empty_cache"):
+        setattr(torch.cuda, name, lambda *args: None)
+    torch.cuda.max_memory_allocated = lambda *args: 0
+    torch.Tensor.cuda = nn.Module.cuda = stay
+    nn.parallel.DistributedDataParallel = lambda module, device_ids, output_device, **options: ddp(module, **options)
+
+
+def run_job(rank, job, cfg, address):
+    """One process of PySlowFast's launcher, on pretended GPUs."""
+    torch.set_num_threads(1)
+    from pytorchvideo_autox3d.slowfast import register
+
+    register()
+    from slowfast.utils.multiprocessing import run
+
+    pretend_gpus(rank, cfg.NUM_GPUS)
+    run(rank, cfg.NUM_GPUS, job, address, 0, 1, "gloo", cfg)
+    torch.distributed.destroy_process_group()
