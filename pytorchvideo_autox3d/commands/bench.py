@@ -12,6 +12,7 @@ BENCHMARKS = {
     "cost": "a vectorised table of the cost of many architectures",
     "model": "GFLOPs, parameters, latency and peak memory of any models",
     "depthwise": "depthwise 3D convolution kernels against torch's",
+    "search": "a search step's memory and time beside plain training, the two-pass form and a mixture supernet",
 }
 
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clip", nargs="+", default=[], metavar="TxS", help="bench model: clip sizes; default the model's"
     )
-    parser.add_argument("--device", default="cpu", help="bench model: cpu or cuda")
+    parser.add_argument("--device", default="cpu", help="bench model, search: cpu or cuda")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
 
 
@@ -44,4 +45,6 @@ def _options(args: argparse.Namespace) -> dict:
         return {"count": args.count}
     if args.benchmark == "model":
         return {"models": args.models, "clips": [clip_of(text) for text in args.clip], "device": args.device}
+    if args.benchmark == "search":
+        return {"device": args.device}
     return {}

@@ -1,0 +1,51 @@
+"""`autox3d plot-search`: the pictures of a search from what it left in its folder, while it runs or after."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The folders, and where the pictures go."""
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="DIR", help="OUTPUT_DIR of a search; several share one curve"
+    )
+    parser.add_argument("--output", type=Path, default=None, metavar="DIR", help="default: the first folder")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write search_curve.png and, once a search has ended, its policy.png and coverage.png; print their paths."""
+    output = args.output or args.folders[0]
+    output.mkdir(parents=True, exist_ok=True)
+    for name, figure in _figures(args.folders).items():
+        path = output / f"{name}.png"
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+        print(path)
+
+
+def _figures(folders: list[Path]) -> dict[str, Figure]:
+    from pytorchvideo_autox3d.report.results import PolicyTable
+    from pytorchvideo_autox3d.report.search import draw_coverage, draw_policy, draw_search_curve
+    from pytorchvideo_autox3d.search import read_history, read_result
+    from pytorchvideo_autox3d.search.result import RESULT_NAME
+
+    histories = {str(folder): read_history(str(folder)) for folder in folders}
+    ended = (folders[0] / RESULT_NAME).is_file()
+    result: dict[str, Any] = read_result(str(folders[0])) if ended else {}
+    targets = [one["target"] for one in result.get("derived", {}).get("budgets", []) if one["metric"] == "gflops"]
+    curve = draw_search_curve(
+        histories if len(histories) > 1 else next(iter(histories.values())),
+        target_gflops=targets[0] if targets else None,
+        num_samples=result.get("num_samples"),
+        warmup_epochs=result.get("warmup_epochs", 0),
+    )
+    figures = {"search_curve": curve}
+    if ended:
+        figures["policy"] = draw_policy([PolicyTable(**table) for table in result["policy"]])
+        figures["coverage"] = draw_coverage(result["coverage"])
+    return figures
