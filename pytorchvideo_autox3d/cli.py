@@ -24,7 +24,8 @@ COMMANDS: dict[str, str] = {
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "draw": "draw an architecture in the manner of the paper's Figure 5",
     "convert-checkpoint": "X3D checkpoints between PySlowFast's, PyTorchVideo's and our key names",
-    "bench": "benchmarks: cost, model, depthwise, loader",
+    "plot-search": "pictures of a search: its curve, the policy, the filters' coverage",
+    "bench": "benchmarks: cost, model, depthwise, loader, search",
 }
 
 

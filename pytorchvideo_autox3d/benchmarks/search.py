@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorchvideo_autox3d.engine import TrainLoop
+from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.search import Budgets, ParsecSearch, Policy, SearchSettings, cost_table
 from pytorchvideo_autox3d.search.parsec import importance_weights
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, load_space
@@ -65,9 +66,15 @@ def run(
     Bytes are of parameters, buffers, optimiser state and the step's peak of everything else. Seconds are the fastest of
     `repeats` rounds over all cases in turn: other work on the machine can only slow a round down. `machine` says on
     what.
+
+    Raises:
+        ModelError: the device is not there.
     """
+    try:
+        place = torch.zeros(1, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {device!r} can't be used: {str(error).splitlines()[0]}") from error
     torch.manual_seed(seed)
-    place = torch.device(device)
     supernet = Supernet(
         load_space(space), model_num_class=_NUM_CLASSES, input_clip_length=clip[0], input_crop_size=clip[1]
     ).to(place)

@@ -1,0 +1,124 @@
+"""A search from a config over real videos, to the config that trains what it found."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d import build, jobs, search_job
+from pytorchvideo_autox3d.commands import plot_search
+from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
+from pytorchvideo_autox3d.errors import ConfigError, SearchError
+from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.search import read_history
+from pytorchvideo_autox3d.space import Architecture
+
+SPACE = """
+name: tiny
+stem: {channels: 4}
+head: {channels: 8, hidden: 8}
+groups:
+  - {channels: [4, 8], kernels: [[1, 3], [3, 3]], expansions: [1.5, 3.0], attentions: [none], blocks: 1, stride: 2}
+  - {channels: [8], kernels: [[3, 3]], expansions: [1.5], attentions: [none, glore], blocks: 1, stride: 2}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _plain_convolutions():
+    with depthwise_kernels(False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    settings = DemoSettings(train_per_class=2, val_per_class=1, test_per_class=1, num_frames=8)
+    return make_demo_data(tmp_path_factory.mktemp("data") / "demo", settings=settings, show_progress=False)
+
+
+@pytest.fixture
+def options(data, tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE)
+
+    def make(**changes) -> list:
+        values = {
+            "DATA.PATH_TO_DATA_DIR": str(data),
+            "DATA.PATH_PREFIX": str(data),
+            "DATA_LOADER.NUM_WORKERS": 0,
+            "DATA.NUM_FRAMES": 4,
+            "TRAIN.BATCH_SIZE": 4,
+            "AUTOX3D.SPACE": str(tmp_path / "space.yaml"),
+            "AUTOX3D.DEPTHWISE_KERNELS": False,
+            "SEARCH.EPOCHS": 2,
+            "SEARCH.WARMUP_EPOCHS": 1,
+            "SEARCH.NUM_SAMPLES": 2,
+            "SEARCH.BEST_OF": 2,
+            "SEARCH.BN_BATCHES": 1,
+            "SEARCH.TARGET_GFLOPS": 0.0003,
+            "OUTPUT_DIR": str(tmp_path / "out"),
+            **changes,
+        }
+        return [item for pair in values.items() for item in pair]
+
+    return make
+
+
+def demo_cfg(opts):
+    return load_cfg(config_path("autox3d/search_demo.yaml"), opts)
+
+
+def test_search_writes_what_trains_its_result(options, tmp_path, capsys):
+    jobs.run(demo_cfg(options()))
+    out = tmp_path / "out"
+    assert [record["epoch"] for record in read_history(str(out))] == [1, 2]
+    architecture = Architecture.from_json(out / "architecture.json")
+    printed = capsys.readouterr().out
+    assert f"architecture: {out / 'architecture.json'}" in printed
+    assert f"train it: python tools/run_net.py --cfg {out / 'retrain.yaml'}" in printed
+    retrain = load_cfg(out / "retrain.yaml")
+    assert build.build_architecture(retrain) == architecture
+    assert retrain.TRAIN.ENABLE
+    assert not retrain.SEARCH.ENABLE
+    assert build.build_model(retrain)(torch.randn(2, 3, 4, 32, 32)).shape == (2, 8)
+
+    figures = plot_search._figures([out])
+    assert list(figures) == ["search_curve", "policy", "coverage"]
+
+
+def test_shared_search_uses_the_whole_list(options):
+    from pytorchvideo_autox3d.distributed import init_from_env
+
+    info = init_from_env("gloo")
+    weights, policy = search_job.build_search_loaders(demo_cfg(options(**{"SEARCH.SHARED": True})), info)
+    assert policy is None
+    assert weights.dataset.num_videos == 16
+    weights, policy = search_job.build_search_loaders(demo_cfg(options(**{"SEARCH.POLICY_SPLIT": 0.25})), info)
+    assert (weights.dataset.num_videos, policy.dataset.num_videos) == (12, 4)
+    assert not set(weights.dataset.paths) & set(policy.dataset.paths)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"SEARCH.TARGET_GFLOPS": 0.3}, SearchError, r"SEARCH.TARGET_GFLOPS.*was 0.0003 meant"),
+        ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),
+        ({"SEARCH.POLICY_SPLIT": 0.0}, SearchError, "SEARCH.POLICY_SPLIT"),
+        ({"TRAIN.BATCH_SIZE": 12}, SearchError, "fewer than TRAIN.BATCH_SIZE 12"),
+        ({"SOLVER.OPTIMIZING_METHOD": "adam"}, ConfigError, "SOLVER.OPTIMIZING_METHOD"),
+        ({"AUTOX3D.DEPTH_FACTOR": 2.0}, ConfigError, "AUTOX3D.DEPTH_FACTOR"),
+    ],
+)
+def test_bad_input_is_refused_before_a_checkpoint_is_written(options, tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        jobs.run(demo_cfg(options(**changes)))
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("name", ["search_S", "search_X3D_S_attention", "search_demo"])
+def test_shipped_searches_are_within_reach(name):
+    cfg = load_cfg(config_path(f"autox3d/{name}.yaml"))
+    supernet = search_job.build_supernet(cfg)
+    search_job.Budgets(search_job.cost_table(supernet), search_job.build_budgets(cfg))
+
+    assert search_job.build_search_settings(cfg).num_samples == cfg.SEARCH.NUM_SAMPLES
+    assert search_job.retrain_config(cfg)["MODEL"]["NUM_CLASSES"] == cfg.MODEL.NUM_CLASSES
