@@ -1,0 +1,259 @@
+"""`autox3d bench depthwise`: the depthwise convolution kernels against torch's, shape by shape, beside the limit.
+
+The shapes are those that models meet in training. All candidates of a shape run in turn, round after round, so that
+a busy machine slows all of them alike; figures are medians. The limit of a pass is the larger of two times: the
+bytes that must move (each tensor read or written once) over the machine's copy bandwidth, and the multiply-adds
+over its rate of a large matrix product; both are measured first, with the same threads.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.hub import HUB
+from pytorchvideo_autox3d.layers.depthwise import DepthwiseConv3d, depthwise_kernels
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
+
+# The model of the demonstration: X3D at the size of its clips.
+DEMO = {"depth_factor": 1.0, "input_clip_length": 8, "input_crop_size": 32}
+PASSES = ("forward", "backward", "both")
+# Longest that one candidate of one shape is timed for, and the least rounds whatever they take.
+_SECONDS_PER_SHAPE = 4.0
+_LEAST_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A depthwise convolution as a model meets it: input (B, C, T, H, W), kernel (t, s, s), stride (1, s, s)."""
+
+    input: tuple[int, int, int, int, int]
+    kernel: tuple[int, int, int]
+    stride: tuple[int, int, int]
+
+    @property
+    def output_numel(self) -> int:
+        batch, channels, *sizes = self.input
+        return batch * channels * prod((n - 1) // s + 1 for n, s in zip(sizes, self.stride, strict=True))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one pass: forward, input gradient and weight gradient have the same."""
+        return self.output_numel * prod(self.kernel)
+
+    def values_moved(self, which: str) -> int:
+        """Tensor values that must be read or written; the weight is small beside them."""
+        source, result = prod(self.input), self.output_numel
+        forward, backward = source + result, 2 * source + result
+        return {"forward": forward, "backward": backward, "both": forward + backward}[which]
+
+
+def build_model(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
+    """Build a model of the hub, or "demo"; returns it with its training clip (T, H, W)."""
+    if name == "demo":
+        frames, size = DEMO["input_clip_length"], DEMO["input_crop_size"]
+        return MODEL_REGISTRY.get("X3D")(model_num_class=5, **DEMO), (int(frames), int(size), int(size))
+    if name not in HUB:
+        raise ModelError(f"no model {name!r} to take shapes from; there are demo, {', '.join(HUB)}")
+    return HUB[name].build(), HUB[name].clip
+
+
+def shapes_of(name: str, batch_size: int) -> list[Shape]:
+    """The distinct depthwise convolutions of a training step of a model, in order; nothing is computed."""
+    with torch.device("meta"):
+        model, clip = build_model(name)
+        found: dict[Shape, None] = {}
+
+        def note(module: nn.Conv3d, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+            batch, channels, frames, rows, columns = inputs[0].shape
+            kernel, stride = tuple(module.kernel_size), tuple(module.stride)
+            found[Shape((batch, channels, frames, rows, columns), kernel, stride)] = None  # type: ignore[arg-type]
+
+        for module in model.modules():
+            if isinstance(module, nn.Conv3d) and module.groups == module.in_channels > 1:
+                module.register_forward_hook(note)
+        model(torch.empty(batch_size, 3, *clip))
+    return list(found)
+
+
+def run(
+    models: Sequence[str] = ("x3d_s", "x3d_m", "autox3d_s", "demo"),
+    batches: Sequence[int] = (4, 32),
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    repeats: int = 7,
+    most_gigabytes: float = 2.0,
+) -> dict[str, Any]:
+    """Time every depthwise shape of the models' training: ours and torch's two layouts.
+
+    Args:
+        models: names in the hub, or "demo".
+        batches: clips a step.
+        device: "cpu" or "cuda".
+        dtype: "float32", "bfloat16" or (GPU only) "float16".
+        repeats: rounds; fewer where a round takes more than a second.
+        most_gigabytes: shapes whose input is larger are listed as left out.
+    Returns:
+        the machine's measured rates, one row a shape, and the shapes left out; plain data.
+    Raises:
+        ModelError: no such model.
+    """
+    element = getattr(torch, dtype)
+    named: dict[Shape, list[str]] = {}
+    for name in models:
+        for batch in batches:
+            for shape in shapes_of(name, batch):
+                named.setdefault(shape, []).append(f"{name}/{batch}")
+    rates = {
+        "copy_bytes_per_second": copy_rate(device),
+        "multiply_adds_per_second": multiply_add_rate(device),
+    }
+    rows, left_out = [], []
+    for shape, users in named.items():
+        if prod(shape.input) * element.itemsize > most_gigabytes * 1e9:
+            left_out.append({**asdict(shape), "models": users})
+        else:
+            rows.append({**asdict(shape), "models": users, **_measure(shape, device, element, repeats, rates)})
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "dtype": dtype,
+        "threads": torch.get_num_threads(),
+        "repeats": repeats,
+        **rates,
+        "rows": rows,
+        "left_out": left_out,
+    }
+
+
+def _synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _fastest(call: Callable[[], Any], device: str, repeats: int = 7) -> float:
+    times = []
+    for _ in range(repeats):
+        _synchronise(device)
+        start = time.perf_counter()
+        call()
+        _synchronise(device)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def copy_rate(device: str) -> float:
+    """Bytes read plus bytes written a second by a copy of 256 MB between two tensors."""
+    source = torch.ones(64_000_000, device=device)
+    target = torch.empty_like(source).copy_(source)
+    return 2 * source.nbytes / _fastest(lambda: target.copy_(source), device)
+
+
+def multiply_add_rate(device: str) -> float:
+    """Multiply-adds a second of a product of float32 matrices of 1024: the kernels accumulate in float32."""
+    size = 1024
+    left = torch.ones(size, size, device=device)
+    return size**3 / _fastest(lambda: left @ left, device)
+
+
+def _candidate(
+    shape: Shape, layout: torch.memory_format, kernels: bool, device: str, dtype: torch.dtype
+) -> Callable[[], tuple[float, float]]:
+    """A call that runs forward and backward once and returns the seconds of each."""
+    channels = shape.input[1]
+    padding = tuple(size // 2 for size in shape.kernel)
+    conv = DepthwiseConv3d(channels, channels, shape.kernel, shape.stride, padding, groups=channels, bias=False)  # type: ignore[arg-type]
+    conv = conv.to(device, dtype)
+    clip = torch.randn(shape.input, device=device, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
+    with depthwise_kernels(kernels):
+        grad = torch.randn_like(conv(clip)).contiguous(memory_format=layout)
+
+    def once() -> tuple[float, float]:
+        with depthwise_kernels(kernels):
+            _synchronise(device)
+            start = time.perf_counter()
+            out = conv(clip)
+            _synchronise(device)
+            middle = time.perf_counter()
+            torch.autograd.grad(out, (clip, conv.weight), grad)
+            _synchronise(device)
+            return middle - start, time.perf_counter() - middle
+
+    return once
+
+
+def _measure(shape: Shape, device: str, dtype: torch.dtype, repeats: int, rates: dict[str, float]) -> dict[str, Any]:
+    last, plain = torch.channels_last_3d, torch.contiguous_format
+    candidates = {
+        "kernels": _candidate(shape, last, True, device, dtype),
+        "torch_channels_last": _candidate(shape, last, False, device, dtype),
+        "torch_contiguous": _candidate(shape, plain, False, device, dtype),
+    }
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
+    for call in candidates.values():
+        call()
+    start = time.perf_counter()
+    for index in range(repeats):
+        if index >= _LEAST_ROUNDS and time.perf_counter() - start > _SECONDS_PER_SHAPE * len(candidates):
+            break
+        for name, call in candidates.items():
+            times[name].append(call())
+    return _summarise(shape, times, dtype, rates)
+
+
+def _summarise(
+    shape: Shape, times: dict[str, list[tuple[float, float]]], dtype: torch.dtype, rates: dict[str, float]
+) -> dict[str, Any]:
+    """Milliseconds of each candidate and pass, the gain over the better of torch's layouts, the share of the limit."""
+    milliseconds = {
+        name: {
+            "forward": 1e3 * statistics.median(f for f, _ in pairs),
+            "backward": 1e3 * statistics.median(b for _, b in pairs),
+            "both": 1e3 * statistics.median(f + b for f, b in pairs),
+        }
+        for name, pairs in times.items()
+    }
+    result: dict[str, Any] = {"milliseconds": milliseconds, "gain": {}, "share_of_limit": {}}
+    for which, count in zip(PASSES, (1, 2, 3), strict=True):
+        ours = milliseconds["kernels"][which]
+        theirs = min(milliseconds[name][which] for name in ("torch_channels_last", "torch_contiguous"))
+        moved = shape.values_moved(which) * dtype.itemsize / rates["copy_bytes_per_second"]
+        computed = count * shape.multiply_adds / rates["multiply_adds_per_second"]
+        result["gain"][which] = theirs / ours
+        result["share_of_limit"][which] = 1e3 * max(moved, computed) / ours
+    return result
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """Print what `run` returned."""
+    headings = ("input", "kernel", "ours, ms: fwd", "bwd", "torch cl: fwd", "bwd", "torch: fwd", "bwd")
+    table = Table(*headings, "gain: fwd", "both", "of limit: fwd", "both", box=box.SIMPLE_HEAD)
+    for row in result["rows"]:
+        times = [
+            f"{row['milliseconds'][name][which]:.2f}"
+            for name in ("kernels", "torch_channels_last", "torch_contiguous")
+            for which in ("forward", "backward")
+        ]
+        gains = [f"{row['gain'][which]:.1f}" for which in ("forward", "both")]
+        shares = [f"{100 * row['share_of_limit'][which]:.0f}%" for which in ("forward", "both")]
+        kernel = "x".join(map(str, row["kernel"])) + (f" /{row['stride'][1]}" if row["stride"][1] > 1 else "")
+        table.add_row(" ".join(map(str, row["input"])), kernel, *times, *gains, *shares)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Medians of up to {result['repeats']} rounds in turn, {result['threads']} threads, {result['dtype']}, "
+        f"{result['device']}; gain: over the better of torch's two layouts (cl: channels_last_3d). Limit: copy "
+        f"{result['copy_bytes_per_second'] / 1e9:.1f} GB/s, {result['multiply_adds_per_second'] / 1e9:.0f} G "
+        f"multiply-adds/s. Left out for their size: {len(result['left_out'])}."
+    )
