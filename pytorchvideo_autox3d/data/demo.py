@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import simplejson
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 from rich.progress import Progress
 
@@ -21,6 +22,14 @@ from pytorchvideo_autox3d.errors import DataError
 SPLITS = ("train", "val", "test")
 _SETTINGS_FILE = "demo.json"
 _VERSION = 1  # of the videos that a given setting makes
+# x264 with several threads, or looking ahead over pictures this small, gives other bytes from run to run.
+_REPEATABLE = {
+    "preset": "veryfast",
+    "crf": "20",
+    "threads": "1",
+    "flags": "+bitexact",
+    "x264-params": "mbtree=0:weightp=0:b-adapt=0:scenecut=0",
+}
 
 
 @dataclass(frozen=True)
@@ -150,14 +159,14 @@ def _make_videos(
 def encode_video(path: str | Path, pictures: Sequence[Picture], *, fps: int) -> None:
     """Write RGB pictures of one even size as H.264 in mp4; the same pictures give the same bytes."""
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
-        # One thread: x264's rate control depends on the number of threads.
-        stream = container.add_stream(
-            "libx264", rate=fps, options={"preset": "veryfast", "crf": "20", "threads": "1", "flags": "+bitexact"}
-        )
+        stream = container.add_stream("libx264", rate=fps, options=_REPEATABLE)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
+        # Converted here in one thread: left to the encoder, several do it, and the bytes vary from run to run.
+        reformatter = VideoReformatter()
         for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(reformatter.reformat(frame, format="yuv420p", threads=1)))
         container.mux(stream.encode(None))
 
 

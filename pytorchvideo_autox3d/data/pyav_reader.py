@@ -27,6 +27,10 @@ from pytorchvideo_autox3d.errors import DecodeError
 
 # Containers whose header holds the exact number of frames and the time of the first; others are counted.
 _INDEXED = {"mov", "mp4"}
+# Containers that store decoding times only: frames are found by counting pictures from the start.
+_WITHOUT_DISPLAY_TIMES = {"avi"}
+# Placeholders that XviD's packed frames leave at the end: packets without a picture of their own.
+_EMPTY_PACKETS = 2
 _DEFAULT_FPS = 25  # of elementary streams, which carry no times at all
 
 
@@ -114,7 +118,7 @@ class PyAVReader:
             raise DecodeError(f"{self._path}: has no frames")
         times = sorted(packet.pts for packet in packets if packet.pts is not None)
         self._open()
-        self._timed = len(times) == len(packets)
+        self._timed = len(times) == len(packets) and self._container.format.name not in _WITHOUT_DISPLAY_TIMES
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(_DEFAULT_FPS)
         if not self._timed:
             return self._measured(len(packets), rate)
@@ -214,16 +218,19 @@ class PyAVReader:
     def _counted(self, numbers: npt.NDArray[np.int64], short_side: int | None) -> list[npt.NDArray[np.uint8]]:
         """Frames of a stream without times, by counting from its start."""
         self._open()
-        wanted = set(numbers.tolist())
-        pictures = {}
+        wanted, last = numbers.tolist(), numbers[-1]
+        pictures: list[npt.NDArray[np.uint8]] = []
+        number, frame = -1, None
         for number, frame in enumerate(self._container.decode(self._stream)):
-            if number in wanted:
-                pictures[number] = self._picture(frame, short_side)
-                if len(pictures) == len(wanted):
-                    break
-        if wanted - pictures.keys():
-            raise DecodeError(f"{self._path}: frame {min(wanted - pictures.keys())} can't be decoded")
-        return [pictures[number] for number in sorted(wanted)]
+            if number == wanted[len(pictures)]:
+                pictures.append(self._picture(frame, short_side))
+            if number == last:
+                break
+        if last - number > _EMPTY_PACKETS or frame is None:
+            raise DecodeError(f"{self._path}: frame {number + 1} of {self.metadata().num_frames} can't be decoded")
+        while len(pictures) < len(wanted):
+            pictures.append(self._picture(frame, short_side))
+        return pictures
 
     def _picture(self, frame: Any, short_side: int | None) -> npt.NDArray[np.uint8]:
         height, width = frame.height, frame.width

@@ -66,7 +66,7 @@ class ClipBatchSampler(Sampler[list[Key]]):
         return np.random.default_rng([self._seed, self.epoch]).permutation(self._num_videos)
 
     def _share(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """This process's videos: every `world_size`-th, so that a global batch is the same on any number of processes."""
+        """This process's videos: every `world_size`-th, so a global batch is the same on any number of processes."""
         if self._shuffle:
             order = order[: len(order) // self._world_size * self._world_size]
         return order[self._rank :: self._world_size]

@@ -1,0 +1,101 @@
+import pytest
+import torch
+
+from pytorchvideo_autox3d.data import ClipBatch, Kinetics, build_loader
+from pytorchvideo_autox3d.errors import DecodeError
+
+CLIP = {"num_frames": 4, "sampling_rate": 2, "crop_size": 24, "jitter_scales": (24, 32), "auto_augment": "imagenet"}
+TRAIN = {"batch_size": 4, "shuffle": True, "drop_last": True, "seed": 7}
+TEST = {"batch_size": 3, "shuffle": False, "drop_last": False}
+
+
+@pytest.fixture
+def dataset(video_list):
+    def build(mode="train", manifest=video_list):
+        return Kinetics(manifest=str(manifest), path_prefix=str(manifest.parent), mode=mode, num_clips=2, **CLIP)
+
+    return build
+
+
+def assert_same(one, other):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a.clip_BCTHW, b.clip_BCTHW)
+        assert torch.equal(a.video_B, b.video_B)
+        assert torch.equal(a.view_B, b.view_B)
+        assert torch.equal(a.label_B, b.label_B)
+
+
+def test_batches_of_training(dataset):
+    loader = build_loader(dataset(), **TRAIN)
+    batches = list(loader)
+    assert len(batches) == len(loader) == 2
+    assert batches[0].clip_BCTHW.shape == (4, 3, 4, 24, 24)
+    assert batches[0].clip_BCTHW.is_contiguous(memory_format=torch.channels_last_3d)
+    assert [int(v) % 5 for v in batches[0].video_B] == batches[0].label_B.tolist()
+    assert loader.dataset.num_videos == 10
+
+
+def test_batches_of_tests_hold_all_views(dataset):
+    batches = list(build_loader(dataset("test"), **TEST))
+    assert [len(batch) for batch in batches] == [18, 18, 18, 6]
+    pairs = [(int(v), int(w)) for batch in batches for v, w in zip(batch.video_B, batch.view_B, strict=True)]
+    assert pairs == [(video, view) for video in range(10) for view in range(6)]
+
+
+@pytest.mark.parametrize(("workers", "context"), [(1, "fork"), (2, "fork"), (1, "spawn")])
+def test_workers_change_nothing(dataset, workers, context):
+    def epochs(**arguments):
+        loader = build_loader(dataset(), **TRAIN, **arguments)
+        batches = []
+        for epoch in (3, 4):
+            loader.set_epoch(epoch)
+            batches += list(loader)
+        return batches
+
+    assert_same(epochs(num_workers=workers, multiprocessing_context=context), epochs())
+
+
+def test_two_processes_see_what_one_sees(dataset):
+    one = build_loader(dataset(), **TRAIN)
+    clips = {int(v): clip for batch in one for v, clip in zip(batch.video_B, batch.clip_BCTHW, strict=True)}
+    for rank in range(2):
+        for batch in build_loader(dataset(), **{**TRAIN, "batch_size": 2}, rank=rank, world_size=2):
+            for video, clip in zip(batch.video_B.tolist(), batch.clip_BCTHW, strict=True):
+                assert torch.equal(clips[video], clip)
+
+
+def test_resumes_within_an_epoch(dataset):
+    loader = build_loader(dataset(), **TRAIN)
+    loader.set_epoch(5)
+    whole = list(loader)
+    loader.set_epoch(5, start_batch=1)
+    assert_same(list(loader), whole[1:])
+    loader.set_epoch(5)
+    assert_same(list(loader), whole)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_file_arrives_as_one_line(dataset, video_list, tmp_path, workers):
+    (tmp_path / "bad.mp4").write_bytes(b"nothing")
+    (tmp_path / "list.csv").write_text(f"{video_list.parent}/v0.mp4 0\nbad.mp4 1\n")
+    loader = build_loader(dataset(manifest=tmp_path / "list.csv"), **{**TEST, "batch_size": 2}, num_workers=workers)
+    with pytest.raises(DecodeError) as caught:
+        list(loader)
+    assert str(caught.value).startswith(f"{tmp_path}/bad.mp4: not a readable video")
+    assert "\n" not in str(caught.value)
+
+
+def test_batches_move_as_one():
+    tensors = [torch.zeros(2, 3, 1, 2, 2, dtype=torch.uint8), *(torch.zeros(2, dtype=torch.int64) for _ in range(3))]
+    moved = ClipBatch(*tensors).to("meta")
+    assert len(moved) == 2
+    assert {moved.clip_BCTHW.device.type, moved.label_B.device.type, moved.view_B.device.type} == {"meta"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_pinned_batches(dataset):
+    for batch in build_loader(dataset(), **TRAIN, pin_memory=True):
+        assert batch.clip_BCTHW.is_pinned()
+        assert batch.to("cuda").clip_BCTHW.is_cuda
