@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/autox3d demo --output demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -151,8 +151,10 @@ def start_from(
         return checkpointer.load(last)
     if not checkpoint_file:
         return None
-    if checkpoint_epoch_reset:
-        _logger.info("%s", load_weights(checkpointer.model, checkpoint_file))
+    summary = load_weights(checkpointer.model, checkpoint_file)
+    if checkpoint_epoch_reset or summary.fresh:
+        # An optimiser's state for other classes fits no parameter of the new classifier.
+        _logger.info("%s", summary)
         return None
     _logger.info("starting from %s, its optimiser and epoch included", checkpoint_file)
     return checkpointer.load(checkpoint_file)

@@ -1,0 +1,14 @@
+"""One thread a process: the tests are small, and `make test` runs as many processes as there are cores."""
+
+import os
+
+# Read when torch loads. OpenMP threads that spin at barriers slow everything tenfold on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
