@@ -107,7 +107,7 @@ def _operand_covered(x: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
         and dtype in _DTYPES.get(x.device.type, ())
         and _is_plain(x)
         and _is_plain(weight)
-        and (x.device.type != "cuda" or depthwise_ops.triton_available())
+        and (x.device.type != "cuda" or depthwise_ops.HAS_TRITON)
         and min(x.shape[2:]) > 0
     )
 

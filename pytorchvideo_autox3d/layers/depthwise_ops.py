@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from functools import lru_cache
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -71,13 +70,16 @@ def _register_kernels(key: str, kernels: Any) -> None:
     _LIBRARY.impl("depthwise_conv3d_weight_gradient", to_weight, key)
 
 
+def _gpu() -> ModuleType:
+    from pytorchvideo_autox3d.layers import depthwise_triton
+
+    return depthwise_triton
+
+
+# Triton comes with torch on Linux; elsewhere a GPU uses torch's convolution.
+HAS_TRITON = importlib.util.find_spec("triton") is not None
 _register_kernels("CPU", _cpu)
-
-
-@lru_cache(maxsize=1)
-def triton_available() -> bool:
-    """Whether Triton, which comes with torch on Linux, is installed."""
-    return importlib.util.find_spec("triton") is not None
+_register_kernels("CUDA", _gpu)
 
 
 # --------------------------------------------------------------------------------------------- fake and autograd
