@@ -49,6 +49,7 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     for split in (cfg.TRAIN, cfg.TEST):
         split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)
     _limit_gpus(cfg)
+    _check_x3d(cfg)
     _check_multigrid(cfg)
     try:
         return defaults.assert_and_infer_cfg(cfg)
@@ -86,6 +87,15 @@ def _limit_gpus(cfg: CfgNode) -> None:
     if present < cfg.NUM_GPUS:
         logger.warning("NUM_GPUS %d -> %d, which is what this machine has", cfg.NUM_GPUS, present)
         cfg.NUM_GPUS = present
+
+
+def _check_x3d(cfg: CfgNode) -> None:
+    """PySlowFast's X3D builds whatever blocks RESNET.TRANS_FUNC names, by default a ResNet's."""
+    if cfg.MODEL.MODEL_NAME in ("X3D", "PTVX3D") and cfg.RESNET.TRANS_FUNC != "x3d_transform":
+        raise ConfigError(
+            f"RESNET.TRANS_FUNC {cfg.RESNET.TRANS_FUNC!r}: PySlowFast's {cfg.MODEL.MODEL_NAME} needs x3d_transform, "
+            "and builds another network without"
+        )
 
 
 def _check_multigrid(cfg: CfgNode) -> None:

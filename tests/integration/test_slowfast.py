@@ -131,6 +131,11 @@ def test_a_misspelt_key_is_named():
         load_small(DATA__NUM_FRAME=3)
 
 
+def test_an_x3d_of_other_blocks_is_refused():
+    with pytest.raises(ConfigError, match=r"RESNET\.TRANS_FUNC 'bottleneck_transform'"):
+        load_small("autox3d/X3D_S.yaml", RESNET__TRANS_FUNC="bottleneck_transform")
+
+
 def test_multigrid_without_its_gpus_is_refused():
     with pytest.raises(ConfigError, match=r"MULTIGRID\.SHORT_CYCLE: PySlowFast needs NUM_GPUS of at least 2"):
         load_small(MULTIGRID__SHORT_CYCLE=True)
