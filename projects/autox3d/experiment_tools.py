@@ -31,6 +31,7 @@ from pytorchvideo_autox3d.engine import (
     set_lr,
     setup_logging,
 )
+from pytorchvideo_autox3d.files import write_text
 from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, search
 from pytorchvideo_autox3d.space import Architecture, SearchSpace
@@ -214,8 +215,12 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf8").splitlines() if path.is_file() else []
-        self.values: dict[str, Any] = dict(simplejson.loads(line) for line in lines if line.endswith("]"))
+        text = path.read_text(encoding="utf8") if path.is_file() else ""
+        # A run that was killed while it wrote may have left half a line.
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            write_text(path, whole)
+        self.values: dict[str, Any] = dict(simplejson.loads(line) for line in whole.splitlines())
 
     def get(self, key: str, compute: Any) -> Any:
         """The value of `key`, computed and kept if it is not there."""
