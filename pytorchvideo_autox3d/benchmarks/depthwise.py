@@ -264,8 +264,9 @@ def print_table(result: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"Medians of up to {result['repeats']} rounds in turn, {result['threads']} threads, {result['dtype']}, "
-        f"{result['device']}; gain: over the better of torch's two layouts (cl: channels_last_3d), by medians; "
-        f"fastest: forward and backward, each candidate's fastest round, which a busy machine disturbs least. Limit: copy "
-        f"{result['copy_bytes_per_second'] / 1e9:.1f} GB/s, {result['multiply_adds_per_second'] / 1e9:.0f} G "
-        f"multiply-adds/s. Left out for their size: {len(result['left_out'])}."
+        f"{result['device']}; cl: channels_last_3d. Gain: over the better of torch's two layouts, by medians; "
+        "fastest: forward and backward, by each candidate's fastest round, which a busy machine disturbs least. "
+        f"Limit: copy {result['copy_bytes_per_second'] / 1e9:.1f} GB/s, "
+        f"{result['multiply_adds_per_second'] / 1e9:.0f} G multiply-adds/s. "
+        f"Left out for their size: {len(result['left_out'])}."
     )
