@@ -20,9 +20,11 @@ from pytorchvideo_autox3d.engine import (
     Hook,
     LogHook,
     LRHook,
+    PeriodicHook,
     Precision,
     TensorBoardHook,
     TrainLoop,
+    average_bn_stats,
     build_optimizer,
     last_checkpoint,
     make_schedule,
@@ -150,7 +152,7 @@ def search(
         step,
         PairedLoader(weight_loader, policy_loader, warmup_epochs=settings.warmup_epochs),
         max_epoch=settings.epochs,
-        hooks=_hooks(optimizer, policy, limits, checkpointer, settings, extra_hooks),
+        hooks=_hooks(optimizer, model, limits, checkpointer, settings, extra_hooks),
     )
     if last is not None:
         loop.load_state_dict(checkpointer.load(last))
@@ -176,7 +178,7 @@ def _optimizers(
 
 def _hooks(
     optimizer: torch.optim.Optimizer,
-    policy: Policy,
+    model: AutoX3DSearchNet,
     budgets: Budgets,
     checkpointer: Checkpointer,
     settings: SearchSettings,
@@ -192,6 +194,7 @@ def _hooks(
     board = settings.tensorboard_dir
 
     def read() -> dict[str, float]:
+        policy = model.policy
         return {"entropy": float(policy.entropy().detach()), **budgets.cost_of(policy.most_likely())}
 
     return [
@@ -202,6 +205,8 @@ def _hooks(
         DataTimeHook(),
         *([TensorBoardHook(board, period=settings.log_period)] if board else []),
         HistoryHook(checkpointer.output_dir, name=HISTORY_NAME),
+        # Each process has moved the running statistics by its own clips; a checkpoint holds one set.
+        PeriodicHook(lambda loop: average_bn_stats(model), settings.checkpoint_period),
         CheckpointHook(checkpointer, period=settings.checkpoint_period),
     ]
 
