@@ -38,6 +38,7 @@ PARTS: dict[str, Part] = {
     "numba": Part("numba", "fast depthwise convolution, CPU"),
     "fvcore": Part("fvcore", "configs, registries, counting"),
     "iopath": Part("iopath", "files, local or remote"),
+    "pillow": Part("PIL", "photographs, pictures"),
     "simplejson": Part("simplejson", "architecture files, log lines"),
     "PyYAML": Part("yaml", "configs and search spaces"),
     "rich": Part("rich", "progress bars and tables"),

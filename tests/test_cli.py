@@ -1,0 +1,58 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from pytorchvideo_autox3d import __version__, cli
+from pytorchvideo_autox3d.errors import AutoX3DError
+
+
+def test_help_lists_every_command_and_imports_no_torch():
+    code = (
+        "import sys; from pytorchvideo_autox3d import cli\n"
+        "try: cli.main(['--help'])\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert printed.endswith("False\n")
+    for name in cli.COMMANDS:
+        assert name in printed
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    module = importlib.import_module(f"pytorchvideo_autox3d.commands.{name.replace('-', '_')}")
+    assert callable(module.run)
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: autox3d {name}")
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [(AutoX3DError("key A.B is odd"), 1, "error: key A.B is odd\n"), (KeyboardInterrupt(), 130, "interrupted\n")],
+)
+def test_user_errors_are_one_line(raised, code, said, capsys):
+    def command():
+        raise raised
+
+    assert cli.run_safely(command) == code
+    assert capsys.readouterr().err == said
+
+
+def test_our_own_errors_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        cli.run_safely(lambda: 1 // 0)
+
+
+def test_python_dash_m_is_the_same_command():
+    command = [sys.executable, "-m", "pytorchvideo_autox3d", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == __version__
