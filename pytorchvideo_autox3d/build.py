@@ -16,7 +16,7 @@ from torch import nn
 
 from pytorchvideo_autox3d import models
 from pytorchvideo_autox3d.config import config_path
-from pytorchvideo_autox3d.data import ClipLoader, ClipNormalize
+from pytorchvideo_autox3d.data import ClipLoader, ClipNormalize, FaultPolicy
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
@@ -150,7 +150,18 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
         horizontal_flip=cfg.DATA.RANDOM_FLIP,
         auto_augment=cfg.AUTOX3D.AUTO_AUGMENT,
         seed=cfg.RNG_SEED,
+        decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
     )
+
+
+def build_fault_policy(cfg: CfgNode, mode: str, num_videos: int) -> FaultPolicy:
+    """AUTOX3D.BAD_VIDEO_*: what a video that can't be decoded means in a mode."""
+    key = "BAD_VIDEO_TEST" if mode == "test" else "BAD_VIDEO_TRAIN"
+    if cfg.AUTOX3D[key] not in ("error", "skip"):
+        raise ConfigError(f"AUTOX3D.{key}: {cfg.AUTOX3D[key]!r} is neither error nor skip")
+    if not 0 <= cfg.AUTOX3D.BAD_VIDEO_LIMIT <= 1:
+        raise ConfigError(f"AUTOX3D.BAD_VIDEO_LIMIT: {cfg.AUTOX3D.BAD_VIDEO_LIMIT} is no share from 0 to 1")
+    return FaultPolicy.with_share(cfg.AUTOX3D[key], cfg.AUTOX3D.BAD_VIDEO_LIMIT, num_videos)
 
 
 def build_loader(cfg: CfgNode, mode: str, info: ProcessInfo) -> ClipLoader:
@@ -170,6 +181,7 @@ def build_loader(cfg: CfgNode, mode: str, info: ProcessInfo) -> ClipLoader:
         rank=info.rank,
         world_size=info.world_size,
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
+        faults=build_fault_policy(cfg, mode, dataset.num_videos),
     )
 
 
@@ -243,8 +255,8 @@ def build_train_settings(cfg: CfgNode) -> TrainSettings:
     )
 
 
-def build_test_settings(cfg: CfgNode, *, views_a_pass: int) -> TestSettings:
-    """How views are scored; `views_a_pass` of them in one forward pass."""
+def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> TestSettings:
+    """How views are scored; `views_a_pass` of them in one forward pass. `mode` is val or test."""
     if cfg.DATA.ENSEMBLE_METHOD not in ("sum", "max"):
         raise ConfigError(f"DATA.ENSEMBLE_METHOD: {cfg.DATA.ENSEMBLE_METHOD!r} is neither sum nor max")
     return TestSettings(
@@ -252,5 +264,6 @@ def build_test_settings(cfg: CfgNode, *, views_a_pass: int) -> TestSettings:
         precision=precision_of(cfg),
         channels_last=cfg.AUTOX3D.CHANNELS_LAST,
         ensemble=cfg.DATA.ENSEMBLE_METHOD,
+        missing="report" if build_fault_policy(cfg, mode, 1).action == "skip" else "error",
         log_period=cfg.LOG_PERIOD,
     )

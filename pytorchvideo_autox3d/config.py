@@ -64,6 +64,13 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         AUTOCAST="bfloat16",
         # "" or "imagenet": AutoAugment, one policy for all frames of a clip (paper, section 5.1.2 and supplement).
         AUTO_AUGMENT="",
+        # A video that can't be decoded: "error" stops, "skip" goes on with the sampler's next (a test goes on without),
+        # up to a share BAD_VIDEO_LIMIT of the list. Validation goes by the training's setting.
+        BAD_VIDEO_TRAIN="skip",
+        BAD_VIDEO_TEST="error",
+        BAD_VIDEO_LIMIT=0.01,
+        # Seconds after which a decode is given up as a bad video; 0 waits for ever.
+        DECODE_SECONDS=60.0,
         # The fast depthwise 3D convolution kernels; off falls back to torch's convolution.
         DEPTHWISE_KERNELS=True,
     )
@@ -213,11 +220,16 @@ def merge_into(cfg: CfgNode, path: str | Path | Sequence[str | Path], opts: Sequ
 
 def config_path(name: str) -> Path:
     """The file of a shipped config, given as `autox3d/S.yaml`, from a checkout or an installed wheel alike."""
+    found = _shipped(name)
+    if found is None:
+        raise ConfigError(f"no shipped config named {name!r}")
+    return found
+
+
+def _shipped(name: str) -> Path | None:
     package = Path(__file__).parent
-    for root in (package.parent / "configs", package / "configs"):
-        if (root / name).is_file():
-            return root / name
-    raise ConfigError(f"no shipped config named {name!r}")
+    candidates = [root / name for root in (package.parent / "configs", package / "configs")]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -225,7 +237,11 @@ def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     if path in seen:
         raise ConfigError(f"{path}: _BASE_ leads back to the file itself")
     if not g_pathmgr.isfile(path):
-        raise ConfigError(f"no config file {path!r}")
+        # Who installed a wheel has no configs/ folder: `autox3d run --cfg configs/autox3d/S.yaml` means the shipped one.
+        shipped = _shipped(path.removeprefix("configs/"))
+        if shipped is None:
+            raise ConfigError(f"no config file {path!r}")
+        path = str(shipped)
     try:
         with g_pathmgr.open(path, "r") as file:
             values = yaml.safe_load(file) or {}

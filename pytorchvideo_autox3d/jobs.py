@@ -10,8 +10,9 @@ from fvcore.common.config import CfgNode
 from torch import nn
 
 from pytorchvideo_autox3d import build, distributed, search_job
+from pytorchvideo_autox3d.data import ClipLoader
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import Validation, last_checkpoint, load_weights, run_test, setup_logging
+from pytorchvideo_autox3d.engine import GaugeHook, Validation, last_checkpoint, load_weights, run_test, setup_logging
 from pytorchvideo_autox3d.engine import train as train_model
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
 from pytorchvideo_autox3d.files import write_text
@@ -57,9 +58,10 @@ def run(cfg: CfgNode) -> None:
 def train(cfg: CfgNode, info: ProcessInfo) -> None:
     """Train as TRAIN, SOLVER, DATA and MODEL say; checkpoints and history go to OUTPUT_DIR."""
     model = _model(cfg)
+    loader = build.build_loader(cfg, "train", info)
     train_model(
         model.to(info.device),
-        build.build_loader(cfg, "train", info),
+        loader,
         optimizer=build.build_sgd(cfg, model),
         schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
         loss=build.build_loss(cfg),
@@ -72,7 +74,15 @@ def train(cfg: CfgNode, info: ProcessInfo) -> None:
         checkpoint_file=cfg.TRAIN.CHECKPOINT_FILE_PATH or None,
         checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,
         cfg_text=cfg.dump(),
+        extra_hooks=[GaugeHook(lambda: fault_gauges(loader))],
     )
+
+
+def fault_gauges(loader: ClipLoader) -> dict[str, float]:
+    """The skipped videos of all processes, for every log line; a video that two of them met counts twice."""
+    own = loader.faults.gauges()
+    sums = distributed.all_reduce_mean(torch.tensor(list(own.values()))) * distributed.world_size()
+    return dict(zip(own, sums.tolist(), strict=True))
 
 
 def test(cfg: CfgNode, info: ProcessInfo) -> None:
@@ -93,6 +103,7 @@ def test(cfg: CfgNode, info: ProcessInfo) -> None:
         settings=build.build_test_settings(cfg, views_a_pass=cfg.TEST.BATCH_SIZE // info.local_world_size or 1),
         paths=loader.dataset.paths,
         checkpoint=checkpoint,
+        list_hash=loader.dataset.manifest.digest(),
     )
 
 
@@ -111,7 +122,9 @@ def _validation(cfg: CfgNode, info: ProcessInfo) -> Validation | None:
         num_videos=loader.dataset.num_videos,
         num_views=loader.dataset.num_views,
         num_classes=cfg.MODEL.NUM_CLASSES,
-        settings=build.build_test_settings(cfg, views_a_pass=cfg.TRAIN.BATCH_SIZE // info.local_world_size or 1),
+        settings=build.build_test_settings(
+            cfg, views_a_pass=cfg.TRAIN.BATCH_SIZE // info.local_world_size or 1, mode="val"
+        ),
     )
 
 

@@ -181,6 +181,7 @@ def _loader(cfg: CfgNode, info: ProcessInfo, manifest: Any, *, seed: int) -> Cli
         rank=info.rank,
         world_size=info.world_size,
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
+        faults=build.build_fault_policy(cfg, "train", len(manifest)),
     )
 
 

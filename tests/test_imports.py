@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config", "distributed", "layers", "evaluation", "data", "space", "models", "analysis", "supernet", "search",
         "engine",
     },
-    "jobs": {"config", "build", "distributed", "engine", "evaluation", "search_job"},
+    "jobs": {"config", "build", "data", "distributed", "engine", "evaluation", "search_job"},
     "search_job": {"config", "build", "distributed", "layers", "data", "supernet", "search", "engine"},
     "slowfast": {"*"},
     "commands": {"*"},

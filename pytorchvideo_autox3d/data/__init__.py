@@ -8,6 +8,7 @@ from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
 from pytorchvideo_autox3d.data.decode import READERS, VideoReader, open_video
 from pytorchvideo_autox3d.data.demo import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.data.demo_motion import CLASSES as DEMO_CLASSES
+from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord, read_manifest
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler
@@ -23,6 +24,8 @@ __all__ = [
     "ClipLoader",
     "ClipNormalize",
     "DemoSettings",
+    "FaultCounter",
+    "FaultPolicy",
     "Kinetics",
     "Manifest",
     "TrainTransform",

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.data.decode import open_video
 from pytorchvideo_autox3d.data.manifest import Manifest, read_manifest
+from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, cropped, jittered_scale
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import (
@@ -58,6 +59,7 @@ class Kinetics(Dataset[ClipBatch]):
         horizontal_flip, auto_augment: see `TrainTransform`.
         seed: of every random choice.
         reader: the name of the video reader.
+        decode_seconds: the time a video may take to decode, past which it is a `DecodeError`; 0 waits for ever.
         normalize: applied to the clips; None leaves them uint8, which is cheaper to move.
 
     Raises:
@@ -84,6 +86,7 @@ class Kinetics(Dataset[ClipBatch]):
         auto_augment: str = "",
         seed: int = 0,
         reader: str = "pyav",
+        decode_seconds: float = 60,
         normalize: ClipNormalize | None = None,
     ) -> None:
         if isinstance(manifest, str):
@@ -98,7 +101,7 @@ class Kinetics(Dataset[ClipBatch]):
         self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
         self.test_short_side, self.num_clips, self.num_crops = test_short_side, num_clips, num_crops
         self._augment = TrainTransform(crop_size=crop_size, horizontal_flip=horizontal_flip, auto_augment=auto_augment)
-        self._reader, self._normalize = reader, normalize
+        self._reader, self._decode_seconds, self._normalize = reader, decode_seconds, normalize
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -142,12 +145,9 @@ class Kinetics(Dataset[ClipBatch]):
 
     def _clips(self, path: str, generator: torch.Generator) -> Tensor:
         """uint8 clips_BTCHW of one video, stored channels last."""
-        with open_video(path, reader=self._reader) as video:
-            metadata = video.metadata()
-            views = self._views(metadata, generator)
-            numbers = [frame_indices(view, self.num_frames, metadata.num_frames) for view in views]
-            needed = sorted({number for clip in numbers for number in clip})
-            frames_NCHW = video.read(needed, short_side=self._short_side(generator))
+        views, numbers, needed, frames_NCHW = call_within(
+            lambda: self._decoded(path, generator), seconds=self._decode_seconds, path=path
+        )
         place = {number: n for n, number in enumerate(needed)}
         rows = [[place[number] for number in clip] for clip in numbers]
         if self.mode == "train":
@@ -156,6 +156,15 @@ class Kinetics(Dataset[ClipBatch]):
             cropped(_taken(frames_NCHW, row), view, self.crop_size) for row, view in zip(rows, views, strict=True)
         ]
         return _channels_last(torch.stack(pictures))
+
+    def _decoded(self, path: str, generator: torch.Generator) -> tuple[list[View], list[list[int]], list[int], Tensor]:
+        """The views, each one's frame numbers, all of these once in order, and the frames_NCHW of that."""
+        with open_video(path, reader=self._reader) as video:
+            metadata = video.metadata()
+            views = self._views(metadata, generator)
+            numbers = [frame_indices(view, self.num_frames, metadata.num_frames) for view in views]
+            needed = sorted({number for clip in numbers for number in clip})
+            return views, numbers, needed, video.read(needed, short_side=self._short_side(generator))
 
     def _views(self, metadata: VideoMetadata, generator: torch.Generator) -> list[View]:
         span = clip_span(self.num_frames, self.sampling_rate, self.target_fps, metadata.fps)

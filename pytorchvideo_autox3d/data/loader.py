@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
-from pytorchvideo_autox3d.data.sampler import ClipBatchSampler, Key
-from pytorchvideo_autox3d.errors import AutoX3DError
+from pytorchvideo_autox3d.data.faults import Fault, FaultCounter, FaultPolicy
+from pytorchvideo_autox3d.data.sampler import ClipBatchSampler, Key, Successors
+from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
 
 
 class ClipLoader:
@@ -18,12 +21,15 @@ class ClipLoader:
 
     Attributes:
         dataset: the data set whose items these are.
+        faults: the videos that were skipped, in all epochs so far; counted when their batch is handed out.
     """
 
-    def __init__(self, dataset: Any, sampler: ClipBatchSampler, loader: DataLoader[Any]) -> None:
+    def __init__(self, dataset: Any, sampler: ClipBatchSampler, loader: DataLoader[Any], faults: FaultCounter) -> None:
         self.dataset = dataset
+        self.faults = faults
         self._sampler = sampler
         self._loader = loader
+        self._full_batches = sampler.shuffle
 
     def __len__(self) -> int:
         """Batches of a whole epoch on this process, wherever it starts."""
@@ -34,10 +40,15 @@ class ClipLoader:
         self._sampler.epoch, self._sampler.start_batch = epoch, start_batch
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        for batch in self._loader:
-            if isinstance(batch, AutoX3DError):
-                raise batch
-            yield batch
+        for loaded in self._loader:
+            if isinstance(loaded, AutoX3DError):
+                raise loaded
+            for fault in loaded.faults:
+                self.faults.add(fault)
+            if loaded.batch is not None:
+                yield loaded.batch
+            elif self._full_batches:
+                raise DataError(f"no video that can be decoded in place of {loaded.faults[-1].message}")
 
 
 def build_loader(
@@ -52,6 +63,7 @@ def build_loader(
     world_size: int = 1,
     pin_memory: bool = False,
     multiprocessing_context: str | None = None,
+    faults: FaultPolicy | None = None,
 ) -> ClipLoader:
     """A loader over `dataset` for one of `world_size` processes; see `ClipBatchSampler` for who gets what.
 
@@ -61,6 +73,10 @@ def build_loader(
         num_workers: processes that decode; 0 decodes in this one. Each uses one thread and lives until the loader goes.
         pin_memory: put batches in page-locked memory; without a GPU it has no effect.
         multiprocessing_context: "fork", "spawn" or "forkserver"; None is the platform's default.
+        faults: what a video means that can't be decoded; by default an error. With "skip", a shuffled loader gives the
+            next video of this process's order in its place, with its own clip of the epoch, so that batches stay full
+            and the same on any number of workers; a loader in order leaves the video out, and a batch that is left
+            with none.
 
     Iterating raises `DecodeError` or `DataError`, one line naming the file, wherever the video was decoded.
     """
@@ -73,36 +89,65 @@ def build_loader(
         rank=rank,
         world_size=world_size,
     )
+    policy = faults or FaultPolicy()
+    successors = sampler.successors() if shuffle and policy.action == "skip" else None
     loader: DataLoader[Any] = DataLoader(
-        _ErrorsAsItems(dataset),
+        _FaultsAsItems(dataset, policy, successors),
         batch_sampler=sampler,
-        collate_fn=_collate,
+        collate_fn=partial(_collate, refill=shuffle),
         num_workers=num_workers,
         pin_memory=pin_memory and torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
     )
-    return ClipLoader(dataset, sampler, loader)
+    return ClipLoader(dataset, sampler, loader, FaultCounter(policy.limit))
 
 
-class _ErrorsAsItems(Dataset["ClipBatch | AutoX3DError"]):
+@dataclass(frozen=True)
+class _Loaded:
+    """An item or a batch on its way from a worker: what was decoded, and what could not be."""
+
+    batch: ClipBatch | None
+    faults: tuple[Fault, ...] = ()
+
+    def pin_memory(self) -> _Loaded:
+        return self if self.batch is None else replace(self, batch=self.batch.pin_memory())
+
+
+class _FaultsAsItems(Dataset["_Loaded | AutoX3DError"]):
     """Hands a user's error over as a value: raised in a worker it would arrive wrapped in that worker's traceback."""
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, policy: FaultPolicy, successors: Successors | None) -> None:
         self._dataset = dataset
+        self._policy = policy
+        self._successors = successors
 
-    def __getitem__(self, key: Key) -> ClipBatch | AutoX3DError:
-        try:
-            item: ClipBatch = self._dataset[key]
-        except AutoX3DError as error:
-            return error.with_traceback(None)
-        return item
+    def __getitem__(self, key: Key) -> _Loaded | AutoX3DError:
+        faults: list[Fault] = []
+        while True:
+            try:
+                return _Loaded(self._dataset[key], tuple(faults))
+            except DecodeError as error:
+                if self._policy.action == "error":
+                    return error.with_traceback(None)
+                faults.append(Fault(key[1], str(error)))
+            except AutoX3DError as error:
+                return error.with_traceback(None)
+            if self._successors is None or len(faults) > self._policy.limit:
+                return _Loaded(None, tuple(faults))
+            key = self._successors.after(key)
+            if any(fault.video == key[1] for fault in faults):  # round the whole list
+                return _Loaded(None, tuple(faults))
 
 
-def _collate(items: Sequence[ClipBatch | AutoX3DError]) -> ClipBatch | AutoX3DError:
-    clips = []
+def _collate(items: Sequence[_Loaded | AutoX3DError], *, refill: bool) -> _Loaded | AutoX3DError:
+    clips: list[ClipBatch] = []
+    faults: list[Fault] = []
     for item in items:
         if isinstance(item, AutoX3DError):
             return item
-        clips.append(item)
-    return collate_clips(clips)
+        faults += item.faults
+        if item.batch is not None:
+            clips.append(item.batch)
+    short = refill and len(clips) < len(items)
+    return _Loaded(collate_clips(clips) if clips and not short else None, tuple(faults))

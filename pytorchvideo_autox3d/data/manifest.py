@@ -7,6 +7,7 @@ all paths in one buffer of bytes and the labels in another array, as torch tenso
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,11 +82,19 @@ class Manifest:
         """Line `index` of the list, 0 <= index < N; raises IndexError outside."""
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} lists {len(self)} videos, asked for number {index}")
-        return VideoRecord(os.path.join(self.prefix, self._listed(index)), int(self.label[index]), index)
+        return VideoRecord(os.path.join(self.prefix, self.listed(index)), int(self.label[index]), index)
 
-    def _listed(self, index: int) -> str:
+    def listed(self, index: int) -> str:
+        """The path of line `index` as the list has it, without the prefix."""
         start, end = self.offset[index : index + 2].tolist()
         return self.path_bytes[start:end].numpy().tobytes().decode("utf8", "surrogateescape")
+
+    def digest(self) -> str:
+        """A hash of the listed paths and labels in their order, by which results say what they were measured on."""
+        content = hashlib.sha256(self.offset.numpy().tobytes())
+        content.update(self.path_bytes.numpy().tobytes())
+        content.update(self.label.numpy().tobytes())
+        return content.hexdigest()[:16]
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -99,7 +108,7 @@ class Manifest:
 
     def subset(self, indices: Sequence[int]) -> Manifest:
         """The videos at `indices`, in that order; they are numbered anew from 0."""
-        items = ((self._listed(i), int(self.label[i])) for i in indices)
+        items = ((self.listed(i), int(self.label[i])) for i in indices)
         return Manifest.from_items(items, name=self.name, prefix=self.prefix)
 
 

@@ -45,7 +45,7 @@ class ClipBatchSampler(Sampler[list[Key]]):
                 f"{num_videos} videos don't make one batch of {batch_size} on each of {world_size} processes"
             )
         self._num_videos, self._batch_size, self._drop_last = num_videos, batch_size, drop_last
-        self._shuffle, self._seed = shuffle, seed
+        self.shuffle, self._seed = shuffle, seed
         self._rank, self._world_size = rank, world_size
         self.epoch, self.start_batch = 0, 0
 
@@ -60,13 +60,44 @@ class ClipBatchSampler(Sampler[list[Key]]):
             part = share[batch * self._batch_size : (batch + 1) * self._batch_size]
             yield [(self.epoch, int(index)) for index in part]
 
+    def successors(self) -> Successors:
+        """Which video follows which on this process, for workers that must go past a bad one."""
+        return Successors(self._num_videos, seed=self._seed, rank=self._rank, world_size=self._world_size)
+
     def _order(self) -> npt.NDArray[np.int64]:
-        if not self._shuffle:
+        if not self.shuffle:
             return np.arange(self._num_videos)
-        return np.random.default_rng([self._seed, self.epoch]).permutation(self._num_videos)
+        return _permutation(self._num_videos, self._seed, self.epoch)
 
     def _share(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """This process's videos: every `world_size`-th, so a global batch is the same on any number of processes."""
-        if self._shuffle:
-            order = order[: len(order) // self._world_size * self._world_size]
+        if self.shuffle:
+            return _equal_share(order, self._rank, self._world_size)
         return order[self._rank :: self._world_size]
+
+
+class Successors:
+    """The order of a shuffled epoch on one process, made when it is first needed and kept for that epoch."""
+
+    def __init__(self, num_videos: int, *, seed: int, rank: int, world_size: int) -> None:
+        self._num_videos, self._seed = num_videos, seed
+        self._rank, self._world_size = rank, world_size
+        self._epoch = -1
+
+    def after(self, key: Key) -> Key:
+        """The key that follows in the epoch's order; the first follows the last."""
+        epoch, index = key
+        if epoch != self._epoch:
+            order = _permutation(self._num_videos, self._seed, epoch)
+            self._share = _equal_share(order, self._rank, self._world_size)
+            self._epoch = epoch
+        position = int(np.flatnonzero(self._share == index)[0])
+        return epoch, int(self._share[(position + 1) % len(self._share)])
+
+
+def _permutation(num_videos: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(num_videos)
+
+
+def _equal_share(order: npt.NDArray[np.int64], rank: int, world_size: int) -> npt.NDArray[np.int64]:
+    return order[: len(order) // world_size * world_size][rank::world_size]

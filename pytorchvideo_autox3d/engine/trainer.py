@@ -228,6 +228,8 @@ def _eval_hooks(
             title="val",
         )
         accuracies = {"top1_acc": result.top1_acc, "top5_acc": result.top5_acc}
+        if result.missing_videos:  # an accuracy over fewer videos says so beside it
+            accuracies["missing_videos"] = float(len(result.missing_videos))
         return {"top1_err": 100.0 - result.top1_acc, "top5_err": 100.0 - result.top5_acc, **accuracies}
 
     return [H.EvalHook(evaluate, period=settings.eval_period)]

@@ -1,0 +1,84 @@
+"""What to do with a video that can't be decoded, and the account of those that were."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytorchvideo_autox3d.errors import DataError
+
+_logger = logging.getLogger(__name__)
+_NAMED = 5  # offenders that an error names; all of them are in the log
+
+POLICIES = ("error", "skip")
+
+
+@dataclass(frozen=True)
+class FaultPolicy:
+    """What a `DecodeError` of an item means.
+
+    Attributes:
+        action: "error" ends the iteration with it. "skip" goes on without the video: training takes the sampler's next
+            in its place, a test leaves it out, and the loader's `faults` count it.
+        limit: bad videos, each counted once, past which "skip" stops too; of each process.
+    """
+
+    action: str = "error"
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        if self.action not in POLICIES or self.limit < 0:
+            raise DataError(f"fault policy {self.action!r}, limit {self.limit}: expected {' or '.join(POLICIES)}, 0..")
+
+    @classmethod
+    def with_share(cls, action: str, share: float, num_videos: int) -> FaultPolicy:
+        """The limit as a share of the list; one bad video is always let pass."""
+        if not 0 <= share <= 1:
+            raise DataError(f"the share of bad videos to let pass is {share}, expected 0 to 1")
+        return cls(action, max(1, int(share * num_videos)))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One failed attempt at a video."""
+
+    video: int
+    message: str
+
+
+class FaultCounter:
+    """Counts faults by video, logs each video once, and raises past the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._counts: dict[int, int] = {}
+        self._messages: dict[int, str] = {}
+
+    def add(self, fault: Fault) -> None:
+        """Count it; raise `DataError` naming offenders when there are more than the limit."""
+        self._counts[fault.video] = self._counts.get(fault.video, 0) + 1
+        if fault.video not in self._messages:
+            self._messages[fault.video] = fault.message
+            _logger.warning("skipped: %s", fault.message)
+        if len(self._counts) > self._limit:
+            named = "; ".join(list(self._messages.values())[:_NAMED])
+            more = f"; and {len(self._counts) - _NAMED} more" if len(self._counts) > _NAMED else ""
+            raise DataError(
+                f"{len(self._counts)} bad videos, more than the {self._limit} allowed "
+                f"(run `autox3d check-data`): {named}{more}"
+            )
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """Failed attempts by video, of this run and process."""
+        return self._counts
+
+    @property
+    def messages(self) -> Mapping[int, str]:
+        """What was wrong at the first attempt, by video."""
+        return self._messages
+
+    def gauges(self) -> dict[str, float]:
+        """For log lines: failed attempts, and the videos they were at."""
+        return {"skipped": float(sum(self._counts.values())), "bad_videos": float(len(self._counts))}
