@@ -237,7 +237,7 @@ def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     if path in seen:
         raise ConfigError(f"{path}: _BASE_ leads back to the file itself")
     if not g_pathmgr.isfile(path):
-        # Who installed a wheel has no configs/ folder: `autox3d run --cfg configs/autox3d/S.yaml` means the shipped one.
+        # Who installed a wheel has no configs/ folder; --cfg configs/autox3d/S.yaml then means the shipped one.
         shipped = _shipped(path.removeprefix("configs/"))
         if shipped is None:
             raise ConfigError(f"no config file {path!r}")

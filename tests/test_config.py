@@ -84,8 +84,11 @@ def test_every_shipped_config_loads(path, recwarn):
     assert not [w for w in recwarn if "no effect" in str(w.message)]
 
 
-def test_shipped_configs_are_found_by_name():
+def test_shipped_configs_are_found_by_name_from_anywhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load_cfg("configs/autox3d/M.yaml").DATA.NUM_FRAMES == 16
     assert config_path("autox3d/S.yaml").is_file()
+    assert load_cfg("autox3d/S.yaml") == load_cfg(config_path("autox3d/S.yaml"))
     with pytest.raises(ConfigError, match="no shipped config"):
         config_path("autox3d/none.yaml")
 
