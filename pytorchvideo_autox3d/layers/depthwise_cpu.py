@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache, partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ ELEMENTS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 # Multiply-adds below which waking another thread costs more than it saves, and per item of a larger call.
 _WORK_PER_ITEM = 400_000
 _MOST_ITEMS = 256
-# Header of a call's parameters (64-bit integers); the spans of frames and rows follow.
-_HEADER = 24
-_NEXT, _ITEMS, _SOURCE, _WEIGHT, _OUT, _BATCH = range(6)
+# A call's parameters: 64-bit integers at these places, then the spans of frames and of rows (forward and input
+# gradient). The weight gradient has its sums in the place of the weight, the output gradient in that of the output.
+_ITEMS, _SOURCE, _WEIGHT, _OUT, _BATCH = range(1, 6)
 _FRAMES_IN, _ROWS_IN, _COLUMNS_IN, _FRAMES, _ROWS, _COLUMNS, _CHANNELS = range(6, 13)
-_TAP_ROWS, _STEP_T, _STEP_H, _TAP_STEP_T, _TAP_STEP_H, _SLOTS = range(13, 19)
-
-_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_TAP_ROWS, _STEP_T, _STEP_H, _TAP_STEP_T, _TAP_STEP_H = range(13, 18)
+_TAP_FRAMES, _STRIDE_T, _SLOTS = range(13, 16)
+_SPANS = 18
 
 
 def vector_width(dtype: torch.dtype, channels: int) -> int:
@@ -121,24 +122,25 @@ def correlate_kernel(element: str, width: int, kind: code.Kind, size: int, strid
 
     def correlate(parameters: Any) -> None:
         p = numba.carray(parameters, (1 << 20,), np.int64)
-        items, source, weight, out = p[1], p[2], p[3], p[4]
-        frames_in, rows_in, columns_in, frames, rows, columns, channels = p[6], p[7], p[8], p[9], p[10], p[11], p[12]
-        tap_rows, step_t, step_h, tap_step_t, tap_step_h = p[13], p[14], p[15], p[16], p[17]
+        items, source, weight, out = p[_ITEMS], p[_SOURCE], p[_WEIGHT], p[_OUT]
+        frames_in, rows_in, columns_in = p[_FRAMES_IN], p[_ROWS_IN], p[_COLUMNS_IN]
+        frames, rows, columns, channels = p[_FRAMES], p[_ROWS], p[_COLUMNS], p[_CHANNELS]
+        tap_rows = p[_TAP_ROWS]
         row_in, row_out = columns_in * channels * x_bytes, columns * channels * x_bytes
         tap_row = size * channels * w_bytes
-        x_dt, x_dh = step_t * rows_in * row_in, step_h * row_in
-        w_dt, w_dh = tap_step_t * tap_rows * tap_row, tap_step_h * tap_row
-        total = p[5] * rows
+        x_dt, x_dh = p[_STEP_T] * rows_in * row_in, p[_STEP_H] * row_in
+        w_dt, w_dh = p[_TAP_STEP_T] * tap_rows * tap_row, p[_TAP_STEP_H] * tap_row
+        total = p[_BATCH] * rows
         while True:
             index: int = next_item(parameters)
             if index >= items:
                 break
             for line in range(index * total // items, (index + 1) * total // items):
                 b, h = line // rows, line % rows
-                span_h = 24 + 3 * (frames + h)
+                span_h = _SPANS + 3 * (frames + h)
                 # Frames innermost: the few rows of every frame that an output row needs stay in the cache.
                 for t in range(frames):
-                    span_t = 24 + 3 * t
+                    span_t = _SPANS + 3 * t
                     first = ((b * frames_in + p[span_t]) * rows_in + p[span_h]) * row_in
                     taps = (p[span_t + 1] * tap_rows + p[span_h + 1]) * tap_row
                     target = out + ((b * frames + t) * rows + h) * row_out
@@ -158,14 +160,15 @@ def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
 
     def weight_gradient(parameters: Any) -> None:
         p = numba.carray(parameters, (1 << 20,), np.int64)
-        items, source, sums, gout = p[1], p[2], p[3], p[4]
-        frames_in, rows_in, columns_in, frames, rows, columns, channels = p[6], p[7], p[8], p[9], p[10], p[11], p[12]
-        tap_frames, stride_t, slots = p[13], p[14], p[18]
+        items, source, sums, gout = p[_ITEMS], p[_SOURCE], p[_WEIGHT], p[_OUT]
+        frames_in, rows_in, columns_in = p[_FRAMES_IN], p[_ROWS_IN], p[_COLUMNS_IN]
+        frames, rows, columns, channels = p[_FRAMES], p[_ROWS], p[_COLUMNS], p[_CHANNELS]
+        tap_frames, stride_t, slots = p[_TAP_FRAMES], p[_STRIDE_T], p[_SLOTS]
         pad_t, pad = tap_frames // 2, size // 2
         row_in, row_out = columns_in * channels * x_bytes, columns * channels * x_bytes
         frame_in, frame_out = rows_in * row_in, rows * row_out
         tap_row = size * slots * w_bytes
-        total = p[5] * rows
+        total = p[_BATCH] * rows
         while True:
             index: int = next_item(parameters)
             if index >= items:
@@ -247,7 +250,6 @@ def _item_count(lines: int, work: int) -> int:
 # -------------------------------------------------------------------------------------------------------- calls
 
 
-@lru_cache(maxsize=4096)
 def _spans(kind: code.Kind, outputs: int, inputs: int, size: int, stride: int) -> tuple[int, ...]:
     """For each output position: first input position, first tap, number of taps, along one axis."""
     pad = size // 2
@@ -270,30 +272,44 @@ def _spans(kind: code.Kind, outputs: int, inputs: int, size: int, stride: int) -
 Strides = tuple[int, int]
 
 
-def _correlate(kind: code.Kind, source: Tensor, weight: Tensor, out: Tensor, strides: Strides) -> None:
-    """out = source correlated with weight (C, 1, t, s, s); both tensors (B, C, T, H, W), made channels last."""
-    batch, channels, frames, rows, columns = out.shape
-    _, _, frames_in, rows_in, columns_in = source.shape
-    size_t, size = weight.shape[2:4]
+@lru_cache(maxsize=4096)
+def _correlate_plan(
+    kind: code.Kind,
+    dtype: torch.dtype,
+    source: tuple[int, ...],
+    out: tuple[int, ...],
+    size_t: int,
+    size: int,
+    strides: Strides,
+) -> tuple[Any, np.ndarray]:
+    """The kernel for tensors of these shapes, and its parameters with the addresses left open."""
+    batch, channels, frames, rows, columns = out
+    _, _, frames_in, rows_in, columns_in = source
     stride_t, stride = strides
-    source, packed = source.contiguous(memory_format=torch.channels_last_3d), _pack(weight)
-    kernel = correlate_kernel(ELEMENTS[source.dtype], vector_width(source.dtype, channels), kind, size, stride)
-    work = (out if kind == "forward" else source).numel() * size_t * size * size
-    items = _item_count(batch * rows, work)
+    kernel = correlate_kernel(ELEMENTS[dtype], vector_width(dtype, channels), kind, size, stride)
+    items = _item_count(batch * rows, prod(out if kind == "forward" else source) * size_t * size * size)
     step_t, step_h, tap_t, tap_h = (1, 1, 1, 1) if kind == "forward" else (-1, -1, stride_t, stride)
-    header = [0, items, source.data_ptr(), packed.data_ptr(), out.data_ptr(), batch,
-              frames_in, rows_in, columns_in, frames, rows, columns, channels,
-              size, step_t, step_h, tap_t, tap_h, 0, 0, 0, 0, 0, 0]  # fmt: skip
+    header = [0, items, 0, 0, 0, batch, frames_in, rows_in, columns_in, frames, rows, columns, channels,
+              size, step_t, step_h, tap_t, tap_h]  # fmt: skip
     spans_t = _spans(kind, frames, frames_in, size_t, stride_t)
     spans_h = _spans(kind, rows, rows_in, size, stride)
-    parameters = np.array([*header, *spans_t, *spans_h], dtype=np.int64)
-    threads().run(kernel, parameters, min(items, torch.get_num_threads()))
+    return kernel, np.array([*header, *spans_t, *spans_h], dtype=np.int64)
+
+
+def _correlate(kind: code.Kind, source: Tensor, weight: Tensor, out: Tensor, strides: Strides) -> None:
+    """out = source correlated with weight (C, 1, t, s, s); both tensors (B, C, T, H, W), made channels last."""
+    source, packed = source.contiguous(memory_format=torch.channels_last_3d), _pack(weight)
+    size_t, size = weight.shape[2:4]
+    kernel, plan = _correlate_plan(kind, source.dtype, source.shape, out.shape, size_t, size, strides)
+    parameters = plan.copy()
+    parameters[_SOURCE], parameters[_WEIGHT], parameters[_OUT] = source.data_ptr(), packed.data_ptr(), out.data_ptr()
+    threads().run(kernel, parameters, min(int(parameters[_ITEMS]), torch.get_num_threads()))
 
 
 def _pack(weight: Tensor) -> Tensor:
-    """(C, 1, t, s, s) -> (t, s, s, C), in the type that products are summed in."""
-    dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
-    return weight.squeeze(1).permute(1, 2, 3, 0).to(dtype).contiguous()
+    """(C, 1, t, s, s) -> (t * s * s, C), in the type that products are summed in."""
+    packed = weight.reshape(weight.shape[0], -1).t().contiguous()
+    return packed.float() if packed.dtype == torch.bfloat16 else packed
 
 
 def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
@@ -329,7 +345,7 @@ def weight_gradient(grad: Tensor, x: Tensor, shape: tuple[int, ...], strides: St
     grad = grad.contiguous(memory_format=torch.channels_last_3d)
     header = [0, items, source.data_ptr(), sums.data_ptr(), grad.data_ptr(), batch,
               frames_in, rows_in, columns_in, frames, rows, columns, channels,
-              size_t, strides[0], 0, 0, 0, slots]  # fmt: skip
+              size_t, strides[0], slots]  # fmt: skip
     kernel = weight_kernel(ELEMENTS[x.dtype], width, size, strides[1])
     threads().run(kernel, np.array(header, dtype=np.int64), min(items, torch.get_num_threads()))
     total = sums.sum(0)
