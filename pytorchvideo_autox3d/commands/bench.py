@@ -11,7 +11,8 @@ from pytorchvideo_autox3d.commands.arguments import clip_of
 BENCHMARKS = {
     "cost": "a vectorised table of the cost of many architectures",
     "model": "GFLOPs, parameters, latency and peak memory of any models",
-    "depthwise": "depthwise 3D convolution kernels against torch's",
+    "depthwise": "depthwise 3D convolution kernels against torch's, by shape, beside the machine's limit",
+    "step": "a whole training step of X3D with those kernels, against the model as it comes",
     "search": "a search step's memory and time beside plain training, the two-pass form and a mixture supernet",
 }
 
@@ -25,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clip", nargs="+", default=[], metavar="TxS", help="bench model: clip sizes; default the model's"
     )
-    parser.add_argument("--device", default="cpu", help="bench model, search: cpu or cuda")
+    parser.add_argument("--device", default="cpu", help="bench model, depthwise, step, search: cpu or cuda")
+    parser.add_argument(
+        "--shapes-of", nargs="+", default=None, metavar="MODEL", help="bench depthwise: hub names or demo; default all"
+    )
+    parser.add_argument("--batches", nargs="+", type=int, default=[4, 32], help="bench depthwise: clips a step")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
 
 
@@ -45,6 +50,7 @@ def _options(args: argparse.Namespace) -> dict:
         return {"count": args.count}
     if args.benchmark == "model":
         return {"models": args.models, "clips": [clip_of(text) for text in args.clip], "device": args.device}
-    if args.benchmark == "search":
-        return {"device": args.device}
-    return {}
+    if args.benchmark == "depthwise":
+        models = {"models": args.shapes_of} if args.shapes_of else {}
+        return {**models, "batches": args.batches, "device": args.device}
+    return {"device": args.device}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pytorchvideo_autox3d.benchmarks import depthwise, training_step
+from pytorchvideo_autox3d.benchmarks import depthwise, step
 from pytorchvideo_autox3d.benchmarks.depthwise import Shape
 from pytorchvideo_autox3d.errors import ModelError
 
@@ -44,10 +44,10 @@ def test_report(capsys, monkeypatch):
 
 
 def test_training_step(capsys, monkeypatch):
-    monkeypatch.setattr(training_step, "CASES", {"tiny": training_step.Case(1, 4, 32, 0.5)})
-    rows = training_step.run(["tiny"], repeats=1)
+    monkeypatch.setattr(step, "CASES", {"tiny": step.Case(1, 4, 32, 0.5)})
+    rows = step.run(["tiny"], repeats=1)
     assert json.loads(json.dumps(rows))[0]["gain"]["as it comes"] == 1
-    training_step.print_table(rows)
+    step.print_table(rows)
     assert "tiny" in capsys.readouterr().out
     with pytest.raises(ModelError, match="no training step 'x'"):
-        training_step.run(["x"])
+        step.run(["x"])
