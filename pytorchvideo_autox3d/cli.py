@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "doctor": "versions, optional parts and what each is for, video decoders, devices",
     "demo": "make the demo data, train and compare small models on it, write a report",
     "make-demo-data": "render the eight-camera-motions data set from photographs",
+    "check-data": "read every video of a list to the end: a clean list, and a report of faults",
+    "resize-data": "re-encode a list of videos with a small short side",
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "draw": "draw an architecture in the manner of the paper's Figure 5",
     "convert-checkpoint": "X3D checkpoints between PySlowFast's, PyTorchVideo's and our key names",

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
 from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.files import write_text
 
 SEPARATORS = ("\t", ",", " ")
 # A first line is a header only if it reads like one; any other line whose label is no number is an error.
@@ -144,6 +146,16 @@ def read_manifest(path: str, *, path_prefix: str = "", num_classes: int | None =
     lines = _read_lines(path)
     separator = _sniff_separator(lines)
     return Manifest.from_items(_parse(path, lines, separator, num_classes), name=path, prefix=path_prefix)
+
+
+def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] | None = None) -> None:
+    """Write a list, or the videos at `indices` of it, that `read_manifest` reads back the same; no prefix is added."""
+    chosen = range(len(manifest)) if indices is None else indices
+    write_text(path, "".join(f"{_quoted(manifest.listed(i))} {int(manifest.label[i])}\n" for i in chosen))
+
+
+def _quoted(path: str) -> str:
+    return '"' + path.replace('"', '""') + '"' if path.startswith('"') else path
 
 
 def _read_lines(path: str) -> list[tuple[int, str]]:

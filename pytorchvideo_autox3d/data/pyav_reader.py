@@ -28,10 +28,14 @@ from pytorchvideo_autox3d.errors import DecodeError
 # Containers whose header holds the exact number of frames and the time of the first; others are counted.
 _INDEXED = {"mov", "mp4"}
 # Containers that store decoding times only: frames are found by counting pictures from the start.
-_WITHOUT_DISPLAY_TIMES = {"avi"}
+WITHOUT_DISPLAY_TIMES = {"avi"}
 # Placeholders that XviD's packed frames leave at the end: packets without a picture of their own.
 _EMPTY_PACKETS = 2
 _DEFAULT_FPS = 25  # of elementary streams, which carry no times at all
+
+
+class NoVideoStreamError(DecodeError):
+    """The file opens, but holds sound or data alone."""
 
 
 class PyAVReader:
@@ -42,6 +46,7 @@ class PyAVReader:
         self._metadata: VideoMetadata | None = None
         self._origin = 0  # display time of the first frame, in units of the stream's time base
         self._timed = True  # whether packets carry display times
+        self._size: tuple[int, int, int] | None = None  # height, width and quarter turns of the first picture
         self._reformatter = VideoReformatter()
         self._container: Any = None
         self._open()
@@ -79,6 +84,19 @@ class PyAVReader:
             frames_NHWC = frames_NHWC[torch.from_numpy(order)]
         return frames_NHWC.permute(0, 3, 1, 2)
 
+    def scan(self) -> Iterator[tuple[float | None, bool]]:
+        """Decode everything: each frame's display time in seconds, where it has one, and whether it came out whole.
+
+        Raises:
+            DecodeError: the frame after those that were given can't be decoded.
+        """
+        self._open()
+        try:
+            for frame in self._container.decode(self._stream):
+                yield frame.time, not frame.is_corrupt
+        except FFmpegError as error:
+            raise DecodeError(f"{self._path}: can't decode: {_cause(error)}") from None
+
     # Opening and measuring
 
     def _open(self) -> None:
@@ -91,7 +109,7 @@ class PyAVReader:
             raise DecodeError(f"{self._path}: not a readable video: {_cause(error)}") from None
         if not self._container.streams.video:
             self.close()
-            raise DecodeError(f"{self._path}: has no video stream")
+            raise NoVideoStreamError(f"{self._path}: has no video stream")
         self._stream = self._container.streams.video[0]
         if self._stream.codec_context is None:
             self.close()
@@ -118,7 +136,7 @@ class PyAVReader:
             raise DecodeError(f"{self._path}: has no frames")
         times = sorted(packet.pts for packet in packets if packet.pts is not None)
         self._open()
-        self._timed = len(times) == len(packets) and self._container.format.name not in _WITHOUT_DISPLAY_TIMES
+        self._timed = len(times) == len(packets) and self._container.format.name not in WITHOUT_DISPLAY_TIMES
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(_DEFAULT_FPS)
         if not self._timed:
             return self._measured(len(packets), rate)
@@ -233,11 +251,13 @@ class PyAVReader:
         return pictures
 
     def _picture(self, frame: Any, short_side: int | None) -> npt.NDArray[np.uint8]:
-        height, width = frame.height, frame.width
+        if self._size is None:  # a stream may change in its course: all pictures of a video are of one size
+            self._size = frame.height, frame.width, round(frame.rotation / 90)
+        height, width, turns = self._size
         if short_side is not None:
             height, width = scaled_size(height, width, short_side)
         scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1)
-        return np.rot90(scaled.to_ndarray(), round(frame.rotation / 90))
+        return np.rot90(scaled.to_ndarray(), turns)
 
 
 def _cause(error: Exception) -> str:

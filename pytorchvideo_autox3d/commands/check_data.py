@@ -1,0 +1,63 @@
+"""`autox3d check-data LIST`: read every file of a list to the end; write a clean list and a report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pytorchvideo_autox3d.data.check import CheckReport
+
+_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The list, the rules, and where to write."""
+    parser.add_argument("list", help="a list of videos: csv, json or a folder of class folders")
+    parser.add_argument("--prefix", default="", help="joined before relative paths (DATA.PATH_PREFIX)")
+    parser.add_argument("--output", type=Path, default=None, help="where to write; default LIST.check")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; 0: none but this one")
+    parser.add_argument("--min-frames", type=int, default=1, help="fewer frames are a fault")
+    parser.add_argument("--short-side", type=int, default=0, help="another short side is a fault; 0 takes any")
+    parser.add_argument("--no-variable-rate", action="store_true", help="leave such videos out of the clean list")
+    parser.add_argument("--seconds", type=float, default=120, help="the time that one file may take")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, or go on with a check that was interrupted."""
+    from pytorchvideo_autox3d.data import read_manifest
+    from pytorchvideo_autox3d.data.check import Rules, check_list
+
+    output = args.output or Path(f"{args.list.rstrip('/')}.check")
+    rules = Rules(args.min_frames, args.short_side, not args.no_variable_rate)
+    manifest = read_manifest(args.list, path_prefix=args.prefix)
+    report = check_list(manifest, output, rules=rules, workers=args.workers, seconds=args.seconds)
+    print_report(report)
+    print(f"written: {output / 'clean.csv'}, {output / 'report.json'}")
+
+
+def print_report(report: CheckReport) -> None:
+    """Two tables: the classes of faults, and the first faults one by one."""
+    console = Console()
+    total = len(report.manifest)
+    console.print(f"{report.num_present} of {total} present, {len(report.clean)} in the clean list")
+    console.print(f"hash of the list: {report.manifest.digest()}")
+    if not report.faults:
+        return
+    counts = Table("fault", "videos", box=box.SIMPLE_HEAD)
+    for fault, count in report.counts.items():
+        if count:
+            counts.add_row(fault, str(count))
+    console.print(counts)
+    listed = Table("video", "fault", "detail", box=box.SIMPLE_HEAD)
+    for index, fault, detail in report.faults[:_SHOWN]:
+        listed.add_row(report.manifest.listed(index), fault, detail)
+    console.print(listed)
+    if len(report.faults) > _SHOWN:
+        console.print(f"and {len(report.faults) - _SHOWN} more, in report.json")

@@ -1,0 +1,70 @@
+"""A function over many files in several processes, which outlives a process that a file brings down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_AHEAD = 4  # items handed out for each process, so that a long list does not pile up
+
+
+def in_processes(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[tuple[Item, Result | None]]:
+    """(item, function(item)) as they finish; the result is None where the process died of the item.
+
+    Args:
+        function: picklable, and so are items and results.
+        workers: processes; 0 does it here, one after another.
+    """
+    if workers == 0:
+        yield from ((item, function(item)) for item in items)
+        return
+    remaining = iter(items)
+    while suspects := (yield from _until_crash(function, remaining, workers)):
+        # Whichever it was: one at a time it harms no other.
+        while suspects:
+            tried = iter(suspects[:1])
+            suspects = suspects[1:]
+            for item in (yield from _until_crash(function, tried, 1)):
+                yield item, None
+
+
+def _until_crash(
+    function: Callable[[Item], Result], items: Iterator[Item], workers: int
+) -> Generator[tuple[Item, Result | None], None, list[Item]]:
+    """Results until a process dies; returns the items that were then under way, none at the end."""
+    pending: dict[Future[Result], Item] = {}
+    with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
+        try:
+            while True:
+                for item in islice(items, workers * _AHEAD - len(pending)):
+                    lost = item
+                    pending[pool.submit(function, item)] = item
+                if not pending:
+                    return []
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield pending.pop(future), result
+        except BrokenProcessPool:
+            under_way = list(pending.values())
+            return under_way if lost in under_way else [*under_way, lost]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _context() -> BaseContext:
+    """Processes that start quickly, and take no locks from this one's threads along."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["pytorchvideo_autox3d.data"])
+    return context

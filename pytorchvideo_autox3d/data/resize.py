@@ -1,0 +1,158 @@
+"""Re-encoding a list of videos with a short side of few pixels: what most of the decoder's time goes into otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any
+
+import av
+import numpy as np
+import simplejson
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+from iopath.common.file_io import g_pathmgr
+from rich.progress import Progress
+
+from pytorchvideo_autox3d.data.manifest import Manifest
+from pytorchvideo_autox3d.data.parallel import in_processes
+from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES
+from pytorchvideo_autox3d.data.views import scaled_size
+from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
+from pytorchvideo_autox3d.files import write_text, written_beside
+
+_RECORD = "resize.json"
+
+
+@dataclass(frozen=True)
+class ResizeSettings:
+    """How videos are encoded anew: H.264 without sound.
+
+    Attributes:
+        short_side: in pixels, even; smaller pictures keep their size.
+        gop: frames from one keyframe to the next: few make reading in mid-video fast, many make files small.
+        crf: x264's constant rate factor; 18 can hardly be told from the source.
+    """
+
+    short_side: int = 256
+    gop: int = 12
+    crf: int = 20
+
+    def __post_init__(self) -> None:
+        if self.short_side < 16 or self.short_side % 2 or self.gop < 1 or not 0 <= self.crf <= 51:
+            raise DataError(f"resize: {self}: expected an even short side from 16, a gop from 1 and a crf in 0..51")
+
+
+def resize_video(source: str, target: str | Path, settings: ResizeSettings) -> None:
+    """Write `source` again at the settings' size, upright, each frame at its own time; `target` must not exist.
+
+    Raises:
+        DataError: the target exists.
+        DecodeError: the source can't be read; names it. No target is left then.
+    """
+    if os.path.exists(target):
+        raise DataError(f"{target}: exists already, and no file is written over")
+    with written_beside(target) as beside:
+        try:
+            with av.open(g_pathmgr.get_local_path(source), metadata_errors="replace") as container:
+                if not container.streams.video:
+                    raise DecodeError(f"{source}: has no video stream")
+                _encode(container, beside, settings)
+        except FileNotFoundError:
+            raise DecodeError(f"{source}: no such file") from None
+        except FFmpegError as error:
+            raise DecodeError(f"{source}: can't be encoded anew: {error.strerror}") from None
+
+
+def _encode(source: Any, beside: Path, settings: ResizeSettings) -> None:
+    video = source.streams.video[0]
+    video.thread_type = "NONE"
+    rate = video.average_rate or Fraction(25)
+    options = {"preset": "veryfast", "crf": str(settings.crf), "threads": "1"}
+    with av.open(str(beside), "w", format="mp4", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream("libx264", rate=rate, options=options)
+        stream.pix_fmt, stream.gop_size = "yuv420p", settings.gop
+        stream.codec_context.time_base = video.time_base
+        for number, frame in enumerate(_upright(source, video, settings)):
+            if number == 0:
+                stream.height, stream.width = frame.height, frame.width
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+
+
+def _upright(source: Any, video: Any, settings: ResizeSettings) -> Iterator[av.VideoFrame]:
+    """The pictures of a video, scaled and turned, at times that only ever grow."""
+    reformatter = VideoReformatter()
+    period = max(1, round(1 / ((video.average_rate or Fraction(25)) * video.time_base)))
+    timed = source.format.name not in WITHOUT_DISPLAY_TIMES
+    last = -period
+    for frame in source.decode(video):
+        height, width = frame.height, frame.width
+        if min(height, width) > settings.short_side:
+            height, width = scaled_size(height, width, settings.short_side)
+        scaled = reformatter.reformat(frame, width // 2 * 2, height // 2 * 2, "rgb24", threads=1)
+        picture = np.ascontiguousarray(np.rot90(scaled.to_ndarray(), round(frame.rotation / 90)), dtype=np.uint8)
+        upright = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        last = max(last + 1, frame.pts) if timed and frame.pts is not None else last + period
+        upright.pts, upright.time_base = last, video.time_base
+        yield upright
+
+
+def resize_list(
+    manifest: Manifest, output: str | Path, settings: ResizeSettings, *, workers: int = 0, show_progress: bool = True
+) -> dict[int, str]:
+    """Re-encode every video of a list below `output`, and list the results there under the list's own name.
+
+    Files that are there already are kept: an interrupted run goes on where it was. No source is ever written to.
+
+    Returns what went wrong, by the video's place in the list; those videos are left out of the new list.
+
+    Raises:
+        DataError: `output` was made with other settings, or a source lies where its result would.
+    """
+    output = Path(output)
+    _claim(output, settings)
+    targets = [_target(manifest.listed(index)) for index in range(len(manifest))]
+    tasks = [(manifest.record(i).path, str(output / target)) for i, target in enumerate(targets)]
+    for source, target in tasks:
+        if os.path.realpath(source) == os.path.realpath(target):
+            raise DataError(f"{source}: lies where its result would; choose another folder than {output}")
+    open_tasks = sorted({task for task in tasks if not os.path.exists(task[1])})
+    failed: dict[tuple[str, str], str] = {}
+    with Progress(disable=not show_progress) as progress:
+        bar = progress.add_task("resizing", total=len(tasks), completed=len(tasks) - len(open_tasks))
+        for task, message in in_processes(partial(_attempt, settings=settings), open_tasks, workers=workers):
+            if message != "":
+                failed[task] = message or f"{task[0]}: brings the decoder down"
+            progress.advance(bar)
+    lines = [f"{targets[i]} {int(manifest.label[i])}\n" for i, task in enumerate(tasks) if task not in failed]
+    write_text(output / f"{Path(manifest.name).stem}.csv", "".join(lines))
+    return {i: failed[task] for i, task in enumerate(tasks) if task in failed}
+
+
+def _attempt(task: tuple[str, str], settings: ResizeSettings) -> str:
+    try:
+        resize_video(*task, settings)
+    except AutoX3DError as error:
+        return str(error)
+    return ""
+
+
+def _claim(output: Path, settings: ResizeSettings) -> None:
+    """Results of two settings never mix in one folder."""
+    record = output / _RECORD
+    content = simplejson.dumps(asdict(settings)) + "\n"
+    if record.is_file() and record.read_text(encoding="utf8") != content:
+        raise DataError(f"{output}: holds videos of other settings ({record.read_text(encoding='utf8').strip()})")
+    write_text(record, content)
+
+
+def _target(listed: str) -> str:
+    """Where the result goes below the output folder: the same names; another container than mp4 keeps its own too."""
+    parts = [part for part in PurePath(listed).parts if part not in ("/", "..")]
+    path = PurePath(*parts)
+    return str(path if path.suffix == ".mp4" else path.with_name(path.name + ".mp4"))
