@@ -34,7 +34,9 @@ def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
     """The data set of a split ("train", "val", "test") as PySlowFast's loaders take it."""
     to_pathways = partial(_to_pathways, cfg=cfg, normalize=ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD))
     if split != "test":
-        return TrainClips(_by_phase(cfg, split), to_pathways, seed=cfg.RNG_SEED)
+        datasets = _by_phase(cfg, split)
+        policy = build.build_fault_policy(native_cfg(cfg), split, len(datasets[None][0]))
+        return TrainClips(datasets, to_pathways, seed=cfg.RNG_SEED, policy=policy)
     several = cfg.NUM_GPUS > 1 and dist.is_initialized()
     return TestClips(
         build.build_dataset(native_cfg(cfg), split),

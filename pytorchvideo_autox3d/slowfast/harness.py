@@ -15,7 +15,7 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
-from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
 from pytorchvideo_autox3d.slowfast.repairs import repair_imports
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,10 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
     make_checkpoint_dir(cfg.OUTPUT_DIR)
     for job in jobs_of(cfg):
         # A port is not free again at once, so each job gets its own.
-        launch_job(cfg=cfg, init_method=init_method or _free_address(), func=job)
+        try:
+            launch_job(cfg=cfg, init_method=init_method or _free_address(), func=job)
+        except AutoX3DError as error:
+            raise _one_line(error) from error
 
 
 def jobs_of(cfg: CfgNode) -> list[Callable[[CfgNode], Any]]:
@@ -134,6 +137,12 @@ def _check_machines(cfg: CfgNode, init_method: str | None) -> None:
         )
     if cfg.NUM_SHARDS > 1 and not init_method:
         raise ConfigError(f"NUM_SHARDS {cfg.NUM_SHARDS} needs --init_method tcp://HOST:PORT of machine 0")
+
+
+def _one_line(error: AutoX3DError) -> AutoX3DError:
+    """The error as it was raised: a data worker's arrives with the worker's traceback in front of it."""
+    last = str(error).strip().splitlines()[-1]
+    return type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: "))
 
 
 def _free_address() -> str:

@@ -15,6 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from pytorchvideo_autox3d.data import FaultPolicy
+from pytorchvideo_autox3d.data.faults import Fault, FaultCounter
+from pytorchvideo_autox3d.errors import DataError, DecodeError
+
 Item = tuple[list[Tensor], int, int, Tensor, dict[str, Any]]
 ToPathways = Callable[[Tensor], list[Tensor]]
 
@@ -27,13 +31,24 @@ class TrainClips(Dataset[Item]):
             in a phase, which differ in the sampling rate, each clip draws one.
         to_pathways: a uint8 clip (C, T, H, W) -> normalised float pathways.
         seed: of that draw, with the epoch and the number of the clip.
+        policy: what a video means that can't be decoded: an error, or the next of the list in its place, which the log
+            names, up to a limit for each worker and epoch.
     """
 
-    def __init__(self, datasets: Mapping[int | None, Sequence[Any]], to_pathways: ToPathways, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        datasets: Mapping[int | None, Sequence[Any]],
+        to_pathways: ToPathways,
+        *,
+        seed: int = 0,
+        policy: FaultPolicy | None = None,
+    ) -> None:
         self.datasets = datasets
         self.to_pathways = to_pathways
         self.seed = seed
         self.epoch = 0
+        self.policy = policy or FaultPolicy()
+        self._faults = FaultCounter(self.policy.limit)
 
     @property
     def num_videos(self) -> int:
@@ -44,8 +59,24 @@ class TrainClips(Dataset[Item]):
         return self.num_videos
 
     def __getitem__(self, index: int | tuple[int, int]) -> Item:
-        """The clip of video `index`; PySlowFast's short-cycle sampler gives (index, phase), with phases 0, 1 and 2."""
+        """The clip of video `index`; PySlowFast's short-cycle sampler gives (index, phase), with phases 0, 1 and 2.
+
+        Raises:
+            DecodeError: the video can't be decoded, and the policy is "error".
+            DataError: more videos than the policy's limit can't be decoded.
+        """
         index, phase = index if isinstance(index, tuple) else (index, None)
+        for _ in range(len(self)):
+            try:
+                return self._item(index, phase)
+            except DecodeError as error:
+                if self.policy.action == "error":
+                    raise
+                self._faults.add(Fault(index, str(error)))
+            index = (index + 1) % len(self)
+        raise DataError(f"none of the {len(self)} videos of the list can be decoded")
+
+    def _item(self, index: int, phase: int | None) -> Item:
         rates = self.datasets.get(phase, self.datasets[None])
         # Another stream than that of the clip's own draws, which starts from the same three numbers.
         drawn = int(np.random.default_rng([self.seed, self.epoch, index, 1]).integers(len(rates)))

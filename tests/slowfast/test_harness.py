@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from pytorchvideo_autox3d.config import config_path, get_cfg
-from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DecodeError
 from pytorchvideo_autox3d.slowfast import harness
 
 
@@ -47,6 +47,14 @@ def test_without_slowfast_one_line_says_how_to_get_it(monkeypatch):
     with pytest.raises(AutoX3DError, match="PySlowFast is not importable: git clone") as raised:
         harness.run([config_path("autox3d/S.yaml")])
     assert "\n" not in str(raised.value)
+
+
+def test_an_error_of_a_data_worker_becomes_one_line_again():
+    wrapped = DecodeError("Caught DecodeError in DataLoader worker process 0.\nTraceback ...\n"
+                          "pytorchvideo_autox3d.errors.DecodeError: a.mp4: no video stream\n")  # fmt: skip
+    error = harness._one_line(wrapped)
+    assert (type(error), str(error)) == (DecodeError, "a.mp4: no video stream")
+    assert str(harness._one_line(ConfigError("DATA.MEAN: empty"))) == "DATA.MEAN: empty"
 
 
 def test_an_address_is_free():

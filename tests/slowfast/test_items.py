@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from pytorchvideo_autox3d.data import FaultPolicy
+from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.slowfast.items import TestClips, TrainClips
 
 
@@ -77,6 +79,24 @@ def test_the_long_cycle_draws_among_sampling_rates():
     assert sizes(0, 0) == sizes(0, 0)
     assert sizes(0, 0) != sizes(0, 1)
     assert sizes(0, 0) != sizes(1, 0)
+
+
+class Damaged(Videos):
+    def __getitem__(self, video):
+        if video in (2, 3):
+            raise DecodeError(f"video {video} is damaged")
+        return super().__getitem__(video)
+
+
+def test_a_bad_video_is_an_error_or_gives_way_to_the_next(caplog):
+    with pytest.raises(DecodeError, match="video 2 is damaged"):
+        TrainClips({None: [Damaged(5)]}, halves)[2]
+    clips = TrainClips({None: [Damaged(5)]}, halves, policy=FaultPolicy("skip", limit=2))
+    pathways, label, index, *_ = clips[2]
+    assert (index, label, pathways[0].unique().item() * 2) == (4, 4, 40)
+    assert ["video 2" in record.message for record in caplog.records] == [True, False]
+    with pytest.raises(DataError, match="2 bad videos, more than the 1 allowed"):
+        TrainClips({None: [Damaged(5)]}, halves, policy=FaultPolicy("skip", limit=1))[2]
 
 
 def test_a_test_item_counts_clips_as_the_meters_do():

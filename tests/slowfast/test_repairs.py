@@ -66,7 +66,6 @@ def checkout(tmp_path, monkeypatch):
         path = tmp_path / "SlowFast" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "SlowFast" not in entry])
     monkeypatch.syspath_prepend(str(tmp_path / "SlowFast"))
     return tmp_path / "SlowFast"
 
