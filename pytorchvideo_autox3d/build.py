@@ -128,18 +128,24 @@ _MODEL_ARGUMENTS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
 
 
 def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
-    """The registered data set over `manifest`, or the list `<mode>.csv` of DATA.PATH_TO_DATA_DIR.
+    """The registered data set over `manifest`, or the list that it finds for the mode in DATA.PATH_TO_DATA_DIR.
 
     `mode` is train, val or test.
     """
     if not cfg.DATA.PATH_TO_DATA_DIR:
         raise ConfigError(f"DATA.PATH_TO_DATA_DIR is empty: name the folder that holds {mode}.csv")
-    name = cfg.TEST.DATASET if mode == "test" else cfg.TRAIN.DATASET
-    return DATASET_REGISTRY.get(name)(
-        manifest=os.path.join(cfg.DATA.PATH_TO_DATA_DIR, f"{mode}.csv") if manifest is None else manifest,
+    dataset = DATASET_REGISTRY.get(cfg.TEST.DATASET if mode == "test" else cfg.TRAIN.DATASET)
+    if manifest is None:
+        manifest = dataset.find(
+            cfg.DATA.PATH_TO_DATA_DIR,
+            mode,
+            path_prefix=cfg.DATA.PATH_PREFIX,
+            num_classes=cfg.MODEL.NUM_CLASSES,
+            split=cfg.AUTOX3D.DATA_SPLIT,
+        )
+    return dataset(
+        manifest=manifest,
         mode=mode,
-        path_prefix=cfg.DATA.PATH_PREFIX,
-        num_classes=cfg.MODEL.NUM_CLASSES,
         num_frames=cfg.DATA.NUM_FRAMES,
         sampling_rate=cfg.DATA.SAMPLING_RATE,
         target_fps=cfg.DATA.TARGET_FPS,

@@ -64,6 +64,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         AUTOCAST="bfloat16",
         # "" or "imagenet": AutoAugment, one policy for all frames of a clip (paper, section 5.1.2 and supplement).
         AUTO_AUGMENT="",
+        # Which of the three published splits of UCF101 and HMDB51.
+        DATA_SPLIT=1,
         # A video that can't be decoded: "error" stops, "skip" goes on with the sampler's next (a test goes on without),
         # up to a share BAD_VIDEO_LIMIT of the list. Validation goes by the training's setting.
         BAD_VIDEO_TRAIN="skip",
@@ -91,6 +93,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         EPOCHS=600,
         # Epochs that train weights only, under a uniform policy (supplement: 200 of 600).
         WARMUP_EPOCHS=200,
+        # In the warm-up one of the samples is the widest architecture (BigNAS; not in the paper).
+        SANDWICH=False,
         # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it. The mean is the scale
         # in which the paper adds the cost to its loss; the sum makes the effective sample size 1 for large batches.
         LIKELIHOOD="mean",

@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Check, or go on with a check that was interrupted."""
-    from pytorchvideo_autox3d.data import read_manifest
+    from pytorchvideo_autox3d.data import read_list
     from pytorchvideo_autox3d.data.check import Rules, check_list
 
     output = args.output or Path(f"{args.list.rstrip('/')}.check")
     rules = Rules(args.min_frames, args.short_side, not args.no_variable_rate)
-    manifest = read_manifest(args.list, path_prefix=args.prefix)
+    manifest = read_list(args.list, path_prefix=args.prefix)
     report = check_list(manifest, output, rules=rules, workers=args.workers, seconds=args.seconds)
     print_report(report)
     print(f"written: {output / 'clean.csv'}, {output / 'report.json'}")

@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Resize, or go on with what was interrupted."""
-    from pytorchvideo_autox3d.data import read_manifest
+    from pytorchvideo_autox3d.data import read_list
     from pytorchvideo_autox3d.data.resize import ResizeSettings, resize_list
 
-    manifest = read_manifest(args.list, path_prefix=args.prefix)
+    manifest = read_list(args.list, path_prefix=args.prefix)
     settings = ResizeSettings(short_side=args.short_side, gop=args.gop, crf=args.crf)
     failed = resize_list(manifest, args.output, settings, workers=args.workers)
     for message in failed.values():

@@ -3,22 +3,27 @@
 Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
 """
 
+from pytorchvideo_autox3d.data.action_splits import HMDB51, UCF101
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
 from pytorchvideo_autox3d.data.decode import READERS, VideoReader, open_video
 from pytorchvideo_autox3d.data.demo import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.data.demo_motion import CLASSES as DEMO_CLASSES
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
+from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord, read_manifest
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler
+from pytorchvideo_autox3d.data.something import SomethingSomething
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View
 
 __all__ = [
     "DEMO_CLASSES",
+    "HMDB51",
     "READERS",
+    "UCF101",
     "ClipBatch",
     "ClipBatchSampler",
     "ClipLoader",
@@ -28,6 +33,7 @@ __all__ = [
     "FaultPolicy",
     "Kinetics",
     "Manifest",
+    "SomethingSomething",
     "TrainTransform",
     "VideoMetadata",
     "VideoReader",
@@ -36,7 +42,9 @@ __all__ = [
     "build_loader",
     "clip_generator",
     "collate_clips",
+    "find_list",
     "make_demo_data",
     "open_video",
+    "read_list",
     "read_manifest",
 ]

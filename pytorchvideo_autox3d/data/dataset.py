@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pytorchvideo_autox3d.data.batch import ClipBatch
-from pytorchvideo_autox3d.data.decode import open_video
-from pytorchvideo_autox3d.data.manifest import Manifest, read_manifest
+from pytorchvideo_autox3d.data.decode import VideoReader, open_video
+from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
+from pytorchvideo_autox3d.data.list_forms import find_list, read_list
+from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, cropped, jittered_scale
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
@@ -55,7 +57,7 @@ class Kinetics(Dataset[ClipBatch]):
         test_short_side: the short side in tests; by default crop_size for three crops, which then reach both ends,
             and jitter_scales[0] for one, as in PySlowFast.
         num_clips, num_crops: views of a test.
-        path_prefix, num_classes: see `read_manifest`; for a manifest given as a path.
+        path_prefix, num_classes: see `read_list`; for a manifest given as a path.
         horizontal_flip, auto_augment: see `TrainTransform`.
         seed: of every random choice.
         reader: the name of the video reader.
@@ -90,7 +92,7 @@ class Kinetics(Dataset[ClipBatch]):
         normalize: ClipNormalize | None = None,
     ) -> None:
         if isinstance(manifest, str):
-            manifest = read_manifest(manifest, path_prefix=path_prefix, num_classes=num_classes)
+            manifest = read_list(manifest, path_prefix=path_prefix, num_classes=num_classes)
         if test_short_side is None:
             test_short_side = crop_size if num_crops == 3 else max(crop_size, jitter_scales[0])
         _check(
@@ -102,6 +104,13 @@ class Kinetics(Dataset[ClipBatch]):
         self.test_short_side, self.num_clips, self.num_crops = test_short_side, num_clips, num_crops
         self._augment = TrainTransform(crop_size=crop_size, horizontal_flip=horizontal_flip, auto_augment=auto_augment)
         self._reader, self._decode_seconds, self._normalize = reader, decode_seconds, normalize
+
+    @classmethod
+    def find(
+        cls, folder: str, mode: str, *, path_prefix: str = "", num_classes: int | None = None, split: int = 1
+    ) -> Manifest:
+        """The list of a mode in `folder`: `<mode>.csv`, `<mode>.json`, or the folder `<mode>/` of class folders."""
+        return find_list(folder, mode, path_prefix=path_prefix, num_classes=num_classes)
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -133,38 +142,52 @@ class Kinetics(Dataset[ClipBatch]):
     def __getitem__(self, key: int | tuple[int, int]) -> ClipBatch:
         epoch, index = key if isinstance(key, tuple) else (self.epoch, key)
         record = self.manifest.record(index)
-        clips_BTCHW = self._clips(record.path, clip_generator(self.seed, epoch, index))
+        clips_BTCHW, flipped = self._clips(record, clip_generator(self.seed, epoch, index))
         clip_BCTHW = clips_BTCHW.transpose(1, 2)
         num_views = len(clip_BCTHW)
         return ClipBatch(
             clip_BCTHW if self._normalize is None else self._normalize(clip_BCTHW),
-            torch.full((num_views,), record.label),
+            torch.full((num_views,), self._label(record.label, flipped)),
             torch.full((num_views,), index),
             torch.arange(num_views),
         )
 
-    def _clips(self, path: str, generator: torch.Generator) -> Tensor:
-        """uint8 clips_BTCHW of one video, stored channels last."""
+    def _clips(self, record: VideoRecord, generator: torch.Generator) -> tuple[Tensor, bool]:
+        """uint8 clips_BTCHW of one video, stored channels last, and whether they are mirrored."""
         views, numbers, needed, frames_NCHW = call_within(
-            lambda: self._decoded(path, generator), seconds=self._decode_seconds, path=path
+            lambda: self._decoded(record, generator), seconds=self._decode_seconds, path=record.path
         )
         place = {number: n for n, number in enumerate(needed)}
         rows = [[place[number] for number in clip] for clip in numbers]
         if self.mode == "train":
-            return _channels_last(self._augment(_taken(frames_NCHW, rows[0]), generator).unsqueeze(0))
+            clip_TCHW, flipped = self._augment.with_flip(_taken(frames_NCHW, rows[0]), generator)
+            return _channels_last(clip_TCHW.unsqueeze(0)), flipped
         pictures = [
             cropped(_taken(frames_NCHW, row), view, self.crop_size) for row, view in zip(rows, views, strict=True)
         ]
-        return _channels_last(torch.stack(pictures))
+        return _channels_last(torch.stack(pictures)), False
 
-    def _decoded(self, path: str, generator: torch.Generator) -> tuple[list[View], list[list[int]], list[int], Tensor]:
+    def _decoded(
+        self, record: VideoRecord, generator: torch.Generator
+    ) -> tuple[list[View], list[list[int]], list[int], Tensor]:
         """The views, each one's frame numbers, all of these once in order, and the frames_NCHW of that."""
-        with open_video(path, reader=self._reader) as video:
-            metadata = video.metadata()
-            views = self._views(metadata, generator)
-            numbers = [frame_indices(view, self.num_frames, metadata.num_frames) for view in views]
+        with self._open(record) as video:
+            views, numbers = self._sampled(video.metadata(), generator)
             needed = sorted({number for clip in numbers for number in clip})
             return views, numbers, needed, video.read(needed, short_side=self._short_side(generator))
+
+    def _open(self, record: VideoRecord) -> VideoReader:
+        if isinstance(self.manifest, FrameManifest):
+            return FramesReader(self.manifest.frame_paths(record.index), name=record.path)
+        return open_video(record.path, reader=self._reader)
+
+    def _label(self, label: int, flipped: bool) -> int:
+        return label
+
+    def _sampled(self, metadata: VideoMetadata, generator: torch.Generator) -> tuple[list[View], list[list[int]]]:
+        """The views of an item, and the T frame numbers of each."""
+        views = self._views(metadata, generator)
+        return views, [frame_indices(view, self.num_frames, metadata.num_frames) for view in views]
 
     def _views(self, metadata: VideoMetadata, generator: torch.Generator) -> list[View]:
         span = clip_span(self.num_frames, self.sampling_rate, self.target_fps, metadata.fps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class Manifest:
         path_bytes: uint8; all paths in UTF-8, one after another.
         offset: int64, N + 1; path i is `path_bytes[offset[i]:offset[i + 1]]`.
         label: int64, N.
+        classes: the classes' names, where they are known.
     """
 
     name: str
@@ -55,9 +56,17 @@ class Manifest:
     path_bytes: Tensor
     offset: Tensor
     label: Tensor
+    classes: tuple[str, ...] = ()
 
     @classmethod
-    def from_items(cls, items: Iterable[tuple[str, int]], *, name: str = "<items>", prefix: str = "") -> Manifest:
+    def from_items(
+        cls,
+        items: Iterable[tuple[str, int]],
+        *,
+        name: str = "<items>",
+        prefix: str = "",
+        classes: Sequence[str] = (),
+    ) -> Manifest:
         """Pack (path, label) pairs; raise `DataError` if there are none."""
         packed, ends, labels = bytearray(), [0], []
         for path, label in items:
@@ -66,12 +75,13 @@ class Manifest:
             labels.append(label)
         if not labels:
             raise DataError(f"{name}: lists no videos")
-        return cls(
+        return Manifest(
             name=name,
             prefix=prefix,
             path_bytes=torch.frombuffer(packed, dtype=torch.uint8),
             offset=torch.tensor(ends, dtype=torch.int64),
             label=torch.tensor(labels, dtype=torch.int64),
+            classes=tuple(classes),
         )
 
     def __len__(self) -> int:
@@ -111,7 +121,7 @@ class Manifest:
     def subset(self, indices: Sequence[int]) -> Manifest:
         """The videos at `indices`, in that order; they are numbered anew from 0."""
         items = ((self.listed(i), int(self.label[i])) for i in indices)
-        return Manifest.from_items(items, name=self.name, prefix=self.prefix)
+        return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=self.classes)
 
 
 class Paths(Sequence[str]):
@@ -129,7 +139,9 @@ class Paths(Sequence[str]):
         return self._manifest.record(index if index >= 0 else len(self) + index).path
 
 
-def read_manifest(path: str, *, path_prefix: str = "", num_classes: int | None = None) -> Manifest:
+def read_manifest(
+    path: str, *, path_prefix: str = "", num_classes: int | None = None, classes: Sequence[str] = ()
+) -> Manifest:
     """Read a list in Kinetics format: a video's path and its label on every line.
 
     The separator (tab, comma or space) is sniffed; the label is the last field, so unquoted paths may hold spaces;
@@ -139,13 +151,16 @@ def read_manifest(path: str, *, path_prefix: str = "", num_classes: int | None =
         path: the list, a local file or an address that iopath knows.
         path_prefix: joined before every path that is not absolute.
         num_classes: labels must lie in 0..num_classes-1; None asks only that they are not negative.
+        classes: the names of the classes in the order of their numbers; labels may then be names too.
 
     Raises:
         DataError: the list is missing or empty, or a line (named as file:line) does not parse or has a wrong label.
     """
-    lines = _read_lines(path)
-    separator = _sniff_separator(lines)
-    return Manifest.from_items(_parse(path, lines, separator, num_classes), name=path, prefix=path_prefix)
+    lines = read_lines(path)
+    numbers = {name: number for number, name in enumerate(classes)}
+    separator = _sniff_separator(lines, numbers)
+    items = _parse(path, lines, separator, num_classes, numbers)
+    return Manifest.from_items(items, name=path, prefix=path_prefix, classes=classes)
 
 
 def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] | None = None) -> None:
@@ -158,7 +173,7 @@ def _quoted(path: str) -> str:
     return '"' + path.replace('"', '""') + '"' if path.startswith('"') else path
 
 
-def _read_lines(path: str) -> list[tuple[int, str]]:
+def read_lines(path: str) -> list[tuple[int, str]]:
     """The lines that say something, with their numbers from 1."""
     try:
         with g_pathmgr.open(path, "r", encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -169,18 +184,18 @@ def _read_lines(path: str) -> list[tuple[int, str]]:
         raise DataError(f"{path}: can't read the list of videos: {error.strerror or error}") from None
 
 
-def _sniff_separator(lines: Sequence[tuple[int, str]]) -> str:
+def _sniff_separator(lines: Sequence[tuple[int, str]], numbers: Mapping[str, int]) -> str:
     """The separator that splits most of the first lines into a path and an integer."""
     sample = [line for _, line in lines[:_LINES_SNIFFED]]
 
     def score(separator: str) -> int:
-        return sum(_split(line, separator) is not None for line in sample)
+        return sum(_split(line, separator, numbers) is not None for line in sample)
 
     return max(SEPARATORS, key=score)
 
 
-def _split(line: str, separator: str) -> tuple[str, int] | None:
-    """(path, label) of a line, or None where it does not parse."""
+def _split(line: str, separator: str, numbers: Mapping[str, int]) -> tuple[str, int] | None:
+    """(path, label) of a line, or None where it does not parse; `numbers` are those of the classes' names."""
     path, found, label = line.rpartition(separator)
     path = path.strip()
     if path.startswith('"'):
@@ -188,17 +203,22 @@ def _split(line: str, separator: str) -> tuple[str, int] | None:
         path = fields[0] if len(fields) == 1 else ""
     if not (found and path):
         return None
+    label = label.strip().strip('"')
     try:
-        return path, int(label)
+        return path, numbers[label] if label in numbers else int(label)
     except ValueError:
         return None
 
 
 def _parse(
-    name: str, lines: Sequence[tuple[int, str]], separator: str, num_classes: int | None
+    name: str,
+    lines: Sequence[tuple[int, str]],
+    separator: str,
+    num_classes: int | None,
+    numbers: Mapping[str, int],
 ) -> Iterator[tuple[str, int]]:
     for position, (number, line) in enumerate(lines):
-        item = _split(line, separator)
+        item = _split(line, separator, numbers)
         if item is None:
             if position == 0 and _is_header(line):
                 continue

@@ -48,18 +48,22 @@ class TrainTransform:
     """
 
     def __init__(self, *, crop_size: int, horizontal_flip: bool = True, auto_augment: str = "") -> None:
+        self._flip = horizontal_flip
         steps: list[torch.nn.Module] = [v2.RandomCrop(crop_size)]
-        if horizontal_flip:
-            steps.append(v2.RandomHorizontalFlip())
         if auto_augment:
             steps.append(v2.AutoAugment(_policy(auto_augment)))
         self._transform = v2.Compose(steps)
 
     def __call__(self, frames_TCHW: Tensor, generator: torch.Generator) -> Tensor:
         """uint8 frames_TCHW -> uint8 frames_TCHW of crop_size squared."""
+        return self.with_flip(frames_TCHW, generator)[0]
+
+    def with_flip(self, frames_TCHW: Tensor, generator: torch.Generator) -> tuple[Tensor, bool]:
+        """The clip, and whether it is mirrored: some labels then mean another class."""
+        flipped = self._flip and bool(torch.rand((), generator=generator) < 0.5)
         with drawing_from(generator):
-            augmented: Tensor = self._transform(frames_TCHW)
-        return augmented
+            augmented: Tensor = self._transform(frames_TCHW.flip(-1) if flipped else frames_TCHW)
+        return augmented, flipped
 
 
 def _policy(name: str) -> v2.AutoAugmentPolicy:

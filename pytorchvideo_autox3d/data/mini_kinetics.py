@@ -1,0 +1,72 @@
+"""Mini-Kinetics-200, as S3D's authors define it: the 200 classes with most training videos, 400 and 25 of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pytorchvideo_autox3d.data.list_forms import CLASSES_FILE
+from pytorchvideo_autox3d.data.manifest import Manifest, write_manifest
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.files import write_json
+
+
+@dataclass(frozen=True)
+class MiniKinetics:
+    """How a small Kinetics is drawn; the same numbers give the same lists.
+
+    Attributes:
+        num_classes: those with most training videos; of equally many the one with the lower number.
+        train_per_class, val_per_class: drawn from each at random.
+    """
+
+    num_classes: int = 200
+    train_per_class: int = 400
+    val_per_class: int = 25
+    seed: int = 0
+
+
+def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, settings: MiniKinetics) -> dict[int, int]:
+    """Write train.csv, val.csv and test.csv (the validation videos) to `output`; return {old label: new label}.
+
+    Classes are numbered anew, in the order of their old numbers; classes.json names them, where names are known, else
+    by their old numbers.
+
+    Raises:
+        DataError: there are not so many classes, or a chosen class has too few videos; names it.
+    """
+    counts = np.bincount(train.labels)
+    chosen = np.sort(np.lexsort((np.arange(len(counts)), -counts))[: settings.num_classes])
+    if len(chosen) < settings.num_classes or counts[chosen].min() == 0:
+        raise DataError(
+            f"{train.name}: has {np.count_nonzero(counts)} classes, expected {settings.num_classes} or more"
+        )
+    labels = {int(old): new for new, old in enumerate(chosen)}
+    output = Path(output)
+    for stream, (names, source, count) in enumerate(
+        [(("train",), train, settings.train_per_class), (("val", "test"), val, settings.val_per_class)]
+    ):
+        part = _drawn(source, labels, count, [settings.seed, stream])
+        for name in names:
+            write_manifest(output / f"{name}.csv", part)
+    write_json(output / CLASSES_FILE, [_name(train.classes, old) for old in labels])
+    return labels
+
+
+def _drawn(source: Manifest, labels: dict[int, int], count: int, seed: Sequence[int]) -> Manifest:
+    random = np.random.default_rng(seed)
+    items: list[tuple[str, int]] = []
+    for old, new in labels.items():
+        videos: npt.NDArray[np.int64] = np.flatnonzero(source.labels == old)
+        if len(videos) < count:
+            raise DataError(f"{source.name}: class {old} has {len(videos)} videos, expected {count} or more")
+        items += [(source.listed(int(i)), new) for i in np.sort(random.choice(videos, count, replace=False))]
+    return Manifest.from_items(items, name=source.name, prefix=source.prefix)
+
+
+def _name(classes: Sequence[str], old: int) -> str:
+    return classes[old] if classes else str(old)

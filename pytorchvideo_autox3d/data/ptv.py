@@ -1,0 +1,82 @@
+"""PyTorchVideo's `LabeledVideoDataset`, with its clip samplers and transforms, over our readers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
+from pytorchvideo.data.video import Video
+
+from pytorchvideo_autox3d.data.decode import open_video
+
+
+class ReaderVideo(Video):
+    """A video of PyTorchVideo's kind that our reader decodes; there is no sound.
+
+    Args:
+        path: the file.
+        reader: the name of the reader.
+        num_frames: decode so many frames of a clip, evenly spread, in place of all: what `UniformTemporalSubsample`
+            would keep, without decoding what it drops.
+        short_side: scale while converting, in place of `ShortSideScale`.
+    """
+
+    def __init__(
+        self, path: str, *, reader: str = "pyav", num_frames: int | None = None, short_side: int | None = None
+    ) -> None:
+        self.name = path
+        self._num_frames, self._short_side = num_frames, short_side
+        self._reader = open_video(path, reader=reader)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self._reader.metadata().duration
+
+    def get_clip(self, start_sec: float, end_sec: float) -> dict[str, torch.Tensor | None]:
+        """{"video": float (C, T, H, W) in 0..255, "audio": None} of the frames shown from start up to end.
+
+        "video" is None, which the data set takes for a clip to pass over, where no frame lies between.
+        """
+        found = self._reader.metadata()
+        first = max(0, math.ceil(start_sec * found.fps - 1e-6))
+        last = min(found.num_frames, math.ceil(end_sec * found.fps - 1e-6)) - 1
+        if last < first:
+            return {"video": None, "audio": None}
+        numbers = list(range(first, last + 1))
+        if self._num_frames is not None:
+            numbers = torch.linspace(first, last, self._num_frames).long().tolist()
+        frames_TCHW = self._reader.read(numbers, short_side=self._short_side)
+        return {"video": frames_TCHW.transpose(0, 1).float(), "audio": None}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+class _Handler:
+    """Stands in for PyTorchVideo's `VideoPathHandler`."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self._arguments = arguments
+
+    def video_from_path(self, filepath: str, **unused: Any) -> ReaderVideo:
+        return ReaderVideo(filepath, **self._arguments)
+
+
+def labeled_video_dataset(
+    labeled_video_paths: Sequence[tuple[str, dict[str, Any]]],
+    clip_sampler: Any,
+    *,
+    reader: str = "pyav",
+    num_frames: int | None = None,
+    short_side: int | None = None,
+    **arguments: Any,
+) -> LabeledVideoDataset:
+    """PyTorchVideo's own data set (`video_sampler`, `transform` as there) whose videos are `ReaderVideo`s."""
+    dataset = LabeledVideoDataset(labeled_video_paths, clip_sampler, decode_audio=False, **arguments)
+    dataset.video_path_handler = _Handler({"reader": reader, "num_frames": num_frames, "short_side": short_side})
+    return dataset

@@ -1,0 +1,129 @@
+"""Something-Something-V2: its json lists over webm files or extracted frames, sampling by segments, mirrored labels."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+from iopath.common.file_io import g_pathmgr
+
+from pytorchvideo_autox3d.data.dataset import Kinetics
+from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
+from pytorchvideo_autox3d.data.list_forms import read_json
+from pytorchvideo_autox3d.data.manifest import Manifest
+from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
+from pytorchvideo_autox3d.data.views import View, crops
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.registry import DATASET_REGISTRY
+
+# Tests are on the validation videos, as in the published figures: the test videos have no public labels.
+_SPLITS = {"train": "train", "val": "validation", "test": "validation"}
+_SIDES = {"left": "right", "right": "left"}
+# Irrational, so that segments of any length are entered at places that differ: see `segment_frames`.
+_GOLDEN = 0.6180339887498949
+
+
+@DATASET_REGISTRY.register(name="ssv2")
+class SomethingSomething(Kinetics):
+    """Something-Something-V2; arguments and items as in `Kinetics`.
+
+    The T frames come from T equal segments of the whole video, one at random of each in training and the middle one in
+    validation, as PySlowFast samples it; the sampling rate has no effect. The clips of a test take other frames of each
+    segment, where PySlowFast's are all the same; a single clip is the same as there.
+
+    A clip that is mirrored changes its class with it where the template tells left from right.
+    """
+
+    @classmethod
+    def find(
+        cls, folder: str, mode: str, *, path_prefix: str = "", num_classes: int | None = None, split: int = 1
+    ) -> Manifest:
+        """The videos of a mode: something-something-v2-{labels,train,validation}.json in `folder`, or without the
+        leading name as later releases have them; over `<path_prefix>/<id>.webm`, or over the frames that
+        `<mode>.csv` (val.csv in tests) lists, where there is one.
+        """
+        templates = _templates(folder)
+        entries = _labelled(folder, _SPLITS[mode], templates)
+        names = sorted(templates, key=templates.__getitem__)
+        if num_classes is not None and num_classes != len(names):
+            raise DataError(f"{folder}: has {len(names)} classes, expected {num_classes}")
+        frame_list = os.path.join(folder, "train.csv" if mode == "train" else "val.csv")
+        if not g_pathmgr.exists(frame_list):
+            items = ((f"{video}.webm", label) for video, label in entries)
+            return Manifest.from_items(items, name=folder, prefix=path_prefix, classes=names)
+        images = read_frame_list(frame_list)
+        videos = ((video, label, images[video]) for video, label in entries if video in images)
+        return with_frames(videos, name=frame_list, prefix=path_prefix, classes=names)
+
+    def _label(self, label: int, flipped: bool) -> int:
+        return mirrored_label(label, self.manifest.classes) if flipped else label
+
+    def _sampled(self, metadata: VideoMetadata, generator: torch.Generator) -> tuple[list[View], list[list[int]]]:
+        frames = metadata.num_frames
+        if self.mode != "test":
+            draw = generator if self.mode == "train" else None
+            return [View(0, frames - 1)], [segment_frames(frames, self.num_frames, generator=draw)]
+        clips = [
+            segment_frames(frames, self.num_frames, clip=clip, num_clips=self.num_clips)
+            for clip in range(self.num_clips)
+        ]
+        views = [(View(0, frames - 1, crop), numbers) for numbers in clips for crop in crops(self.num_crops)]
+        return [view for view, _ in views], [numbers for _, numbers in views]
+
+
+def segment_frames(
+    video_frames: int,
+    num_frames: int,
+    *,
+    generator: torch.Generator | None = None,
+    clip: int = 0,
+    num_clips: int = 1,
+) -> list[int]:
+    """One frame of each of `num_frames` equal segments of a video, in order.
+
+    With a generator: any of the segment, uniformly. Else clip c of n: at (c + 1/2) / n of the segment, moved on by a
+    part of a frame that changes from segment to segment, so that clips differ also where a segment has fewer frames
+    than there are clips; a single clip takes the middle, rounded down.
+    """
+    size = (video_frames - 1) / num_frames
+    numbers = []
+    for segment in range(num_frames):
+        start, end = round(size * segment), round(size * (segment + 1))
+        if generator is not None:
+            numbers.append(start + int(torch.randint(end - start + 1, (), generator=generator)))
+        elif num_clips == 1:
+            numbers.append((start + end) // 2)
+        else:
+            length = end - start + 1
+            place = (clip + 0.5) / num_clips * length + segment * _GOLDEN % 1
+            numbers.append(start + int(place) % length)
+    return numbers
+
+
+def mirrored_label(label: int, classes: tuple[str, ...]) -> int:
+    """The class of a mirrored clip: that whose template has left and right exchanged, or the same."""
+    swapped = re.sub(r"\b(left|right)\b", lambda found: _SIDES[found.group()], classes[label])
+    return classes.index(swapped) if swapped in classes else label
+
+
+def _templates(folder: str) -> dict[str, int]:
+    return {str(name): int(number) for name, number in read_json(_file(folder, "labels")).items()}
+
+
+def _labelled(folder: str, split: str, templates: dict[str, int]) -> list[tuple[str, int]]:
+    path = _file(folder, split)
+    items = []
+    for entry in read_json(path):
+        template = str(entry.get("template", "")).replace("[", "").replace("]", "")
+        if template not in templates:
+            raise DataError(f"{path}: video {entry.get('id')}: the template {template!r} is not among the labels")
+        items.append((str(entry["id"]), templates[template]))
+    return items
+
+
+def _file(folder: str, part: str) -> str:
+    for name in (f"something-something-v2-{part}.json", f"{part}.json"):
+        if g_pathmgr.exists(os.path.join(folder, name)):
+            return os.path.join(folder, name)
+    raise DataError(f"{folder}: holds neither something-something-v2-{part}.json nor {part}.json")
