@@ -113,6 +113,7 @@ def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSetti
     return SearchSettings(
         epochs=cfg.SEARCH.EPOCHS,
         warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
+        sandwich=cfg.SEARCH.SANDWICH,
         num_samples=cfg.SEARCH.NUM_SAMPLES,
         adaptive_samples=cfg.SEARCH.ADAPTIVE_SAMPLES,
         min_samples=cfg.SEARCH.MIN_SAMPLES,

@@ -184,6 +184,8 @@ def run_search(
     values = {
         "epochs": epochs,
         "warmup_epochs": epochs // 3,
+        # Without it no supernet here leaves chance within the warm-up.
+        "sandwich": True,
         "num_samples": 6,
         "control_variate": True,
         "policy_lr": 0.05,

@@ -16,6 +16,9 @@ class SearchSettings:
 
     epochs, warmup_epochs [SEARCH.EPOCHS, WARMUP_EPOCHS]: the warm-up trains weights alone under the uniform policy
         (5.1.2, supplement).
+    sandwich [SANDWICH]: in the warm-up, one of the K samples is the widest architecture (BigNAS, arXiv 2003.11142,
+        section 3.1; not in the paper): its features give the others a start, where a short warm-up would end before
+        they have any.
     num_samples [NUM_SAMPLES]: K architectures a step (4.1).
     adaptive_samples, min_samples [ADAPTIVE_SAMPLES, MIN_SAMPLES]: K shrinks with the policy's entropy, as in FP-NAS.
     likelihood [LIKELIHOOD]: the log-likelihood of a mini-batch is the "mean" or the "sum" over its clips. The sum is
@@ -40,6 +43,7 @@ class SearchSettings:
 
     epochs: int = 600
     warmup_epochs: int = 200
+    sandwich: bool = False
     num_samples: int = 13
     adaptive_samples: bool = False
     min_samples: int = 2

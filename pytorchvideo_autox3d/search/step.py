@@ -31,7 +31,7 @@ from pytorchvideo_autox3d.search.parsec import (
 )
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.settings import SearchSettings
-from pytorchvideo_autox3d.space import Architecture, space_to_dict
+from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, space_to_dict
 from pytorchvideo_autox3d.space.spec import format_value
 from pytorchvideo_autox3d.supernet import Supernet
 
@@ -101,6 +101,7 @@ class ParsecSearch:
         self.scaler = scaler or self.precision.scaler(device)
         self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
         self.generator = torch.Generator().manual_seed(settings.seed)
+        self.widest_D = torch.tensor(supernet.space.indices_of(widest(supernet.space)))
 
     def __call__(self, batches: Sequence[SearchBatch], loop: TrainLoop) -> Mapping[str, Tensor | float]:
         """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
@@ -155,6 +156,8 @@ class ParsecSearch:
         )
         label_B = batch.label_B.to(self.device, non_blocking=True)
         indices_KD = self.policy.sample_indices(self.sample_count(), self.generator)
+        if settings.sandwich and loop.epoch < settings.warmup_epochs:
+            indices_KD[0] = self.widest_D
         penalty_K = self.budgets.penalty(indices_KD)
         losses: list[float] = []
         scale = self._clips_counted(label_B)
@@ -197,6 +200,23 @@ class ParsecSearch:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
         self.generator.set_state(state["generator"].cpu())
+
+
+def widest(space: SearchSpace) -> Architecture:
+    """The architecture with the most channels, the highest expansion and the largest kernel everywhere, no attention.
+
+    Attention blocks begin as identity and learn beside the rest; without "none" among them the first candidate counts.
+    """
+    choices = (
+        GroupChoice(
+            kernel=max(group.kernels, key=lambda kernel: (kernel[0] * kernel[1] ** 2, kernel)),
+            channels=max(group.channels),
+            expansion=max(group.expansions),
+            attention="none" if "none" in group.attentions else group.attentions[0],
+        )
+        for group in space.groups
+    )
+    return Architecture(choices, space)
 
 
 def space_text(supernet: Supernet) -> str:
