@@ -13,6 +13,7 @@ BENCHMARKS = {
     "model": "GFLOPs, parameters, latency and peak memory of any models",
     "depthwise": "depthwise 3D convolution kernels against torch's, by shape, beside the machine's limit",
     "step": "a whole training step of X3D with those kernels, against the model as it comes",
+    "loader": "training clips and test videos through our reader, PyTorchVideo's, torchcodec's and the bare decoder",
     "search": "a search step's memory and time beside plain training, the two-pass form and a mixture supernet",
 }
 
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batches", nargs="+", type=int, default=[4, 32], help="bench depthwise: clips a step")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
+    parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -53,4 +55,6 @@ def _options(args: argparse.Namespace) -> dict:
     if args.benchmark == "depthwise":
         models = {"models": args.shapes_of} if args.shapes_of else {}
         return {**models, "batches": args.batches, "device": args.device}
+    if args.benchmark == "loader":
+        return {"rounds": args.rounds}
     return {"device": args.device}

@@ -162,10 +162,7 @@ class Kinetics(Dataset[ClipBatch]):
         if self.mode == "train":
             clip_TCHW, flipped = self._augment.with_flip(_taken(frames_NCHW, rows[0]), generator)
             return _channels_last(clip_TCHW.unsqueeze(0)), flipped
-        pictures = [
-            cropped(_taken(frames_NCHW, row), view, self.crop_size) for row, view in zip(rows, views, strict=True)
-        ]
-        return _channels_last(torch.stack(pictures)), False
+        return _assembled(frames_NCHW, rows, views, self.crop_size), False
 
     def _decoded(
         self, record: VideoRecord, generator: torch.Generator
@@ -208,6 +205,14 @@ def _taken(frames_NCHW: Tensor, rows: Sequence[int]) -> Tensor:
     if list(rows) == list(range(len(frames_NCHW))):
         return frames_NCHW
     return frames_NCHW[torch.tensor(rows)]
+
+
+def _assembled(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Sequence[View], size: int) -> Tensor:
+    """The clips of a test in one tensor, clips_BTCHW stored channels last; each pixel is copied once."""
+    clips_BTHWC = torch.empty(len(views), len(rows[0]), size, size, 3, dtype=torch.uint8)
+    for clip_THWC, row, view in zip(clips_BTHWC, rows, views, strict=True):
+        torch.index_select(cropped(frames_NCHW, view, size).permute(0, 2, 3, 1), 0, torch.tensor(row), out=clip_THWC)
+    return clips_BTHWC.permute(0, 1, 4, 2, 3)
 
 
 def _channels_last(clips_BTCHW: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Protocol
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.pyav_reader import PyAVReader
+from pytorchvideo_autox3d.data.torchcodec_reader import TorchCodecReader
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.errors import DataError
 
@@ -51,14 +52,14 @@ class VideoReader(Protocol):
     ) -> None: ...
 
 
-READERS: dict[str, Callable[[str], VideoReader]] = {"pyav": PyAVReader}
+READERS: dict[str, Callable[[str], VideoReader]] = {"pyav": PyAVReader, "torchcodec": TorchCodecReader}
 
 
 def open_video(path: str, *, reader: str = "pyav") -> VideoReader:
     """Open a video with the reader of that name.
 
     Raises:
-        DataError: there is no such reader.
+        DataError: there is no such reader, or it is not installed.
         DecodeError: the file is missing, is no video, or has no video stream.
     """
     if reader not in READERS:

@@ -1,0 +1,96 @@
+"""Reading frames with torchcodec, where it is installed: the same contract as PyAV's reader, for comparison."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from iopath.common.file_io import g_pathmgr
+from torch import Tensor
+
+from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
+from pytorchvideo_autox3d.data.views import scaled_size
+from pytorchvideo_autox3d.errors import DataError, DecodeError
+
+
+class TorchCodecReader:
+    """`VideoReader` over torchcodec, with one decoding thread.
+
+    Raises:
+        DataError: torchcodec is not installed, or finds none of FFmpeg's libraries.
+        DecodeError: as the contract says.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._decoders = _import("torchcodec.decoders")
+        self._decoder = self._open()
+
+    def __enter__(self) -> TorchCodecReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; more than once is fine."""
+        self._decoder = None
+
+    def metadata(self) -> VideoMetadata:
+        """Length, rate and size, from a pass over the packets."""
+        found = self._decoder.metadata
+        if not found.num_frames or not found.average_fps:
+            raise DecodeError(f"{self._path}: has no frames")
+        return VideoMetadata(found.num_frames, found.average_fps, found.height, found.width)
+
+    def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
+        """Decode frames by number into uint8 frames_TCHW; see `VideoReader.read`."""
+        found, decoder = self.metadata(), self._decoder
+        if short_side is not None:
+            size = scaled_size(found.height, found.width, short_side)
+            decoder = self._open(transforms=[_import("torchcodec.transforms").Resize(size)])
+        numbers, order = np.unique(np.asarray(frames, dtype=np.int64), return_inverse=True)
+        begin, end = decoder.metadata.begin_stream_seconds, decoder.metadata.end_stream_seconds
+        times = np.minimum(begin + (numbers + 0.5) / found.fps, np.nextafter(end, begin))
+        try:
+            frames_NCHW: Tensor = decoder.get_frames_played_at(times.tolist()).data
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise DecodeError(f"{self._path}: can't decode: {_line(error)}") from None
+        return frames_NCHW[torch.from_numpy(order)]
+
+    def _open(self, **arguments: Any) -> Any:
+        try:
+            local = g_pathmgr.get_local_path(self._path)
+            return self._decoders.VideoDecoder(local, num_ffmpeg_threads=1, **arguments)
+        except FileNotFoundError:
+            raise DecodeError(f"{self._path}: no such file") from None
+        except (RuntimeError, ValueError) as error:
+            raise DecodeError(f"{self._path}: not a readable video: {_line(error)}") from None
+
+
+def available() -> bool:
+    """Whether torchcodec can be used here."""
+    try:
+        _import("torchcodec.decoders")
+    except DataError:
+        return False
+    return True
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError("the reader 'torchcodec' is not installed: pip install torchcodec") from None
+    except (RuntimeError, OSError):  # it loads FFmpeg when it is imported
+        raise DataError("the reader 'torchcodec' can't load: it finds no shared libraries of FFmpeg") from None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,47 @@
+"""What a list and a worker cost: arrays, not objects, and nothing that grows with the clips read."""
+
+import os
+from multiprocessing.reduction import ForkingPickler
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d.data import Kinetics, Manifest
+
+CLIP = {"num_frames": 4, "sampling_rate": 2, "crop_size": 24, "jitter_scales": (24, 32)}
+
+
+def resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def million():
+    """A list as long as any, with paths as long as Kinetics'."""
+    return ((f"train/abseiling_and_more/{n:011d}_000000_000010.mp4", n % 700) for n in range(1_000_000))
+
+
+def test_a_million_videos_cost_under_200_megabytes_for_all_workers():
+    manifest = Manifest.from_items(million())
+    tensors = (manifest.path_bytes, manifest.offset, manifest.label)
+    own = sum(tensor.nbytes for tensor in tensors)
+    assert own < 100e6
+    # What a worker is sent holds handles to shared memory: the arrays exist once, however many workers there are.
+    data = Kinetics(manifest=manifest, mode="train", **CLIP)
+    assert len(ForkingPickler.dumps(data)) < 100_000
+    assert all(tensor.is_shared() for tensor in tensors)
+    assert manifest.record(999_999).path == "train/abseiling_and_more/00000999999_000000_000010.mp4"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the resident size from /proc")
+def test_memory_is_flat_over_clips(plain_video):
+    data = Kinetics(
+        manifest=Manifest.from_items([(str(plain_video), 0)]), mode="train", auto_augment="imagenet", **CLIP
+    )
+    torch.set_num_threads(1)
+    sizes = []
+    for epoch in range(600):
+        data[epoch, 0]
+        if epoch >= 200 and epoch % 100 == 0:
+            sizes.append(resident())
+    assert sizes[-1] - sizes[0] < 3e6
