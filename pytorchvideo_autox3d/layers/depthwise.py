@@ -48,9 +48,9 @@ def depthwise_kernels_enabled() -> bool:
 
 
 def set_depthwise_kernels(enabled: bool) -> None:
-    """Turn the kernels on or off for the whole process."""
+    """Turn the kernels on or off for the whole process; the environment's AUTOX3D_DEPTHWISE=0 keeps them off."""
     global _enabled
-    _enabled = enabled
+    _enabled = enabled and _initially_enabled()
 
 
 @contextmanager
