@@ -16,7 +16,7 @@ from torch import nn
 
 from pytorchvideo_autox3d import models
 from pytorchvideo_autox3d.config import config_path
-from pytorchvideo_autox3d.data import ClipLoader, ClipNormalize, FaultPolicy
+from pytorchvideo_autox3d.data import ClipLoader, ClipMix, ClipNormalize, Erasing, FaultPolicy
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
@@ -154,9 +154,39 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
         num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
         num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
         horizontal_flip=cfg.DATA.RANDOM_FLIP,
-        auto_augment=cfg.AUTOX3D.AUTO_AUGMENT,
+        **_augmentation(cfg),
         seed=cfg.RNG_SEED,
         decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
+    )
+
+
+def _augmentation(cfg: CfgNode) -> dict[str, Any]:
+    """AUTOX3D.AUTO_AUGMENT, else AUG.AA_TYPE; and AUG.RE_*."""
+    if not cfg.AUG.ENABLE:
+        return {"auto_augment": cfg.AUTOX3D.AUTO_AUGMENT}
+    if cfg.AUTOX3D.AUTO_AUGMENT and cfg.AUG.AA_TYPE:
+        both = f"{cfg.AUTOX3D.AUTO_AUGMENT!r} and {cfg.AUG.AA_TYPE!r}"
+        raise ConfigError(f"AUTOX3D.AUTO_AUGMENT and AUG.AA_TYPE: {both}, expected one of them to be empty")
+    return {
+        "auto_augment": cfg.AUTOX3D.AUTO_AUGMENT or cfg.AUG.AA_TYPE,
+        "interpolation": cfg.AUG.INTERPOLATION,
+        "erasing": Erasing(cfg.AUG.RE_PROB, cfg.AUG.RE_MODE, cfg.AUG.RE_COUNT) if cfg.AUG.RE_PROB else None,
+    }
+
+
+def build_mix(cfg: CfgNode) -> ClipMix | None:
+    """MIXUP.*: mixup and CutMix of training batches, or None."""
+    if not cfg.MIXUP.ENABLE:
+        return None
+    if cfg.AUTOX3D.LABEL_SMOOTHING:
+        raise ConfigError("AUTOX3D.LABEL_SMOOTHING: with MIXUP.ENABLE set MIXUP.LABEL_SMOOTH_VALUE in its place")
+    return ClipMix(
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        mixup_alpha=cfg.MIXUP.ALPHA,
+        cutmix_alpha=cfg.MIXUP.CUTMIX_ALPHA,
+        prob=cfg.MIXUP.PROB,
+        switch_prob=cfg.MIXUP.SWITCH_PROB,
+        label_smoothing=cfg.MIXUP.LABEL_SMOOTH_VALUE,
     )
 
 

@@ -27,6 +27,9 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "DATA.PATH_LABEL_SEPARATOR": (" ", ","),  # sniffed
     "DATA.INPUT_CHANNEL_NUM": ([3], [3, 3]),
     "DATA.USE_OFFSET_SAMPLING": (True, False),
+    "AUG.NUM_SAMPLE": (1,),
+    "AUG.COLOR_JITTER": (0.4,),
+    "AUG.RE_SPLIT": (False,),
     "RESNET.TRANS_FUNC": ("x3d_transform", "bottleneck_transform"),
     "RESNET.STRIDE_1X1": (False,),
     "RESNET.ZERO_INIT_FINAL_BN": (True, False),
@@ -165,6 +168,14 @@ def get_cfg() -> CfgNode:
         DECODING_SHORT_SIZE=256,
         USE_OFFSET_SAMPLING=False,
     )
+    # PySlowFast's, and its defaults. AUG is RandAugment (AA_TYPE) and random erasing (RE_*) of training clips.
+    cfg.AUG = _node(
+        ENABLE=False, NUM_SAMPLE=1, COLOR_JITTER=0.4, AA_TYPE="rand-m9-mstd0.5-inc1", INTERPOLATION="bicubic",
+        RE_PROB=0.25, RE_MODE="pixel", RE_COUNT=1, RE_SPLIT=False,
+    )  # fmt: skip
+    cfg.MIXUP = _node(
+        ENABLE=False, ALPHA=0.8, CUTMIX_ALPHA=1.0, PROB=1.0, SWITCH_PROB=0.5, LABEL_SMOOTH_VALUE=0.1
+    )  # fmt: skip
     cfg.MODEL = _node(
         MODEL_NAME="AutoX3D", ARCH="autox3d", NUM_CLASSES=400, DROPOUT_RATE=0.5, LOSS_FUNC="cross_entropy",
         HEAD_ACT="softmax", ACT_CHECKPOINT=False,

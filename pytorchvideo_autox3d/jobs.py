@@ -70,6 +70,7 @@ def train(cfg: CfgNode, info: ProcessInfo) -> None:
         output_dir=cfg.OUTPUT_DIR,
         settings=build.build_train_settings(cfg),
         validation=_validation(cfg, info),
+        mix=build.build_mix(cfg),
         auto_resume=cfg.TRAIN.AUTO_RESUME,
         checkpoint_file=cfg.TRAIN.CHECKPOINT_FILE_PATH or None,
         checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,

@@ -4,6 +4,7 @@ Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
 """
 
 from pytorchvideo_autox3d.data.action_splits import HMDB51, UCF101
+from pytorchvideo_autox3d.data.augment import ClipMix, Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
 from pytorchvideo_autox3d.data.decode import READERS, VideoReader, open_video
@@ -27,8 +28,10 @@ __all__ = [
     "ClipBatch",
     "ClipBatchSampler",
     "ClipLoader",
+    "ClipMix",
     "ClipNormalize",
     "DemoSettings",
+    "Erasing",
     "FaultCounter",
     "FaultPolicy",
     "Kinetics",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pytorchvideo_autox3d.data.augment import Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.data.decode import VideoReader, open_video
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
@@ -58,7 +59,7 @@ class Kinetics(Dataset[ClipBatch]):
             and jitter_scales[0] for one, as in PySlowFast.
         num_clips, num_crops: views of a test.
         path_prefix, num_classes: see `read_list`; for a manifest given as a path.
-        horizontal_flip, auto_augment: see `TrainTransform`.
+        horizontal_flip, auto_augment, interpolation, erasing: see `TrainTransform`.
         seed: of every random choice.
         reader: the name of the video reader.
         decode_seconds: the time a video may take to decode, past which it is a `DecodeError`; 0 waits for ever.
@@ -86,6 +87,8 @@ class Kinetics(Dataset[ClipBatch]):
         num_classes: int | None = None,
         horizontal_flip: bool = True,
         auto_augment: str = "",
+        interpolation: str = "nearest",
+        erasing: Erasing | None = None,
         seed: int = 0,
         reader: str = "pyav",
         decode_seconds: float = 60,
@@ -102,7 +105,13 @@ class Kinetics(Dataset[ClipBatch]):
         self.num_frames, self.sampling_rate, self.target_fps = num_frames, sampling_rate, target_fps
         self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
         self.test_short_side, self.num_clips, self.num_crops = test_short_side, num_clips, num_crops
-        self._augment = TrainTransform(crop_size=crop_size, horizontal_flip=horizontal_flip, auto_augment=auto_augment)
+        self._augment = TrainTransform(
+            crop_size=crop_size,
+            horizontal_flip=horizontal_flip,
+            auto_augment=auto_augment,
+            interpolation=interpolation,
+            erasing=erasing,
+        )
         self._reader, self._decode_seconds, self._normalize = reader, decode_seconds, normalize
 
     @classmethod

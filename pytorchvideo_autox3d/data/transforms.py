@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from pytorchvideo_autox3d.data.augment import Erasing, steps_of
 from pytorchvideo_autox3d.data.views import View, crop_offset
 from pytorchvideo_autox3d.errors import DataError
 
@@ -44,15 +45,23 @@ class TrainTransform:
     Args:
         crop_size: side of the crop; the clip's sides are at least that.
         horizontal_flip: with probability 1/2; switch it off where labels tell left from right (Something-Something).
-        auto_augment: "" for none, or one of torchvision's policies: "imagenet", "cifar10", "svhn".
+        auto_augment: "" for none, an AutoAugment policy or a RandAugment recipe; see `policy_transform`.
+        interpolation: of these, where they turn and shift.
+        erasing: random erasing, at the very end.
     """
 
-    def __init__(self, *, crop_size: int, horizontal_flip: bool = True, auto_augment: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        crop_size: int,
+        horizontal_flip: bool = True,
+        auto_augment: str = "",
+        interpolation: str = "nearest",
+        erasing: Erasing | None = None,
+    ) -> None:
         self._flip = horizontal_flip
-        steps: list[torch.nn.Module] = [v2.RandomCrop(crop_size)]
-        if auto_augment:
-            steps.append(v2.AutoAugment(_policy(auto_augment)))
-        self._transform = v2.Compose(steps)
+        steps = steps_of(auto_augment, interpolation, erasing)
+        self._transform = v2.Compose([v2.RandomCrop(crop_size), *steps])
 
     def __call__(self, frames_TCHW: Tensor, generator: torch.Generator) -> Tensor:
         """uint8 frames_TCHW -> uint8 frames_TCHW of crop_size squared."""
@@ -64,13 +73,6 @@ class TrainTransform:
         with drawing_from(generator):
             augmented: Tensor = self._transform(frames_TCHW.flip(-1) if flipped else frames_TCHW)
         return augmented, flipped
-
-
-def _policy(name: str) -> v2.AutoAugmentPolicy:
-    known = [policy.value for policy in v2.AutoAugmentPolicy]
-    if name not in known:
-        raise DataError(f"auto_augment is {name!r}, expected one of {', '.join(known)}, or nothing")
-    return v2.AutoAugmentPolicy(name)
 
 
 def cropped(frames_TCHW: Tensor, view: View, size: int) -> Tensor:
