@@ -67,6 +67,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         AUTOCAST="bfloat16",
         # "" or "imagenet": AutoAugment, one policy for all frames of a clip (paper, section 5.1.2 and supplement).
         AUTO_AUGMENT="",
+        # What decodes: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
+        READER="pyav",
         # Which of the three published splits of UCF101 and HMDB51.
         DATA_SPLIT=1,
         # A video that can't be decoded: "error" stops, "skip" goes on with the sampler's next (a test goes on without),
@@ -90,6 +92,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         CHANNEL_SELECTION="fair",
         # Architectures sampled a step (paper, section 4.1).
         NUM_SAMPLES=13,
+        # The same in the warm-up; 0 is NUM_SAMPLES.
+        WARMUP_SAMPLES=0,
         # FP-NAS: the number of samples shrinks with the policy's entropy, down to MIN_SAMPLES.
         ADAPTIVE_SAMPLES=False,
         MIN_SAMPLES=2,

@@ -126,8 +126,8 @@ def _softmax(
 
 def _log_result(result: MultiViewResult, num_videos: int) -> None:
     stats = {"split": "test_final", "top1_acc": f"{result.top1_acc:.2f}", "top5_acc": f"{result.top5_acc:.2f}"}
-    log_json_stats(stats)
     absent = len(result.missing_videos)
+    log_json_stats(stats | ({"missing_videos": absent} if absent else {}))
     note = f"; {absent} of {num_videos} videos are MISSING from this figure" if absent else ""
     _logger.info(
         "top-1 %.2f%%, top-5 %.2f%% over %d videos of %d views%s",

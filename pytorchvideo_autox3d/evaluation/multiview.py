@@ -72,6 +72,7 @@ class MultiViewResult:
         if paths is not None:
             for entry in record["videos"]:
                 entry["path"] = str(paths[entry["video"]])
+            record["missing_paths"] = [str(paths[video]) for video in self.missing_videos]
         with written_beside(json_path.removesuffix(".json") + ".npz") as beside, open(beside, "wb") as stream:
             np.savez(stream, video=self.video_N, label=self.label_N, score=self.score_NK)
         write_json(json_path, record)

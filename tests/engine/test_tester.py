@@ -82,7 +82,10 @@ def test_missing_videos_are_an_error_or_said(tmp_path, caplog):
             device=torch.device("cpu"),
             output_dir=str(tmp_path),
             settings=TestSettings(missing="report"),
+            paths=[f"{number}.mp4" for number in range(VIDEOS)],
             **SIZES,
         )
     assert "1 of 5 videos are MISSING" in caplog.text
-    assert json.loads((tmp_path / "test_results.json").read_text())["missing_videos"] == [3]
+    assert '"missing_videos": 1' in caplog.text
+    saved = json.loads((tmp_path / "test_results.json").read_text())
+    assert (saved["missing_videos"], saved["missing_paths"]) == ([3], ["3.mp4"])
