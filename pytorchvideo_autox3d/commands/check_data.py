@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from pytorchvideo_autox3d.data.check import CheckReport
 
-_SHOWN = 20
+_SHOWN = 20  # faults on the terminal
+_PAGE_WIDTH = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,18 +35,21 @@ def run(args: argparse.Namespace) -> None:
     """Check, or go on with a check that was interrupted."""
     from pytorchvideo_autox3d.data import read_list
     from pytorchvideo_autox3d.data.check import Rules, check_list
+    from pytorchvideo_autox3d.files import write_text
 
     output = args.output or Path(f"{args.list.rstrip('/')}.check")
     rules = Rules(args.min_frames, args.short_side, not args.no_variable_rate)
     manifest = read_list(args.list, path_prefix=args.prefix)
     report = check_list(manifest, output, rules=rules, workers=args.workers, seconds=args.seconds)
-    print_report(report)
-    print(f"written: {output / 'clean.csv'}, {output / 'report.json'}")
+    print_report(report, Console(), shown=_SHOWN)
+    text = io.StringIO()
+    print_report(report, Console(file=text, width=_PAGE_WIDTH), shown=len(report.faults))
+    write_text(output / "report.txt", text.getvalue())
+    print(f"written: clean.csv, report.json and report.txt in {output}")
 
 
-def print_report(report: CheckReport) -> None:
-    """Two tables: the classes of faults, and the first faults one by one."""
-    console = Console()
+def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
+    """Two tables: the classes of faults, and the first `shown` faults one by one."""
     total = len(report.manifest)
     console.print(f"{report.num_present} of {total} present, {len(report.clean)} in the clean list")
     console.print(f"hash of the list: {report.manifest.digest()}")
@@ -56,8 +61,8 @@ def print_report(report: CheckReport) -> None:
             counts.add_row(fault, str(count))
     console.print(counts)
     listed = Table("video", "fault", "detail", box=box.SIMPLE_HEAD)
-    for index, fault, detail in report.faults[:_SHOWN]:
+    for index, fault, detail in report.faults[:shown]:
         listed.add_row(report.manifest.listed(index), fault, detail)
     console.print(listed)
-    if len(report.faults) > _SHOWN:
-        console.print(f"and {len(report.faults) - _SHOWN} more, in report.json")
+    if len(report.faults) > shown:
+        console.print(f"and {len(report.faults) - shown} more, in report.txt")

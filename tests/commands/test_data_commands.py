@@ -22,6 +22,7 @@ def test_check_data(demo, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "16 of 17 present, 16 in the clean list" in printed
     assert "no such file" in printed
+    assert "videos/nowhere.mp4" in (tmp_path / "out" / "report.txt").read_text()
     assert (tmp_path / "out" / "clean.csv").read_text() == (demo / "train.csv").read_text()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["counts"]["missing"] == 1
 
