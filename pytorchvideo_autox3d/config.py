@@ -17,6 +17,7 @@ import yaml
 from fvcore.common.config import CfgNode
 from iopath.common.file_io import g_pathmgr
 
+from pytorchvideo_autox3d.config_rules import check_values
 from pytorchvideo_autox3d.errors import ConfigError
 
 # Keys of PySlowFast's X3D recipes that choose between implementations we have only one of. They are accepted so that
@@ -216,13 +217,14 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     """Read one yaml file, or several in turn, then `opts` (KEY VALUE KEY VALUE ...), over the defaults.
 
     Returns a frozen config. Raises `ConfigError` for a missing file, yaml that does not parse or carries python
-    tags, an unknown key (naming the nearest known one), and a value of the wrong type.
+    tags, an unknown key (naming the nearest known one), a value of the wrong type, and one that nothing could run with.
     """
     cfg = get_cfg()
     merge_into(cfg, path, opts)
     for key, value in _leaves(cfg):
         if key in WITHOUT_EFFECT and value not in WITHOUT_EFFECT[key]:
             warnings.warn(f"{key}={value!r} has no effect in this harness", stacklevel=2)
+    check_values(cfg)
     cfg.freeze()
     return cfg
 

@@ -115,6 +115,7 @@ def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSetti
         warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
         sandwich=cfg.SEARCH.SANDWICH,
         num_samples=cfg.SEARCH.NUM_SAMPLES,
+        warmup_samples=cfg.SEARCH.WARMUP_SAMPLES,
         adaptive_samples=cfg.SEARCH.ADAPTIVE_SAMPLES,
         min_samples=cfg.SEARCH.MIN_SAMPLES,
         likelihood=cfg.SEARCH.LIKELIHOOD,

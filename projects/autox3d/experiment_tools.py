@@ -186,6 +186,7 @@ def run_search(
         "warmup_epochs": epochs // 3,
         # Without it no supernet here leaves chance within the warm-up.
         "sandwich": True,
+        "warmup_samples": 2,
         "num_samples": 6,
         "control_variate": True,
         "policy_lr": 0.05,

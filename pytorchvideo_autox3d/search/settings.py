@@ -20,6 +20,7 @@ class SearchSettings:
         section 3.1; not in the paper): its features give the others a start, where a short warm-up would end before
         they have any.
     num_samples [NUM_SAMPLES]: K architectures a step (4.1).
+    warmup_samples [WARMUP_SAMPLES]: the same in the warm-up; 0 is num_samples.
     adaptive_samples, min_samples [ADAPTIVE_SAMPLES, MIN_SAMPLES]: K shrinks with the policy's entropy, as in FP-NAS.
     likelihood [LIKELIHOOD]: the log-likelihood of a mini-batch is the "mean" or the "sum" over its clips. The sum is
         what probability says, but it grows with the batch: at 64 clips a difference of 0.1 nats a clip gives one
@@ -45,6 +46,7 @@ class SearchSettings:
     warmup_epochs: int = 200
     sandwich: bool = False
     num_samples: int = 13
+    warmup_samples: int = 0
     adaptive_samples: bool = False
     min_samples: int = 2
     likelihood: str = "mean"
@@ -77,6 +79,8 @@ class SearchSettings:
                 f"SEARCH.WARMUP_EPOCHS: {self.warmup_epochs} is outside [0, SEARCH.EPOCHS) = [0, {self.epochs}): "
                 "alpha would never learn"
             )
+        if self.warmup_samples < 0:
+            raise SearchError(f"SEARCH.WARMUP_SAMPLES: {self.warmup_samples} is below 0")
         if self.min_samples > self.num_samples:
             raise SearchError(f"SEARCH.MIN_SAMPLES: {self.min_samples} is above SEARCH.NUM_SAMPLES {self.num_samples}")
         if self.likelihood not in LIKELIHOODS:

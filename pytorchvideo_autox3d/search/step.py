@@ -155,10 +155,12 @@ class ParsecSearch:
             batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=settings.channels_last
         )
         label_B = batch.label_B.to(self.device, non_blocking=True)
-        indices_KD = self.policy.sample_indices(self.sample_count(), self.generator)
-        if settings.sandwich and loop.epoch < settings.warmup_epochs:
+        warming_up = loop.epoch < settings.warmup_epochs
+        indices_KD = self.policy.sample_indices(self.sample_count(warming_up), self.generator)
+        if settings.sandwich and warming_up:
             indices_KD[0] = self.widest_D
-        penalty_K = self.budgets.penalty(indices_KD)
+        # The cost tells alpha what to prefer. While alpha is frozen it would only starve the dearer architectures.
+        penalty_K = torch.zeros(len(indices_KD)) if warming_up else self.budgets.penalty(indices_KD)
         losses: list[float] = []
         scale = self._clips_counted(label_B)
         for architecture, penalty in zip(self.policy.architectures(indices_KD), penalty_K.tolist(), strict=True):
@@ -172,8 +174,10 @@ class ParsecSearch:
         weight_K = importance_weights(-scale * loss_K, penalty_K, temperature=settings.temperature)
         return _Samples(indices_KD, loss_K, weight_K)
 
-    def sample_count(self) -> int:
+    def sample_count(self, warming_up: bool = False) -> int:
         """K of the next step."""
+        if warming_up and self.settings.warmup_samples:
+            return self.settings.warmup_samples
         if not self.settings.adaptive_samples:
             return self.settings.num_samples
         return adaptive_sample_count(self.policy, self.settings.num_samples, self.settings.min_samples)

@@ -7,7 +7,7 @@ from torch import nn
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
-from pytorchvideo_autox3d.search import Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
+from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
 from pytorchvideo_autox3d.search.step import batch_statistics, one_line, widest
 
 LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
@@ -107,6 +107,21 @@ def test_sandwich_puts_the_widest_into_every_step_of_the_warm_up(make_pair, make
     later = SimpleNamespace(epoch=1, step_in_epoch=0, steps_per_epoch=9)
     first = [step.weight_step(first_batch(make_loader), later)[0].indices_KD[0].tolist() for _ in range(4)]
     assert any(indices != step.widest_D.tolist() for indices in first)
+
+
+def test_warm_up_ignores_the_cost_and_has_its_own_k(make_pair, make_loader):
+    supernet, policy = make_pair()
+    low, _ = Budgets(cost_table(supernet)).range("gflops")
+    step = make_step((supernet, policy), budgets=[Budget("gflops", 1.01 * low, 100.0)], warmup_samples=3)
+    step.settings = dataclasses.replace(step.settings, warmup_epochs=1)
+    samples, _ = step.weight_step(first_batch(make_loader), LOOP)
+    assert samples.weight_K.tolist() == pytest.approx(torch.softmax(-samples.loss_K, dim=0).tolist())
+    assert len(samples.loss_K) == 3
+    later = SimpleNamespace(epoch=1, step_in_epoch=0, steps_per_epoch=9)
+    samples, _ = step.weight_step(first_batch(make_loader), later)
+    assert len(samples.loss_K) == 5
+    penalty = step.budgets.penalty(samples.indices_KD)
+    assert samples.weight_K.tolist() == pytest.approx(torch.softmax(-samples.loss_K - penalty, dim=0).tolist())
 
 
 def test_alpha_without_a_batch_is_an_error(make_pair, make_loader):
