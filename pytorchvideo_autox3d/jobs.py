@@ -9,12 +9,12 @@ import torch
 from fvcore.common.config import CfgNode
 from torch import nn
 
-from pytorchvideo_autox3d import build, distributed, search_job
+from pytorchvideo_autox3d import build, distributed, preflight, search_job
 from pytorchvideo_autox3d.data import ClipLoader
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import GaugeHook, Validation, last_checkpoint, load_weights, run_test, setup_logging
+from pytorchvideo_autox3d.engine import GaugeHook, Validation, load_weights, run_test, setup_logging
 from pytorchvideo_autox3d.engine import train as train_model
-from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
+from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.files import write_text
 
 _logger = logging.getLogger(__name__)
@@ -39,12 +39,11 @@ def launch(cfg: CfgNode, *, init_method: str | None = None) -> None:
 def run(cfg: CfgNode) -> None:
     """The jobs, in this process of the group."""
     info = distributed.init_from_env(_backend(cfg))
-    setup_logging(cfg.OUTPUT_DIR)
-    if distributed.is_main():
-        write_text(Path(cfg.OUTPUT_DIR, "config.yaml"), cfg.dump())
-    if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
-        raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
+    preflight.check(cfg)
+    _open_output(cfg)
     _logger.info("running on %s, %d process(es)", info.device, info.world_size)
+    if cfg.NUM_GPUS > 1 and info.device.type == "cpu":
+        _logger.warning("there is no GPU here, so NUM_GPUS %d has no effect", cfg.NUM_GPUS)
     if cfg.SEARCH.ENABLE:
         # What it derives is trained by a config of its own, which it writes.
         search_job.search(cfg, info)
@@ -89,7 +88,7 @@ def fault_gauges(loader: ClipLoader) -> dict[str, float]:
 def test(cfg: CfgNode, info: ProcessInfo) -> None:
     """Multi-view testing of the checkpoint named, or of the one that training left in OUTPUT_DIR."""
     model = _model(cfg)
-    checkpoint = _checkpoint_to_test(cfg)
+    checkpoint = preflight.checkpoint_to_test(cfg)
     _logger.info("%s", load_weights(model, checkpoint, num_classes_may_differ=False))
     loader = build.build_loader(cfg, "test", info)
     run_test(
@@ -106,6 +105,15 @@ def test(cfg: CfgNode, info: ProcessInfo) -> None:
         checkpoint=checkpoint,
         list_hash=loader.dataset.manifest.digest(),
     )
+
+
+def _open_output(cfg: CfgNode) -> None:
+    try:
+        setup_logging(cfg.OUTPUT_DIR)
+    except OSError as error:
+        raise ConfigError(f"OUTPUT_DIR: can't write to {cfg.OUTPUT_DIR}: {error.strerror}") from error
+    if distributed.is_main():
+        write_text(Path(cfg.OUTPUT_DIR, preflight.CONFIG_NAME), cfg.dump())
 
 
 def _model(cfg: CfgNode) -> nn.Module:
@@ -127,16 +135,6 @@ def _validation(cfg: CfgNode, info: ProcessInfo) -> Validation | None:
             cfg, views_a_pass=cfg.TRAIN.BATCH_SIZE // info.local_world_size or 1, mode="val"
         ),
     )
-
-
-def _checkpoint_to_test(cfg: CfgNode) -> str:
-    """TEST.CHECKPOINT_FILE_PATH, else the last of OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH."""
-    found = cfg.TEST.CHECKPOINT_FILE_PATH or last_checkpoint(cfg.OUTPUT_DIR) or cfg.TRAIN.CHECKPOINT_FILE_PATH
-    if not found:
-        raise CheckpointError(
-            f"nothing to test: TEST.CHECKPOINT_FILE_PATH is empty and {cfg.OUTPUT_DIR} has no checkpoint"
-        )
-    return found
 
 
 def _backend(cfg: CfgNode) -> str | None:

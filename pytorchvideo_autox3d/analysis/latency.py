@@ -76,9 +76,7 @@ class _LiveBytes(TorchDispatchMode):
         self.level = self.peak = 0
         self._alive = {tensor.untyped_storage()._cdata for tensor in known}
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
         for value in tree_leaves(out):
             if isinstance(value, torch.Tensor):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pytorchvideo_autox3d.commands.arguments import add_architecture, architecture_of, clip_of
+from pytorchvideo_autox3d.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,8 @@ def run(args: argparse.Namespace) -> None:
     """Print one row a clip size."""
     from pytorchvideo_autox3d.analysis import complexity
 
+    if args.classes < 1:
+        raise ConfigError(f"--classes is {args.classes}, expected 1 or more")
     architecture = architecture_of(args)
     table = Table("clip", "GFLOPs", "params (M)", "largest activation (M)", box=box.SIMPLE_HEAD)
     for text in args.clip:

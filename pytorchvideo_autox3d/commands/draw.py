@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pytorchvideo_autox3d.commands.arguments import add_architecture, architecture_of, clip_of
+from pytorchvideo_autox3d.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,8 @@ def run(args: argparse.Namespace) -> None:
     """Draw, and say where."""
     from pytorchvideo_autox3d.report import draw_architecture, save_figure
 
+    if args.output.suffix not in (".svg", ".png"):
+        raise ConfigError(f"--output: {args.output} is neither an .svg nor a .png file")
     figure = draw_architecture(architecture_of(args), depth_factor=args.depth_factor, clip=clip_of(args.clip))
     save_figure(args.output, figure)
     print(args.output)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytorchvideo_autox3d.errors import SearchError
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write search_curve.png and, once a search has ended, its policy.png and coverage.png; print their paths."""
+    for folder in args.folders:
+        if not folder.is_dir():
+            raise SearchError(f"{folder}: no such folder; name the OUTPUT_DIR of a search")
     output = args.output or args.folders[0]
     output.mkdir(parents=True, exist_ok=True)
     for name, figure in _figures(args.folders).items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import warnings
 from collections.abc import Sequence
 
 from pytorchvideo_autox3d.errors import ConfigError
@@ -48,4 +50,9 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d import jobs
     from pytorchvideo_autox3d.config import load_cfg
 
-    jobs.launch(load_cfg(files, opts), init_method=args.init_method)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        cfg = load_cfg(files, opts)
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    jobs.launch(cfg, init_method=args.init_method)

@@ -56,8 +56,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         with g_pathmgr.open(path, "rb") as stream:
             checkpoint = torch.load(stream, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything at all; each means the same to the user
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path}: truncated, or no checkpoint of tensors and plain values ({reason})") from error
+        # torch's own text advises to load the file with code execution allowed; it stays in the chained cause.
+        raise CheckpointError(f"{path}: truncated, or no checkpoint of tensors and plain values") from error
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
     return checkpoint

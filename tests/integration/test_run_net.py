@@ -135,6 +135,12 @@ def list_of(folder: Path, text: str) -> dict:
     return {"DATA.PATH_TO_DATA_DIR": folder}
 
 
+def bad_test_list(folder: Path) -> dict:
+    keys = list_of(folder, "a.mp4 0\n" * 4)
+    text_file(folder, "test.csv", "no label\n")
+    return keys
+
+
 BAD = {
     "missing list": (lambda f: {"DATA.PATH_TO_DATA_DIR": f}, "train.csv"),
     "no list named": (lambda f: {"DATA.PATH_TO_DATA_DIR": ""}, "DATA.PATH_TO_DATA_DIR is empty"),
@@ -160,7 +166,22 @@ BAD = {
         "group 1: channels 13",
     ),
     "groups that are none": (lambda f: {"AUTOX3D.GROUPS": [[3, 3]]}, "AUTOX3D.GROUPS: group 1"),
-    "indivisible batch": (lambda f: {"TRAIN.BATCH_SIZE": 64}, "64"),
+    "batch above the list": (lambda f: {"TRAIN.BATCH_SIZE": 64}, "64"),
+    "no batch": (lambda f: {"TRAIN.BATCH_SIZE": 0}, "TRAIN.BATCH_SIZE is 0, expected 1 or more"),
+    "no log": (lambda f: {"LOG_PERIOD": 0}, "LOG_PERIOD is 0"),
+    "negative rate": (lambda f: {"SOLVER.BASE_LR": -1.0}, "SOLVER.BASE_LR is -1.0, expected above 0"),
+    "negative seed": (lambda f: {"RNG_SEED": -1}, "RNG_SEED is -1"),
+    "no checkpoints": (lambda f: {"TRAIN.CHECKPOINT_PERIOD": 0}, "TRAIN.CHECKPOINT_PERIOD is 0"),
+    "no frames": (lambda f: {"DATA.NUM_FRAMES": 0}, "DATA.NUM_FRAMES is 0"),
+    "no test crop": (lambda f: {"DATA.TEST_CROP_SIZE": 0}, "DATA.TEST_CROP_SIZE is 0"),
+    "crop above the jitter": (lambda f: {"DATA.TRAIN_CROP_SIZE": 64}, "DATA.TRAIN_JITTER_SCALES"),
+    "two crops": (lambda f: {"TEST.NUM_SPATIAL_CROPS": 2}, "TEST.NUM_SPATIAL_CROPS is 2, expected one of 1, 3"),
+    "long warm-up": (lambda f: {"SOLVER.WARMUP_EPOCHS": 5}, "SOLVER.WARMUP_EPOCHS is 5, expected less than"),
+    "unknown derivation": (lambda f: {"SEARCH.DERIVE": "best"}, "SEARCH.DERIVE is 'best'"),
+    "output that is a file": (lambda f: {"OUTPUT_DIR": text_file(f, "file", "")}, "OUTPUT_DIR: can't write to"),
+    "bad list of the test": (bad_test_list, "test.csv:1"),
+        "test.csv:1",
+    ),
 }
 
 
@@ -176,6 +197,19 @@ def test_bad_input_is_one_line_and_exit_code_1(case, data, tmp_path, capsys):
     assert printed.err.count("\n") == 1
     assert "Traceback" not in printed.err + printed.out
     assert not [path for path in output.rglob("*") if path.suffix in (".pyth", ".tmp", ".npz")]
+
+
+def test_a_folder_of_another_model_is_refused_and_left_as_it_was(data, tmp_path, capsys):
+    assert run_net(*options(data, OUTPUT_DIR=tmp_path, **{"TEST.ENABLE": False})) == 0
+    before = (tmp_path / "config.yaml").read_bytes()
+    assert run_net(*options(data, OUTPUT_DIR=tmp_path), cfg="autox3d/demo_x3d.yaml") == 1
+    assert "holds a run with MODEL.MODEL_NAME 'AutoX3D', not 'X3D'" in capsys.readouterr().err
+    assert (tmp_path / "config.yaml").read_bytes() == before
+
+
+def test_a_key_without_effect_is_one_line_too(data, tmp_path, capsys):
+    assert run_net(*options(data, OUTPUT_DIR=tmp_path, **{"X3D.SCALE_RES2": True, "TRAIN.ENABLE": False})) == 1
+    assert "warning: X3D.SCALE_RES2=True has no effect in this harness\n" in capsys.readouterr().err
 
 
 def test_a_config_with_python_tags_is_refused(tmp_path, capsys):

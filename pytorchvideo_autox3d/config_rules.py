@@ -1,0 +1,70 @@
+"""What the values of a config must be for anything to run: checked once, before a file is written or a video opened.
+
+Each error names the key as the user wrote it; the parts' own checks can only name their arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.errors import ConfigError
+
+AT_LEAST_ONE = (
+    "TRAIN.BATCH_SIZE", "TRAIN.CHECKPOINT_PERIOD", "TEST.BATCH_SIZE", "TEST.NUM_ENSEMBLE_VIEWS", "DATA.NUM_FRAMES",
+    "DATA.SAMPLING_RATE", "DATA.TRAIN_CROP_SIZE", "DATA.TEST_CROP_SIZE", "MODEL.NUM_CLASSES", "SOLVER.MAX_EPOCH",
+    "AUTOX3D.GRAD_ACCUMULATION", "LOG_PERIOD", "NUM_SHARDS",
+)  # fmt: skip
+NOT_NEGATIVE = (
+    "TRAIN.EVAL_PERIOD", "DATA_LOADER.NUM_WORKERS", "NUM_GPUS", "SHARD_ID", "RNG_SEED", "SOLVER.WEIGHT_DECAY",
+    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS",
+)  # fmt: skip
+ABOVE_ZERO = ("SOLVER.BASE_LR", "DATA.TARGET_FPS")
+UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "TEST.NUM_SPATIAL_CROPS": (1, 3),
+    "DATA.ENSEMBLE_METHOD": ("sum", "max"),
+    "SEARCH.DERIVE": ("most_likely", "best_of"),
+    "SEARCH.CHANNEL_SELECTION": ("fair", "naive"),
+}
+
+
+def check_values(cfg: CfgNode) -> None:
+    """Raise `ConfigError` naming the first key whose value nothing could run with."""
+    _check_all(cfg, AT_LEAST_ONE, lambda value: value >= 1, "1 or more")
+    _check_all(cfg, NOT_NEGATIVE, lambda value: value >= 0, "0 or more")
+    _check_all(cfg, ABOVE_ZERO, lambda value: value > 0, "above 0")
+    _check_all(cfg, UNSET_OR_ABOVE_ZERO, lambda value: value is None or value > 0, "above 0, or None")
+    for key, known in CHOICES.items():
+        _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(map(str, known))}")
+    _check_all(cfg, ("MODEL.DROPOUT_RATE",), lambda rate: 0 <= rate < 1, "in [0, 1)")
+    _check_all(cfg, ("OUTPUT_DIR",), bool, "the name of a folder")
+    _check_together(cfg)
+
+
+def _check_all(cfg: CfgNode, keys: tuple[str, ...], valid: Callable[[Any], bool], expected: str) -> None:
+    for key in keys:
+        value = _value(cfg, key)
+        if not valid(value):
+            raise ConfigError(f"{key} is {value!r}, expected {expected}")
+
+
+def _check_together(cfg: CfgNode) -> None:
+    """Keys that only make sense beside each other."""
+    scales, crop = cfg.DATA.TRAIN_JITTER_SCALES, cfg.DATA.TRAIN_CROP_SIZE
+    if len(scales) != 2 or not crop <= scales[0] <= scales[1]:
+        raise ConfigError(
+            f"DATA.TRAIN_JITTER_SCALES is {list(scales)}, expected [low, high] from DATA.TRAIN_CROP_SIZE {crop} up"
+        )
+    warmup, epochs = cfg.SOLVER.WARMUP_EPOCHS, cfg.SOLVER.MAX_EPOCH
+    if cfg.TRAIN.ENABLE and not cfg.SEARCH.ENABLE and warmup >= epochs:
+        raise ConfigError(f"SOLVER.WARMUP_EPOCHS is {warmup:g}, expected less than SOLVER.MAX_EPOCH {epochs}")
+
+
+def _value(cfg: CfgNode, key: str) -> Any:
+    node: Any = cfg
+    for part in key.split("."):
+        node = node[part]
+    return node
