@@ -49,6 +49,7 @@ def options(data, tmp_path):
             "TRAIN.BATCH_SIZE": 4,
             "AUTOX3D.SPACE": str(tmp_path / "space.yaml"),
             "AUTOX3D.DEPTHWISE_KERNELS": False,
+            "SOLVER.WARMUP_EPOCHS": 0.0,
             "SEARCH.EPOCHS": 2,
             "SEARCH.WARMUP_EPOCHS": 1,
             "SEARCH.NUM_SAMPLES": 2,

@@ -56,7 +56,7 @@ def run(
     clip: tuple[int, int, int] = (8, 64, 64),
     batch_size: int = 8,
     num_samples: int = 13,
-    repeats: int = 3,
+    repeats: int = 5,
     device: str = "cpu",
     mixture: bool = True,
     seed: int = 0,
