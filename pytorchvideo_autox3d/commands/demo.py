@@ -118,7 +118,8 @@ def _entries(args: argparse.Namespace, search_cfg: CfgNode) -> list[Entry]:
     derived = Architecture.from_json(Path(search_cfg.OUTPUT_DIR, "architecture.json"))
 
     def autox3d(architecture: Architecture, folder: str) -> CfgNode:
-        return _train_config(args, RECIPE, folder, AUTOX3D__GROUPS=_as_groups(architecture))
+        space = search_cfg.AUTOX3D.SPACE
+        return _train_config(args, RECIPE, folder, AUTOX3D__SPACE=space, AUTOX3D__GROUPS=_as_groups(architecture))
 
     own = autox3d(derived, "searched")
     macs = _macs(own)

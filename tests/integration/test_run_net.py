@@ -180,8 +180,6 @@ BAD = {
     "unknown derivation": (lambda f: {"SEARCH.DERIVE": "best"}, "SEARCH.DERIVE is 'best'"),
     "output that is a file": (lambda f: {"OUTPUT_DIR": text_file(f, "file", "")}, "OUTPUT_DIR: can't write to"),
     "bad list of the test": (bad_test_list, "test.csv:1"),
-        "test.csv:1",
-    ),
 }
 
 
