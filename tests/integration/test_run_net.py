@@ -137,7 +137,7 @@ def list_of(folder: Path, text: str) -> dict:
 
 def bad_test_list(folder: Path) -> dict:
     keys = list_of(folder, "a.mp4 0\n" * 4)
-    text_file(folder, "test.csv", "no label\n")
+    text_file(folder, "test.csv", "a.mp4 0\nb.mp4 x\n")
     return keys
 
 
@@ -179,7 +179,7 @@ BAD = {
     "long warm-up": (lambda f: {"SOLVER.WARMUP_EPOCHS": 5}, "SOLVER.WARMUP_EPOCHS is 5, expected less than"),
     "unknown derivation": (lambda f: {"SEARCH.DERIVE": "best"}, "SEARCH.DERIVE is 'best'"),
     "output that is a file": (lambda f: {"OUTPUT_DIR": text_file(f, "file", "")}, "OUTPUT_DIR: can't write to"),
-    "bad list of the test": (bad_test_list, "test.csv:1"),
+    "bad list of the test": (bad_test_list, "test.csv:2"),
 }
 
 
