@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=None, help="of each training; fewer for a quick look")
     parser.add_argument("--search-epochs", type=int, default=None, help="of the search; fewer for a quick look")
     parser.add_argument("--videos-per-class", type=int, default=None, help="training videos; fewer for a quick look")
-    parser.add_argument("--random", type=int, default=5, help="random architectures to compare with")
+    parser.add_argument("--random", type=int, default=3, help="random architectures to compare with")
     parser.add_argument("--seed", type=int, default=0)
 
 
