@@ -201,9 +201,14 @@ def build_fault_policy(cfg: CfgNode, mode: str, num_videos: int) -> FaultPolicy:
     return FaultPolicy.with_share(cfg.AUTOX3D[key], cfg.AUTOX3D.BAD_VIDEO_LIMIT, num_videos)
 
 
-def build_loader(cfg: CfgNode, mode: str, info: ProcessInfo) -> ClipLoader:
-    """The loader of one process. TRAIN.BATCH_SIZE and TEST.BATCH_SIZE are of one machine, as in PySlowFast."""
-    dataset = build_dataset(cfg, mode)
+def build_loader(
+    cfg: CfgNode, mode: str, info: ProcessInfo, *, manifest: Any = None, seed: int | None = None
+) -> ClipLoader:
+    """The loader of one process. TRAIN.BATCH_SIZE and TEST.BATCH_SIZE are of one machine, as in PySlowFast.
+
+    `manifest` is as in `build_dataset`; `seed` orders the videos, by default RNG_SEED.
+    """
+    dataset = build_dataset(cfg, mode, manifest=manifest)
     clips = cfg.TEST.BATCH_SIZE if mode == "test" else cfg.TRAIN.BATCH_SIZE
     if mode == "train" and clips % info.local_world_size:
         raise ConfigError(f"TRAIN.BATCH_SIZE: {clips} is not divisible by the {info.local_world_size} processes here")
@@ -214,7 +219,7 @@ def build_loader(cfg: CfgNode, mode: str, info: ProcessInfo) -> ClipLoader:
         shuffle=mode == "train",
         drop_last=mode == "train",
         num_workers=min(cfg.DATA_LOADER.NUM_WORKERS, os.cpu_count() or 1),
-        seed=cfg.RNG_SEED,
+        seed=cfg.RNG_SEED if seed is None else seed,
         rank=info.rank,
         world_size=info.world_size,
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,

@@ -13,7 +13,6 @@ from fvcore.common.config import CfgNode
 from pytorchvideo_autox3d import build, distributed
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import ClipLoader
-from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Precision
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
@@ -164,27 +163,12 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
 
 
 def _loader(cfg: CfgNode, info: ProcessInfo, manifest: Any, *, seed: int) -> ClipLoader:
-    if cfg.TRAIN.BATCH_SIZE % info.local_world_size:
-        raise ConfigError(
-            f"TRAIN.BATCH_SIZE: {cfg.TRAIN.BATCH_SIZE} is not divisible by the {info.local_world_size} processes here"
-        )
     if len(manifest) < cfg.TRAIN.BATCH_SIZE * (info.world_size // info.local_world_size):
         raise SearchError(
             f"a half of the training list has {len(manifest)} videos, fewer than TRAIN.BATCH_SIZE "
             f"{cfg.TRAIN.BATCH_SIZE}: change SEARCH.POLICY_SPLIT, or set SEARCH.SHARED True"
         )
-    return make_loader(
-        build.build_dataset(cfg, "train", manifest=manifest),
-        batch_size=cfg.TRAIN.BATCH_SIZE // info.local_world_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=min(cfg.DATA_LOADER.NUM_WORKERS, os.cpu_count() or 1),
-        seed=seed,
-        rank=info.rank,
-        world_size=info.world_size,
-        pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
-        faults=build.build_fault_policy(cfg, "train", len(manifest)),
-    )
+    return build.build_loader(cfg, "train", info, manifest=manifest, seed=seed)
 
 
 def _derive(
