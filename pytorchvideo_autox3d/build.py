@@ -14,13 +14,14 @@ import torch
 from fvcore.common.config import CfgNode
 from torch import nn
 
-from pytorchvideo_autox3d import models
+from pytorchvideo_autox3d import distributed, models
 from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.data import ClipLoader, ClipMix, ClipNormalize, Erasing, FaultPolicy
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
+    GaugeHook,
     Schedule,
     TestSettings,
     TrainSettings,
@@ -262,6 +263,18 @@ def build_sgd(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         bn_weight_decay=cfg.BN.WEIGHT_DECAY,
         zero_wd_1d_param=cfg.SOLVER.ZERO_WD_1D_PARAM,
     )
+
+
+def fault_hook(*loaders: ClipLoader) -> GaugeHook:
+    """The skipped videos of all loaders and processes in every log line; one that two of them met counts twice."""
+
+    def read() -> dict[str, float]:
+        own = [loader.faults.gauges() for loader in loaders]
+        totals = {name: sum(gauges[name] for gauges in own) for name in own[0]}
+        sums = distributed.all_reduce_mean(torch.tensor(list(totals.values()))) * distributed.world_size()
+        return dict(zip(totals, sums.tolist(), strict=True))
+
+    return GaugeHook(read)
 
 
 def build_loss(cfg: CfgNode) -> nn.Module:

@@ -12,9 +12,11 @@ from typing import Any
 from pytorchvideo_autox3d import __version__
 from pytorchvideo_autox3d.errors import AutoX3DError
 
-# Read when torch loads, so set before any command imports it. OpenMP's default, spinning at barriers, makes a small
-# model's step ten times slower as soon as another process wants the same cores (1.5 s -> 0.2 s, measured on two).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read when torch loads, so set before any command imports it. OpenMP's default, to spin for milliseconds at barriers,
+# makes a small model's step several times slower as soon as another process wants the same cores; not to spin at all
+# costs a step on an idle machine half again its time. Microseconds are enough for the next operation to follow.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 COMMANDS: dict[str, str] = {
     "run": "train, test or search from yaml configs; the same as tools/run_net.py",

@@ -10,10 +10,10 @@ from fvcore.common.config import CfgNode
 from torch import nn
 
 from pytorchvideo_autox3d import build, distributed, preflight, search_job
-from pytorchvideo_autox3d.data import ClipLoader
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import GaugeHook, Validation, load_weights, run_test, setup_logging
+from pytorchvideo_autox3d.engine import Validation, load_weights, run_test, setup_logging
 from pytorchvideo_autox3d.engine import train as train_model
+from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.files import write_text
 
@@ -40,6 +40,8 @@ def run(cfg: CfgNode) -> None:
     """The jobs, in this process of the group."""
     info = distributed.init_from_env(_backend(cfg))
     preflight.check(cfg)
+    if info.device.type == "cpu":
+        keep_freed_memory()
     _open_output(cfg)
     _logger.info("running on %s, %d process(es)", info.device, info.world_size)
     if cfg.NUM_GPUS > 1 and info.device.type == "cpu":
@@ -74,15 +76,8 @@ def train(cfg: CfgNode, info: ProcessInfo) -> None:
         checkpoint_file=cfg.TRAIN.CHECKPOINT_FILE_PATH or None,
         checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,
         cfg_text=cfg.dump(),
-        extra_hooks=[GaugeHook(lambda: fault_gauges(loader))],
+        extra_hooks=[build.fault_hook(loader)],
     )
-
-
-def fault_gauges(loader: ClipLoader) -> dict[str, float]:
-    """The skipped videos of all processes, for every log line; a video that two of them met counts twice."""
-    own = loader.faults.gauges()
-    sums = distributed.all_reduce_mean(torch.tensor(list(own.values()))) * distributed.world_size()
-    return dict(zip(own, sums.tolist(), strict=True))
 
 
 def test(cfg: CfgNode, info: ProcessInfo) -> None:

@@ -67,6 +67,7 @@ def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
         method=cfg.SEARCH.METHOD,
         auto_resume=cfg.TRAIN.AUTO_RESUME,
         cfg_text=cfg.dump(),
+        extra_hooks=[build.fault_hook(*(loader for loader in (weight_loader, policy_loader) if loader is not None))],
     )
     derived = _derive(cfg, info, supernet, policy, budgets, weight_loader)
     if distributed.is_main():

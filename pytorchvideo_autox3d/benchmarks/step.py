@@ -2,7 +2,7 @@
 
 X3D-S (batch 4, 13 x 160^2) and the demonstration's small X3D (batch 32, 8 x 32^2), built by pytorchvideo: as it
 comes, in channels_last_3d, and accelerated. A step is forward, loss, backward and an SGD update; the candidates run
-in turn, round after round, and figures are medians.
+in turn, round after round, and figures are medians. On a CPU freed memory is kept, as in this package's training.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.layers.depthwise import accelerate
 
@@ -43,6 +44,8 @@ def run(cases: Sequence[str] = ("x3d_s", "demo"), *, device: str = "cpu", repeat
     Raises:
         ModelError: no such case.
     """
+    if device == "cpu":
+        keep_freed_memory()
     rows = []
     for name in cases:
         if name not in CASES:
