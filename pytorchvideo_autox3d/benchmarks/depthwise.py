@@ -1,9 +1,11 @@
 """`autox3d bench depthwise`: the depthwise convolution kernels against torch's, shape by shape, beside the limit.
 
 The shapes are those that models meet in training. All candidates of a shape run in turn, round after round, so that
-a busy machine slows all of them alike; figures are medians. The limit of a pass is the larger of two times: the
-bytes that must move (each tensor read or written once) over the machine's copy bandwidth, and the multiply-adds
-over its rate of a large matrix product; both are measured first, with the same threads.
+a busy machine slows all of them alike: in its turn each runs once unmeasured, to have its own code and tensors in the
+caches, and then three times. Figures are medians. On a CPU freed memory is kept, as in training. The limit of a pass
+is the larger of two times: the bytes that must move (each tensor read or written once) over the machine's copy
+bandwidth, and the multiply-adds over its rate of a large matrix product; both are measured first, with the same
+threads.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from pytorchvideo_autox3d.engine.memory import keep_freed_memory
+from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.hub import HUB
 from pytorchvideo_autox3d.layers.depthwise import DepthwiseConv3d, depthwise_kernels
@@ -31,8 +35,11 @@ DEMO = {"depth_factor": 1.0, "input_clip_length": 8, "input_crop_size": 32}
 PASSES = ("forward", "backward", "both")
 _TORCH = ("torch_channels_last", "torch_contiguous")
 # Longest that one candidate of one shape is timed for, and the least rounds whatever they take.
-_SECONDS_PER_SHAPE = 4.0
-_LEAST_ROUNDS = 3
+_SECONDS_PER_SHAPE = 2.0
+_LEAST_ROUNDS = 2
+_CALLS_PER_TURN = 3
+# Unmeasured rounds at first: until then the allocator still asks the system for memory.
+_SETTLING_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,8 @@ def run(
         ModelError: no such model.
     """
     element = getattr(torch, dtype)
+    if device == "cpu":
+        keep_freed_memory()
     named: dict[Shape, list[str]] = {}
     for name in models:
         for batch in batches:
@@ -122,11 +131,17 @@ def run(
         "multiply_adds_per_second": multiply_add_rate(device),
     }
     rows, left_out = [], []
-    for shape, users in named.items():
-        if prod(shape.input) * element.itemsize > most_gigabytes * 1e9:
-            left_out.append({**asdict(shape), "models": users})
-        else:
-            rows.append({**asdict(shape), "models": users, **_measure(shape, device, element, repeats, rates)})
+    bar = ProgressBar()
+    try:
+        bar.start("depthwise shapes", len(named))
+        for number, (shape, users) in enumerate(named.items()):
+            bar.update(number, " ".join(map(str, shape.input)))
+            if prod(shape.input) * element.itemsize > most_gigabytes * 1e9:
+                left_out.append({**asdict(shape), "models": users})
+            else:
+                rows.append({**asdict(shape), "models": users, **_measure(shape, device, element, repeats, rates)})
+    finally:
+        bar.stop()
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "dtype": dtype,
@@ -202,14 +217,15 @@ def _measure(shape: Shape, device: str, dtype: torch.dtype, repeats: int, rates:
         "torch_contiguous": _candidate(shape, plain, False, device, dtype),
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
-    for call in candidates.values():
+    for call in [*candidates.values()] * _SETTLING_ROUNDS:
         call()
     start = time.perf_counter()
     for index in range(repeats):
         if index >= _LEAST_ROUNDS and time.perf_counter() - start > _SECONDS_PER_SHAPE * len(candidates):
             break
         for name, call in candidates.items():
-            times[name].append(call())
+            call()
+            times[name] += [call() for _ in range(_CALLS_PER_TURN)]
     return _summarise(shape, times, dtype, rates)
 
 
@@ -247,26 +263,26 @@ def _summarise(
 
 def print_table(result: dict[str, Any]) -> None:
     """Print what `run` returned."""
-    headings = ("input", "kernel", "ours, ms: fwd", "bwd", "torch cl: fwd", "bwd", "torch: fwd", "bwd")
-    table = Table(*headings, "gain: fwd", "both", "fastest", "of limit: fwd", "both", box=box.SIMPLE_HEAD)
+    table = Table("input", "kernel", "ours", "torch cl", "torch", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("gain fwd", "gain", "limit fwd", "limit"):
+        table.add_column(heading, justify="right", width=5)
     for row in result["rows"]:
         times = [
-            f"{row['milliseconds'][name][which]:.2f}"
-            for name in ("kernels", "torch_channels_last", "torch_contiguous")
-            for which in ("forward", "backward")
+            f"{row['milliseconds'][name]['forward']:.2f} {row['milliseconds'][name]['backward']:.2f}"
+            for name in ("kernels", *_TORCH)
         ]
         gains = [f"{row['gain'][which]:.1f}" for which in ("forward", "both")]
-        gains.append(f"{row['gain_fastest']['both']:.1f}")
         shares = [f"{100 * row['share_of_limit'][which]:.0f}%" for which in ("forward", "both")]
-        kernel = "x".join(map(str, row["kernel"])) + (f" /{row['stride'][1]}" if row["stride"][1] > 1 else "")
-        table.add_row(" ".join(map(str, row["input"])), kernel, *times, *gains, *shares)
+        kernel = "x".join(map(str, row["kernel"])) + (f"/{row['stride'][1]}" if row["stride"][1] > 1 else "")
+        table.add_row(",".join(map(str, row["input"])), kernel, *times, *gains, *shares)
     console = Console()
     console.print(table)
     console.print(
-        f"Medians of up to {result['repeats']} rounds in turn, {result['threads']} threads, {result['dtype']}, "
-        f"{result['device']}; cl: channels_last_3d. Gain: over the better of torch's two layouts, by medians; "
-        "fastest: forward and backward, by each candidate's fastest round, which a busy machine disturbs least. "
-        f"Limit: copy {result['copy_bytes_per_second'] / 1e9:.1f} GB/s, "
+        f"Milliseconds forward and backward, medians of {_CALLS_PER_TURN} warm calls in each of up to "
+        f"{result['repeats']} rounds in turn; {result['threads']} threads, {result['dtype']}, {result['device']}. "
+        "cl: channels_last_3d. Gain: over the better of torch's two layouts, forward alone and forward + backward; "
+        "limit: the share reached of the machine's own, "
+        f"{result['copy_bytes_per_second'] / 1e9:.1f} GB/s copied and "
         f"{result['multiply_adds_per_second'] / 1e9:.0f} G multiply-adds/s. "
         f"Left out for their size: {len(result['left_out'])}."
     )

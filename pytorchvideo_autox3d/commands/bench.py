@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shapes-of", nargs="+", default=None, metavar="MODEL", help="bench depthwise: hub names or demo; default all"
     )
     parser.add_argument("--batches", nargs="+", type=int, default=[4, 32], help="bench depthwise: clips a step")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="bench depthwise"
+    )
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
 
@@ -54,7 +57,7 @@ def _options(args: argparse.Namespace) -> dict:
         return {"models": args.models, "clips": [clip_of(text) for text in args.clip], "device": args.device}
     if args.benchmark == "depthwise":
         models = {"models": args.shapes_of} if args.shapes_of else {}
-        return {**models, "batches": args.batches, "device": args.device}
+        return {**models, "batches": args.batches, "device": args.device, "dtype": args.dtype}
     if args.benchmark == "loader":
         return {"rounds": args.rounds}
     return {"device": args.device}
