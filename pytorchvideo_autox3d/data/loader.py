@@ -36,7 +36,7 @@ class ClipLoader:
         return len(self._sampler)
 
     def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
-        """Choose the epoch that the next iteration gives, and the batch it starts at (to resume within an epoch)."""
+        """Choose the epoch, and the batch that the next iteration alone starts at (to resume within an epoch)."""
         self._sampler.epoch, self._sampler.start_batch = epoch, start_batch
 
     def __iter__(self) -> Iterator[ClipBatch]:

@@ -56,7 +56,8 @@ class ClipBatchSampler(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         share = self._share(self._order())
-        for batch in range(self.start_batch, len(self)):
+        start, self.start_batch = self.start_batch, 0  # of this iteration alone: the next is whole
+        for batch in range(start, len(self)):
             part = share[batch * self._batch_size : (batch + 1) * self._batch_size]
             yield [(self.epoch, int(index)) for index in part]
 

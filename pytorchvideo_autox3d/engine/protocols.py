@@ -28,11 +28,14 @@ class Batch(Protocol):
 
 
 class Loader(Protocol):
-    """A sized, repeatable source of batches; `set_epoch` decides what the next iteration draws."""
+    """A sized, repeatable source of batches; `set_epoch` decides what iterations draw.
+
+    The next iteration begins at batch `start_batch`, later ones at the first.
+    """
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
-    def set_epoch(self, epoch: int) -> None: ...
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None: ...
 
 
 class Step(Protocol):

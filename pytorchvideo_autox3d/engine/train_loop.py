@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -197,16 +197,15 @@ class TrainLoop:
     def _batches(self) -> Iterator[Any]:
         """This epoch's batches, from where the loop stands; exact after a resume in mid-epoch.
 
-        The loader's own draws and those of skipped batches were made before the state was saved, so the generators are
-        put back after the skipping.
+        A loader may draw from the global generators as it starts. In mid-epoch that was before the state was saved, so
+        the generators are put back after the first batch.
         """
         if self._rng is not None and self.step_in_epoch == 0:
             restore_rng_state(self._rng)
-        self.loader.set_epoch(self.epoch)
+        self.loader.set_epoch(self.epoch, start_batch=self.step_in_epoch * self.accumulation)
         batches = iter(self.loader)
-        for _ in islice(batches, self.step_in_epoch * self.accumulation):
-            pass
         if self._rng is not None and self.step_in_epoch > 0:
+            batches = chain(list(islice(batches, 1)), batches)
             restore_rng_state(self._rng)
         self._rng = None
         return batches

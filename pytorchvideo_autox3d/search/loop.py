@@ -50,28 +50,27 @@ class PairedLoader:
         self.weights = weights
         self.policy = policy
         self.warmup_epochs = warmup_epochs
-        self._epoch = 0
+        self._epoch, self._start_batch = 0, 0
 
     def __len__(self) -> int:
         return len(self.weights)
 
-    def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
-        self.weights.set_epoch(epoch)
-        if self.policy is not None:
-            self.policy.set_epoch(epoch)
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        self._epoch, self._start_batch = epoch, start_batch
+        self.weights.set_epoch(epoch, start_batch=start_batch)
 
     def __iter__(self) -> Iterator[SearchBatch]:
         if self.policy is None or self._epoch < self.warmup_epochs:
             yield from (SearchBatch(batch) for batch in self.weights)
         else:
-            for batch, other in zip(self.weights, _endless(self.policy), strict=False):
+            for batch, other in zip(self.weights, self._endless(self.policy), strict=False):
                 yield SearchBatch(batch, other)
 
-
-def _endless(loader: Loader) -> Iterator[Any]:
-    while True:
-        yield from loader
+    def _endless(self, loader: Loader) -> Iterator[Any]:
+        """The same pass over `loader` again and again, from where the epoch starts."""
+        loader.set_epoch(self._epoch, start_batch=self._start_batch % len(loader))
+        while True:
+            yield from loader
 
 
 def cost_table(supernet: Supernet, clip: tuple[int, int, int] | None = None) -> CostTable:

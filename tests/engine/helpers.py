@@ -21,21 +21,24 @@ class SyntheticLoader:
 
     def __init__(self, *, batches: int = 4, batch_size: int = 4, num_classes: int = 3, seed: int = 0) -> None:
         self.batches, self.batch_size, self.num_classes, self.seed = batches, batch_size, num_classes, seed
-        self.epoch = 0
+        self.epoch, self.start_batch = 0, 0
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        self.epoch, self.start_batch = epoch, start_batch
 
     def __len__(self) -> int:
         return self.batches
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
+        start, self.start_batch = self.start_batch, 0
         for index in range(self.batches):
             label_B = torch.randint(self.num_classes, (self.batch_size,), generator=generator)
             noise = torch.randint(0, 60, (self.batch_size, 3, 2, 4, 4), generator=generator)
             clip_BCTHW = (noise + 60 * label_B[:, None, None, None, None]).to(torch.uint8)
             video_B = torch.arange(self.batch_size) + index * self.batch_size
+            if index < start:
+                continue
             yield Clips(clip_BCTHW, label_B, video_B, torch.zeros_like(video_B))
 
 
@@ -47,7 +50,7 @@ class ViewLoader:
         padded = -(-videos // world_size) * world_size
         self.own = [index % videos for index in range(padded)][rank::world_size]
 
-    def set_epoch(self, epoch: int) -> None:
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
         pass
 
     def __len__(self) -> int:

@@ -30,21 +30,24 @@ class ToyLoader:
 
     def __init__(self, *, batches: int, batch_size: int = 8, classes: int = 3, seed: int = 0) -> None:
         self.batches, self.batch_size, self.classes, self.seed = batches, batch_size, classes, seed
-        self.epoch = 0
+        self.epoch, self.start_batch = 0, 0
 
     def __len__(self) -> int:
         return self.batches
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        self.epoch, self.start_batch = epoch, start_batch
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
-        for _ in range(self.batches):
+        start, self.start_batch = self.start_batch, 0
+        for index in range(self.batches):
             label_B = torch.randint(self.classes, (self.batch_size,), generator=generator)
             noise = torch.randn(self.batch_size, 3, 2, 8, 8, generator=generator)
             clip = noise + label_B.float().view(-1, 1, 1, 1, 1) - 1.0
             order = torch.arange(self.batch_size)
+            if index < start:
+                continue
             yield ToyBatch(clip, label_B, order, torch.zeros_like(order))
 
 
