@@ -14,11 +14,9 @@ from pytorchvideo_autox3d.report.results import (
     describe_machine,
 )
 from pytorchvideo_autox3d.report.search import (
-    coverage_matrix,
     draw_coverage,
     draw_policy,
     draw_search_curve,
-    policy_tables,
 )
 from pytorchvideo_autox3d.report.style import figure_to_png, figure_to_svg, save_figure
 
@@ -29,7 +27,6 @@ __all__ = [
     "PolicyTable",
     "SearchResult",
     "contact_sheet",
-    "coverage_matrix",
     "describe_machine",
     "draw_accuracy_cost",
     "draw_architecture",
@@ -42,7 +39,6 @@ __all__ = [
     "figure_to_png",
     "figure_to_svg",
     "film_strip",
-    "policy_tables",
     "save_figure",
     "write_report",
 ]

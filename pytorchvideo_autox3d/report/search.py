@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from pytorchvideo_autox3d.report.architecture import attention_name, kernel_name
 from pytorchvideo_autox3d.report.results import PolicyTable
 from pytorchvideo_autox3d.report.style import (
     BLUE,
@@ -25,39 +24,8 @@ from pytorchvideo_autox3d.report.style import (
     new_figure,
     style_axes,
 )
-from pytorchvideo_autox3d.space import SearchSpace
 
 History = Sequence[Mapping[str, Any]]
-
-
-def policy_tables(space: SearchSpace, probabilities: Sequence[Sequence[float]]) -> tuple[PolicyTable, ...]:
-    """The policy as the report takes it.
-
-    Args:
-        probabilities: of the candidates of each decision, in the order of `space.decisions`
-            (`Policy.probabilities()`).
-    """
-    kinds: dict[str, list[tuple[list[str], list[float]]]] = {}
-    for decision, row in zip(space.decisions, probabilities, strict=True):
-        names = [_candidate_name(decision.field, candidate) for candidate in decision.candidates]
-        kinds.setdefault(decision.field, []).append((names, [float(share) for share in row]))
-    return tuple(
-        PolicyTable(kind, candidates=[names for names, _ in rows], probabilities=[shares for _, shares in rows])
-        for kind, rows in kinds.items()
-    )
-
-
-def _candidate_name(kind: str, candidate: Any) -> str:
-    if kind == "kernel":
-        return kernel_name(candidate)
-    if kind == "attention":
-        return attention_name(candidate)
-    return f"{candidate:g}"
-
-
-def coverage_matrix(windows: Sequence[Sequence[int]], width: int) -> list[list[bool]]:
-    """Which of `width` filters each candidate uses, from the filters' indices (`supernet.channel_windows`)."""
-    return [[index in used for index in range(width)] for used in map(set, windows)]
 
 
 def draw_search_curve(

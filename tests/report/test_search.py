@@ -1,15 +1,11 @@
 import pytest
-import torch
 
 from pytorchvideo_autox3d.report import (
     PolicyTable,
-    coverage_matrix,
     draw_coverage,
     draw_policy,
     draw_search_curve,
-    policy_tables,
 )
-from pytorchvideo_autox3d.space import load_space
 
 
 def titles(figure):
@@ -34,18 +30,6 @@ def test_two_searches_in_one_picture():
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["naive", "fair"]
 
 
-def test_tables_of_a_uniform_policy_are_uniform_and_named():
-    space = load_space("table2")
-    tables = policy_tables(space, [torch.full((len(d.candidates),), 1 / len(d.candidates)) for d in space.decisions])
-    assert [table.kind for table in tables] == ["kernel", "channels", "expansion", "attention"]
-    kernels, channels, _, attention = tables
-    assert kernels.candidates[0][0] == "1×3²"
-    assert channels.candidates[0] == ["12", "16", "20", "24", "28"]
-    assert channels.probabilities[0] == pytest.approx([0.2] * 5)
-    assert attention.candidates[10] == ["none", "GloRe"]
-    assert titles(draw_policy(tables)) == ["Kernel", "Channels", "Expansion", "Attention"]
-
-
 def test_the_likeliest_candidate_is_outlined():
     figure = draw_policy([PolicyTable("kernel", [["a", "b", "c"]], [[0.2, 0.7, 0.1]])])
     outlined = [patch for patch in figure.axes[0].patches if patch.get_edgecolor()[3] > 0]
@@ -60,8 +44,7 @@ def test_kinds_without_a_choice_have_no_panel():
 
 
 def test_coverage_draws_runs_and_counts():
-    matrix = coverage_matrix([(0, 1), (0, 2, 3)], 4)
-    assert matrix == [[True, True, False, False], [True, False, True, True]]
+    matrix = [[True, True, False, False], [True, False, True, True]]
     figure = draw_coverage({"fair": matrix})
     windows, counts = figure.axes
     bars = [(p.get_x(), p.get_width()) for p in windows.patches if p.get_alpha() is None]
