@@ -65,22 +65,25 @@ class Clips:
 
     def __init__(self, videos: Videos, *, train: bool, seed: int = 0, views: int = 1) -> None:
         self.videos, self.train, self.seed, self.views = videos, train, seed, views
-        self._epoch = 0
+        self._epoch, self._start_batch = 0, 0
 
     def __len__(self) -> int:
         return len(self.videos) // BATCH_SIZE if self.train else -(-len(self.videos) // BATCH_SIZE)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose what the next iteration draws."""
-        self._epoch = epoch
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        """Choose what the next iteration draws, and the batch it starts at."""
+        self._epoch, self._start_batch = epoch, start_batch
 
     def __iter__(self) -> Iterator[ClipBatch]:
         random = np.random.default_rng([self.seed, self._epoch])
         order = random.permutation(len(self.videos)) if self.train else np.arange(len(self.videos))
+        start, self._start_batch = self._start_batch, 0
         for number in range(len(self)):
             chosen = order[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
             for view in range(1 if self.train else self.views):
                 clips = [self._clip(int(video), view, random) for video in chosen]
+                if number < start:  # its draws were needed
+                    continue
                 video_B = torch.from_numpy(chosen.astype(np.int64))
                 label_B = self.videos.label_V[video_B]
                 yield ClipBatch(torch.stack(clips), label_B, video_B, torch.full_like(video_B, view))
@@ -262,8 +265,8 @@ def parse_arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("output/experiments"), help="searches and partial results")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="JSON and plots")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=12, help="of training a network on its own")
-    parser.add_argument("--search-epochs", type=int, default=45)
+    parser.add_argument("--epochs", type=int, default=6, help="of training a network on its own")
+    parser.add_argument("--search-epochs", type=int, default=36)
     parser.add_argument("--quick", action="store_true", help="one seed, one epoch: does it run?")
     args = parser.parse_args()
     if args.quick:
