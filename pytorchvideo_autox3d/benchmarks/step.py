@@ -18,6 +18,7 @@ from pytorchvideo.models.x3d import create_x3d
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
 
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.errors import ModelError
@@ -35,11 +36,17 @@ class Case:
 
 
 CASES = {"x3d_s": Case(4, 13, 160, 2.2), "demo": Case(32, 8, 32, 1.0)}
+_PROFILED_STEPS = 3
+_OPERATORS_SHOWN = 12
 CANDIDATES = ("as it comes", "channels_last_3d", "accelerated")
 
 
-def run(cases: Sequence[str] = ("x3d_s", "demo"), *, device: str = "cpu", repeats: int = 5) -> list[dict[str, Any]]:
+def run(
+    cases: Sequence[str] = ("x3d_s", "demo"), *, device: str = "cpu", repeats: int = 5, profiled: bool = False
+) -> list[dict[str, Any]]:
     """Time a training step of each case; one row each, times in milliseconds and gains over the model as it comes.
+
+    With `profiled`, a row also has where the time goes: milliseconds a step by operator.
 
     Raises:
         ModelError: no such case.
@@ -59,17 +66,29 @@ def run(cases: Sequence[str] = ("x3d_s", "demo"), *, device: str = "cpu", repeat
                 times[candidate].append(step())
         medians = {candidate: 1e3 * statistics.median(seconds) for candidate, seconds in times.items()}
         gains = {candidate: medians["as it comes"] / value for candidate, value in medians.items()}
-        rows.append(
-            {
-                "case": name,
-                "milliseconds": medians,
-                "gain": gains,
-                "threads": torch.get_num_threads(),
-                "device": device,
-                "repeats": repeats,
-            }
-        )
+        row = {
+            "case": name,
+            "milliseconds": medians,
+            "gain": gains,
+            "threads": torch.get_num_threads(),
+            "device": device,
+            "repeats": repeats,
+        }
+        if profiled:
+            row["profile"] = {candidate: _profile(step, device) for candidate, step in steps.items()}
+        rows.append(row)
     return rows
+
+
+def _profile(step: Callable[[], float], device: str) -> dict[str, float]:
+    """Milliseconds a step that each operator takes itself, the dearest first."""
+    activities = [ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU]
+    with profile(activities=activities) as profiler:
+        for _ in range(_PROFILED_STEPS):
+            step()
+    field = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    times = {event.key: getattr(event, field) / 1e3 / _PROFILED_STEPS for event in profiler.key_averages()}
+    return dict(sorted(times.items(), key=lambda item: -item[1]))
 
 
 def _step(case: Case, candidate: str, device: str) -> Callable[[], float]:
@@ -110,3 +129,18 @@ def print_table(rows: list[dict[str, Any]]) -> None:
             f"Medians of {rows[0]['repeats']} rounds in turn, {rows[0]['threads']} threads, {rows[0]['device']}; "
             "pytorchvideo's X3D. Gain: accelerated over the model as it comes."
         )
+    for row in rows:
+        if "profile" in row:
+            console.print(_profile_table(row))
+
+
+def _profile_table(row: dict[str, Any]) -> Table:
+    """The operators that cost the model in channels_last_3d most, and what the accelerated one spends on them."""
+    table = Table(f"{row['case']}: operator, ms a step", *CANDIDATES[1:], box=box.SIMPLE_HEAD)
+    before, after = (row["profile"][name] for name in CANDIDATES[1:])
+    shown = {**dict(list(before.items())[:_OPERATORS_SHOWN]), **dict(list(after.items())[:_OPERATORS_SHOWN])}
+    for operator in shown:
+        cells = [f"{times[operator]:.0f}" if operator in times else "-" for times in (before, after)]
+        table.add_row(operator, *cells)
+    table.add_row("all", *(f"{sum(times.values()):.0f}" for times in (before, after)))
+    return table

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="bench depthwise"
     )
+    parser.add_argument("--profile", action="store_true", help="bench step: where the time goes, by operator")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
 
@@ -60,4 +61,6 @@ def _options(args: argparse.Namespace) -> dict:
         return {**models, "batches": args.batches, "device": args.device, "dtype": args.dtype}
     if args.benchmark == "loader":
         return {"rounds": args.rounds}
+    if args.benchmark == "step":
+        return {"device": args.device, "profiled": args.profile}
     return {"device": args.device}

@@ -49,5 +49,11 @@ def test_training_step(capsys, monkeypatch):
     assert json.loads(json.dumps(rows))[0]["gain"]["as it comes"] == 1
     step.print_table(rows)
     assert "tiny" in capsys.readouterr().out
+    assert "profile" not in rows[0]
+    rows = step.run(["tiny"], repeats=1, profiled=True)
+    assert rows[0]["profile"]["accelerated"]["autox3d::depthwise_conv3d_weight_gradient"] > 0
+    assert "autox3d::depthwise_conv3d_weight_gradient" not in rows[0]["profile"]["channels_last_3d"]
+    step.print_table(rows)
+    assert "weight_gradient" in capsys.readouterr().out
     with pytest.raises(ModelError, match="no training step 'x'"):
         step.run(["x"])
