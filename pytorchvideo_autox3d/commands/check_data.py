@@ -60,9 +60,11 @@ def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
         if count:
             counts.add_row(fault, str(count))
     console.print(counts)
-    listed = Table("video", "fault", "detail", box=box.SIMPLE_HEAD)
+    places = report.manifest.places
+    listed = Table("number" if places is None else places.unit, "video", "fault", "detail", box=box.SIMPLE_HEAD)
     for index, fault, detail in report.faults[:shown]:
-        listed.add_row(report.manifest.listed(index), fault, detail)
+        number = index + 1 if places is None else int(places.number[index])
+        listed.add_row(str(number), report.manifest.listed(index), fault, detail)
     console.print(listed)
     if len(report.faults) > shown:
         console.print(f"and {len(report.faults) - shown} more, in report.txt")

@@ -7,7 +7,7 @@ import os
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.dataset import Kinetics
-from pytorchvideo_autox3d.data.manifest import Manifest, read_lines
+from pytorchvideo_autox3d.data.manifest import Manifest, Places, read_lines
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
@@ -26,20 +26,20 @@ class UCF101(Kinetics):
     ) -> Manifest:
         """The videos of a split: classInd.txt, trainlist0<split>.txt and testlist0<split>.txt in `folder`."""
         _check_split(split)
-        numbers = {}
-        for _, line in read_lines(os.path.join(folder, "classInd.txt")):
-            number, _, name = line.partition(" ")
-            numbers[name.strip()] = int(number) - 1  # counted from 1 there
+        numbers = _class_numbers(os.path.join(folder, "classInd.txt"))
         path = os.path.join(folder, f"{'train' if mode == 'train' else 'test'}list0{split}.txt")
-        items = []
-        for number_of_line, line in read_lines(path):
-            video = line.split()[0]  # training lists repeat the class after it, test lists don't
+        items, lines = [], []
+        for line, text in read_lines(path):
+            video = text.split()[0]  # training lists repeat the class after it, test lists don't
             name = video.partition("/")[0]
             if name not in numbers:
-                raise DataError(f"{path}:{number_of_line}: {name!r} is no class of classInd.txt")
+                raise DataError(f"{path}:{line}: {name!r} is no class of classInd.txt")
             items.append((video, numbers[name]))
-        classes = sorted(numbers, key=numbers.__getitem__)
-        return _of(items, classes, path, path_prefix, num_classes)
+            lines.append(line)
+        _check_count(path, len(numbers), num_classes)
+        return Manifest.from_items(
+            items, name=path, prefix=path_prefix, classes=tuple(numbers), places=Places.of(path, lines)
+        )
 
 
 @DATASET_REGISTRY.register(name="hmdb51")
@@ -53,17 +53,41 @@ class HMDB51(Kinetics):
         """The videos of a split: <class>_test_split<split>.txt in `folder`, over `<path_prefix>/<class>/<video>`."""
         _check_split(split)
         suffix = f"_test_split{split}.txt"
-        classes = sorted(name.removesuffix(suffix) for name in g_pathmgr.ls(folder) if name.endswith(suffix))
-        items = []
-        for label, name in enumerate(classes):
-            path = os.path.join(folder, name + suffix)
-            for number, line in read_lines(path):
-                video, _, mark = line.rpartition(" ")
+        name = os.path.join(folder, f"*{suffix}")
+        classes = sorted(file.removesuffix(suffix) for file in _files(folder) if file.endswith(suffix))
+        if not classes:
+            raise DataError(f"{name}: no such lists of videos")
+        _check_count(name, len(classes), num_classes)
+        paths = [os.path.join(folder, name + suffix) for name in classes]
+        items, lines = [], []
+        for label, (class_name, path) in enumerate(zip(classes, paths, strict=True)):
+            for line, text in read_lines(path):
+                video, _, mark = text.rpartition(" ")
                 if mark not in ("0", "1", "2"):
-                    raise DataError(f"{path}:{number}: expected a video and 0, 1 or 2, found {line[:80]!r}")
+                    raise DataError(f"{path}:{line}: expected a video and 0, 1 or 2, found {text[:80]!r}")
                 if mark == _MARKS[mode]:
-                    items.append((f"{name}/{video.strip()}", label))
-        return _of(items, classes, os.path.join(folder, f"*{suffix}"), path_prefix, num_classes)
+                    items.append((f"{class_name}/{video.strip()}", label))
+                    lines.append(line)
+        places = Places.of(paths, lines)
+        return Manifest.from_items(items, name=name, prefix=path_prefix, classes=classes, places=places)
+
+
+def _class_numbers(path: str) -> dict[str, int]:
+    """The names of classInd.txt with their numbers from 0, where the file counts from 1; in order."""
+    numbers: dict[str, int] = {}
+    for line, text in read_lines(path):
+        number, _, name = text.partition(" ")
+        if number != str(len(numbers) + 1) or not name.strip() or name.strip() in numbers:
+            raise DataError(f"{path}:{line}: expected {len(numbers) + 1} and the name of a class, found {text[:80]!r}")
+        numbers[name.strip()] = len(numbers)
+    return numbers
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return list(g_pathmgr.ls(folder))
+    except OSError as error:
+        raise DataError(f"{folder}: can't read the folder of lists: {error.strerror or error}") from None
 
 
 def _check_split(split: int) -> None:
@@ -71,7 +95,6 @@ def _check_split(split: int) -> None:
         raise DataError(f"the split is {split}, expected one of 1, 2, 3")
 
 
-def _of(items: list[tuple[str, int]], classes: list[str], name: str, prefix: str, num_classes: int | None) -> Manifest:
-    if num_classes is not None and num_classes != len(classes):
-        raise DataError(f"{name}: has {len(classes)} classes, expected {num_classes}")
-    return Manifest.from_items(items, name=name, prefix=prefix, classes=classes)
+def _check_count(name: str, found: int, num_classes: int | None) -> None:
+    if num_classes is not None and num_classes != found:
+        raise DataError(f"{name}: has {found} classes, expected {num_classes}")

@@ -227,7 +227,9 @@ def _judge(manifest: Manifest, rules: Rules, measured: Mapping[str, Measurement]
 
 def _as_json(report: CheckReport) -> dict[str, Any]:
     def entry(record: VideoRecord, fault: str, detail: str) -> dict[str, Any]:
-        return {"path": record.path, "label": record.label, "line": record.index, "fault": fault, "detail": detail}
+        known = {"path": record.path, "label": record.label, "index": record.index, "fault": fault, "detail": detail}
+        places = report.manifest.places
+        return known if places is None else {places.unit: int(places.number[record.index]), **known}
 
     return {
         "list": report.manifest.name,

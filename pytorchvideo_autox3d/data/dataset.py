@@ -28,7 +28,7 @@ from pytorchvideo_autox3d.data.views import (
     random_view,
     uniform_views,
 )
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 MODES = ("train", "val", "test")
@@ -67,7 +67,7 @@ class Kinetics(Dataset[ClipBatch]):
 
     Raises:
         DataError: a wrong argument or list.
-        DecodeError: from items: the video can't be read; names the file and the cause.
+        DecodeError: from items: the video can't be read; names the file, the cause, and the line of the list.
     """
 
     def __init__(
@@ -151,7 +151,10 @@ class Kinetics(Dataset[ClipBatch]):
     def __getitem__(self, key: int | tuple[int, int]) -> ClipBatch:
         epoch, index = key if isinstance(key, tuple) else (self.epoch, key)
         record = self.manifest.record(index)
-        clips_BTCHW, flipped = self._clips(record, clip_generator(self.seed, epoch, index))
+        try:
+            clips_BTCHW, flipped = self._clips(record, clip_generator(self.seed, epoch, index))
+        except DecodeError as error:
+            raise DecodeError(self.manifest.placed(index, str(error))) from None
         clip_BCTHW = clips_BTCHW.transpose(1, 2)
         num_views = len(clip_BCTHW)
         return ClipBatch(

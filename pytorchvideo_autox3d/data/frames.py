@@ -15,7 +15,7 @@ from iopath.common.file_io import g_pathmgr
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from pytorchvideo_autox3d.data.manifest import Manifest
+from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import DataError, DecodeError
@@ -109,7 +109,9 @@ class FrameManifest(Manifest):
         """The videos at `indices`; they are numbered anew from 0."""
         assert self.frames is not None
         videos = ((self.listed(i), int(self.label[i]), self._listed_frames(i)) for i in indices)
-        return with_frames(videos, name=self.name, prefix=self.prefix, classes=self.classes)
+        return with_frames(
+            videos, name=self.name, prefix=self.prefix, classes=self.classes, places=self._places_of(indices)
+        )
 
     def _listed_frames(self, index: int) -> list[str]:
         assert self.frames is not None
@@ -119,7 +121,12 @@ class FrameManifest(Manifest):
 
 
 def with_frames(
-    videos: Iterable[tuple[str, int, Sequence[str]]], *, name: str, prefix: str = "", classes: Sequence[str] = ()
+    videos: Iterable[tuple[str, int, Sequence[str]]],
+    *,
+    name: str,
+    prefix: str = "",
+    classes: Sequence[str] = (),
+    places: Places | None = None,
 ) -> FrameManifest:
     """Pack (video, label, images) triples; `prefix` is joined before every image."""
     items: list[tuple[str, int]] = []
@@ -132,7 +139,7 @@ def with_frames(
             yield from ((path, number) for path in paths)
 
     frames = Manifest.from_items(images(), name=name, prefix=prefix)
-    own = Manifest.from_items(items, name=name, prefix=prefix, classes=classes)
+    own = Manifest.from_items(items, name=name, prefix=prefix, classes=classes, places=places)
     return FrameManifest(**vars(own), frames=frames, first=torch.tensor(ends, dtype=torch.int64))
 
 
@@ -144,14 +151,20 @@ def read_frame_list(path: str) -> dict[str, list[str]]:
     """
     images: dict[str, list[str]] = {}
     try:
-        with g_pathmgr.open(path, "r", encoding="utf8") as file:
+        with g_pathmgr.open(path, "r", encoding="utf-8-sig") as file:
             if not file.readline().startswith(_HEADER):
                 raise DataError(f"{path}:1: expected the header of a frame list, {_HEADER} ...")
             for number, line in enumerate(file, 2):
                 fields = line.split()
+                if not fields:
+                    continue
                 if len(fields) != _FIELDS:
                     raise DataError(f"{path}:{number}: expected {_FIELDS} fields, found {len(fields)}")
                 images.setdefault(fields[0], []).append(fields[3])
     except FileNotFoundError:
         raise DataError(f"{path}: no such frame list") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't read the frame list: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: the frame list is not UTF-8") from None
     return images

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import simplejson
 from iopath.common.file_io import g_pathmgr
 
-from pytorchvideo_autox3d.data.manifest import Manifest, read_manifest
+from pytorchvideo_autox3d.data.manifest import Manifest, Places, check_label, read_manifest
 from pytorchvideo_autox3d.errors import DataError
 
 CLASSES_FILE = "classes.json"
@@ -40,19 +40,28 @@ def read_list(path: str, *, path_prefix: str = "", num_classes: int | None = Non
     if not path.endswith(".json"):
         return read_manifest(path, path_prefix=path_prefix, num_classes=num_classes, classes=classes)
     numbers = {name: number for number, name in enumerate(classes)}
-    items = [(video, _number(path, video, label, numbers)) for video, label in _json_items(path)]
-    return _checked(Manifest.from_items(items, name=path, prefix=path_prefix, classes=classes), num_classes)
+    items = []
+    for place, video, label in _json_items(path):
+        number = _number(place, label, numbers)
+        check_label(number, num_classes, place=place)
+        items.append((video, number))
+    places = Places.of(path, range(1, len(items) + 1), unit="entry")
+    return Manifest.from_items(items, name=path, prefix=path_prefix, classes=classes, places=places)
 
 
 def read_json(path: str) -> Any:
-    """Parse a json file; raise `DataError` if it is missing or is none."""
+    """Parse a json file; raise `DataError` if it is missing, can't be read or is none."""
     try:
-        with g_pathmgr.open(path, "r", encoding="utf8") as file:
+        with g_pathmgr.open(path, "r", encoding="utf-8-sig") as file:
             return simplejson.load(file)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (simplejson.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not json: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't read it: {error.strerror or error}") from None
+    except simplejson.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not json: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not json: no UTF-8 at byte {error.start}") from None
 
 
 def read_classes(folder: str) -> tuple[str, ...]:
@@ -61,11 +70,34 @@ def read_classes(folder: str) -> tuple[str, ...]:
     if not g_pathmgr.exists(path):
         return ()
     content = read_json(path)
-    if isinstance(content, dict) and sorted(content.values()) == list(range(len(content))):
-        return tuple(sorted(content, key=content.__getitem__))
+    if isinstance(content, dict):
+        return names_in_order(content, path)
     if isinstance(content, list) and all(isinstance(name, str) for name in content):
+        if len(set(content)) < len(content):
+            twice = next(name for name in content if content.count(name) > 1)
+            raise DataError(f"{path}: the name {twice!r} stands there twice")
         return tuple(content)
     raise DataError(f"{path}: expected a list of names, or names with the numbers 0 to their count less one")
+
+
+def names_in_order(numbers: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """The names of {name: number} by their numbers; `DataError` naming the first that breaks 0 to N - 1.
+
+    Something-Something's own file has its numbers as strings.
+    """
+    names: dict[int, str] = {}
+    for name, value in numbers.items():
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if not _is_number(number) or not 0 <= number < len(numbers) or number in names:
+            raise DataError(
+                f"{path}: {name!r}: the number {value!r} is wrong, expected 0 to {len(numbers) - 1}, each once"
+            )
+        names[number] = name
+    return tuple(names[number] for number in sorted(names))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _read_folder(folder: str, num_classes: int | None) -> Manifest:
@@ -75,60 +107,65 @@ def _read_folder(folder: str, num_classes: int | None) -> Manifest:
     unknown = [name for name in present if name not in classes]
     if unknown:
         raise DataError(f"{folder}: the folder {unknown[0]!r} is no class of {CLASSES_FILE}")
+    if num_classes is not None and len(classes) > num_classes:
+        raise DataError(
+            f"{folder}: has {len(classes)} classes, expected {num_classes} or fewer: {classes[num_classes]!r}"
+        )
     items = [
         (f"{name}/{video}", classes.index(name))
         for name in present
         for video in sorted(g_pathmgr.ls(os.path.join(folder, name)))
         if video.lower().endswith(VIDEO_SUFFIXES)
     ]
-    return _checked(Manifest.from_items(items, name=folder, prefix=folder, classes=classes), num_classes)
+    return Manifest.from_items(items, name=folder, prefix=folder, classes=classes)
 
 
-def _json_items(path: str) -> Iterator[tuple[str, Any]]:
+def _json_items(path: str) -> Iterator[tuple[str, str, Any]]:
+    """(place, video, label) of every entry; the place is that of messages."""
     content = read_json(path)
     if isinstance(content, dict):
-        for name, value in content.items():
-            yield _entry(name, value)
+        for key, value in content.items():
+            place = f"{path}: {key!r}"
+            yield place, *_entry(place, key, value)
     elif isinstance(content, list):
-        for number, value in enumerate(content):
-            yield _pair(path, number, value)
+        for number, value in enumerate(content, 1):
+            place = f"{path}: entry {number}"
+            yield place, *_pair(place, value)
     else:
         raise DataError(f"{path}: expected a list or a mapping of videos, found {type(content).__name__}")
 
 
-def _entry(name: str, value: Any) -> tuple[str, Any]:
+def _entry(place: str, name: str, value: Any) -> tuple[str, Any]:
     if not isinstance(value, dict):
         return name, value
     if "annotations" not in value:
-        return str(value.get("path", name)), value.get("label")
-    start, end = value["annotations"].get("segment", (0, 0))
-    return f"{name}_{round(start):06d}_{round(end):06d}.mp4", value["annotations"].get("label")
+        if "label" not in value:
+            raise DataError(f"{place}: has no label, found {str(value)[:80]}")
+        return str(value.get("path", name)), value["label"]
+    try:
+        start, end = value["annotations"]["segment"]
+        return f"{name}_{round(start):06d}_{round(end):06d}.mp4", value["annotations"]["label"]
+    except (KeyError, TypeError, ValueError):
+        wanted = 'expected annotations with a "label" and a "segment" of two numbers'
+        raise DataError(f"{place}: {wanted}, found {str(value['annotations'])[:80]}") from None
 
 
-def _pair(path: str, number: int, value: Any) -> tuple[str, Any]:
+def _pair(place: str, value: Any) -> tuple[str, Any]:
     if isinstance(value, dict) and "label" in value:
         named = [value[key] for key in ("path", "video_path", "video") if key in value]
-        if named:
-            return str(named[0]), value["label"]
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
-        return str(value[0]), value[1]["label"] if isinstance(value[1], dict) and "label" in value[1] else value[1]
-    raise DataError(f"{path}: entry {number}: expected a path and a label, found {str(value)[:80]}")
+        if named and isinstance(named[0], str):
+            return named[0], value["label"]
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
+        return value[0], value[1]["label"] if isinstance(value[1], dict) and "label" in value[1] else value[1]
+    raise DataError(f"{place}: expected a path and a label, found {str(value)[:80]}")
 
 
-def _number(path: str, video: str, label: Any, numbers: dict[str, int]) -> int:
-    if isinstance(label, int) and not isinstance(label, bool):
-        return label
-    if label in numbers:
+def _number(place: str, label: Any, numbers: Mapping[str, int]) -> int:
+    if _is_number(label):
+        return int(label)
+    if isinstance(label, str) and label in numbers:
         return numbers[label]
+    if not isinstance(label, str):
+        raise DataError(f"{place}: the label {str(label)[:80]} is neither a whole number nor a name")
     hint = f"is not in {CLASSES_FILE}" if numbers else f"is a name, and no {CLASSES_FILE} lies beside the list"
-    raise DataError(f"{path}: {video}: the label {label!r} {hint}")
-
-
-def _checked(manifest: Manifest, num_classes: int | None) -> Manifest:
-    low, high = int(manifest.label.min()), int(manifest.label.max())
-    if low < 0 or (num_classes is not None and high >= num_classes):
-        wrong = low if low < 0 else high
-        index = int((manifest.label == wrong).nonzero()[0])
-        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
-        raise DataError(f"{manifest.name}: {manifest.listed(index)}: label {wrong} is out of range, expected {allowed}")
-    return manifest
+    raise DataError(f"{place}: the label {label!r} {hint}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ SEPARATORS = ("\t", ",", " ")
 HEADER_PATHS = {"path", "video", "video_path", "file", "filename", "name"}
 HEADER_LABELS = {"label", "labels", "class", "class_id", "category", "target", "y"}
 _LINES_SNIFFED = 50
+_LABELS = 2**63  # what an int64 holds
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,33 @@ class VideoRecord:
     path: str
     label: int
     index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where in the user's files the N videos of a manifest stand, for messages.
+
+    Attributes:
+        files: the one file of all videos, or a file for each class in the order of their numbers.
+        number: int32, N; of the line or entry, from 1.
+        unit: "line" or "entry".
+    """
+
+    files: tuple[str, ...]
+    number: Tensor
+    unit: str = "line"
+
+    @classmethod
+    def of(cls, files: str | Sequence[str], numbers: Sequence[int], *, unit: str = "line") -> Places:
+        """Pack the numbers."""
+        files = (files,) if isinstance(files, str) else tuple(files)
+        return Places(files, torch.tensor(numbers, dtype=torch.int32), unit)
+
+    def name(self, index: int, label: int) -> str:
+        """`file:line`, or `file: entry n`."""
+        file = self.files[label] if len(self.files) > 1 else self.files[0]
+        number = int(self.number[index])
+        return f"{file}:{number}" if self.unit == "line" else f"{file}: {self.unit} {number}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +78,7 @@ class Manifest:
         offset: int64, N + 1; path i is `path_bytes[offset[i]:offset[i + 1]]`.
         label: int64, N.
         classes: the classes' names, where they are known.
+        places: where the list has each video, if it is a file of lines or entries.
     """
 
     name: str
@@ -57,6 +87,7 @@ class Manifest:
     offset: Tensor
     label: Tensor
     classes: tuple[str, ...] = ()
+    places: Places | None = None
 
     @classmethod
     def from_items(
@@ -66,9 +97,10 @@ class Manifest:
         name: str = "<items>",
         prefix: str = "",
         classes: Sequence[str] = (),
+        places: Places | None = None,
     ) -> Manifest:
         """Pack (path, label) pairs; raise `DataError` if there are none."""
-        packed, ends, labels = bytearray(), [0], []
+        packed, ends, labels = bytearray(), array("q", [0]), array("q")
         for path, label in items:
             packed += path.encode("utf8", "surrogateescape")
             ends.append(len(packed))
@@ -79,9 +111,10 @@ class Manifest:
             name=name,
             prefix=prefix,
             path_bytes=torch.frombuffer(packed, dtype=torch.uint8),
-            offset=torch.tensor(ends, dtype=torch.int64),
-            label=torch.tensor(labels, dtype=torch.int64),
+            offset=torch.frombuffer(ends, dtype=torch.int64),
+            label=torch.frombuffer(labels, dtype=torch.int64),
             classes=tuple(classes),
+            places=places,
         )
 
     def __len__(self) -> int:
@@ -100,6 +133,12 @@ class Manifest:
         """The path of line `index` as the list has it, without the prefix."""
         start, end = self.offset[index : index + 2].tolist()
         return self.path_bytes[start:end].numpy().tobytes().decode("utf8", "surrogateescape")
+
+    def placed(self, index: int, message: str) -> str:
+        """`message`, and after it in brackets where the list has the video, as far as that is known."""
+        if self.places is None:
+            return message
+        return f"{message} ({self.places.name(index, int(self.label[index]))})"
 
     def digest(self) -> str:
         """A hash of the listed paths and labels in their order, by which results say what they were measured on."""
@@ -121,7 +160,14 @@ class Manifest:
     def subset(self, indices: Sequence[int]) -> Manifest:
         """The videos at `indices`, in that order; they are numbered anew from 0."""
         items = ((self.listed(i), int(self.label[i])) for i in indices)
-        return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=self.classes)
+        return Manifest.from_items(
+            items, name=self.name, prefix=self.prefix, classes=self.classes, places=self._places_of(indices)
+        )
+
+    def _places_of(self, indices: Sequence[int]) -> Places | None:
+        if self.places is None:
+            return None
+        return replace(self.places, number=self.places.number[torch.as_tensor(indices, dtype=torch.int64)])
 
 
 class Paths(Sequence[str]):
@@ -159,8 +205,11 @@ def read_manifest(
     lines = read_lines(path)
     numbers = {name: number for number, name in enumerate(classes)}
     separator = _sniff_separator(lines, numbers)
+    if lines and _split(lines[0][1], separator, numbers) is None and _is_header(lines[0][1]):
+        del lines[0]
     items = _parse(path, lines, separator, num_classes, numbers)
-    return Manifest.from_items(items, name=path, prefix=path_prefix, classes=classes)
+    places = Places.of(path, [number for number, _ in lines])
+    return Manifest.from_items(items, name=path, prefix=path_prefix, classes=classes, places=places)
 
 
 def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] | None = None) -> None:
@@ -217,16 +266,19 @@ def _parse(
     num_classes: int | None,
     numbers: Mapping[str, int],
 ) -> Iterator[tuple[str, int]]:
-    for position, (number, line) in enumerate(lines):
+    for number, line in lines:
         item = _split(line, separator, numbers)
         if item is None:
-            if position == 0 and _is_header(line):
-                continue
             raise DataError(f"{name}:{number}: expected a path and an integer label, found {line[:80]!r}")
-        if item[1] < 0 or (num_classes is not None and item[1] >= num_classes):
-            allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
-            raise DataError(f"{name}:{number}: label {item[1]} is out of range, expected {allowed}")
+        check_label(item[1], num_classes, place=f"{name}:{number}")
         yield item
+
+
+def check_label(label: int, num_classes: int | None, *, place: str) -> None:
+    """Raise `DataError` naming `place` unless the label is one of `num_classes`, or any from 0 where that is None."""
+    if not 0 <= label < (_LABELS if num_classes is None else num_classes):
+        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
+        raise DataError(f"{place}: label {label} is out of range, expected {allowed}")
 
 
 def _is_header(line: str) -> bool:

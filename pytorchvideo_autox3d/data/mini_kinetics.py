@@ -39,12 +39,10 @@ def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, setti
     Raises:
         DataError: there are not so many classes, or a chosen class has too few videos; names it.
     """
-    counts = np.bincount(train.labels)
-    chosen = np.sort(np.lexsort((np.arange(len(counts)), -counts))[: settings.num_classes])
-    if len(chosen) < settings.num_classes or counts[chosen].min() == 0:
-        raise DataError(
-            f"{train.name}: has {np.count_nonzero(counts)} classes, expected {settings.num_classes} or more"
-        )
+    present, counts = np.unique(train.labels, return_counts=True)
+    if len(present) < settings.num_classes:
+        raise DataError(f"{train.name}: has {len(present)} classes, expected {settings.num_classes} or more")
+    chosen = np.sort(present[np.lexsort((present, -counts))[: settings.num_classes]])
     labels = {int(old): new for new, old in enumerate(chosen)}
     output = Path(output)
     for stream, (names, source, count) in enumerate(

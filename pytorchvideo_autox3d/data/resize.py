@@ -131,7 +131,7 @@ def resize_list(
             progress.advance(bar)
     lines = [f"{targets[i]} {int(manifest.label[i])}\n" for i, task in enumerate(tasks) if task not in failed]
     write_text(output / f"{Path(manifest.name).stem}.csv", "".join(lines))
-    return {i: failed[task] for i, task in enumerate(tasks) if task in failed}
+    return {i: manifest.placed(i, failed[task]) for i, task in enumerate(tasks) if task in failed}
 
 
 def _attempt(task: tuple[str, str], settings: ResizeSettings) -> str:

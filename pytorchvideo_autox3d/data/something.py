@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 import torch
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.dataset import Kinetics
 from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
-from pytorchvideo_autox3d.data.list_forms import read_json
-from pytorchvideo_autox3d.data.manifest import Manifest
+from pytorchvideo_autox3d.data.list_forms import names_in_order, read_json
+from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View, crops
 from pytorchvideo_autox3d.errors import DataError
@@ -43,18 +44,20 @@ class SomethingSomething(Kinetics):
         leading name as later releases have them; over `<path_prefix>/<id>.webm`, or over the frames that
         `<mode>.csv` (val.csv in tests) lists, where there is one.
         """
-        templates = _templates(folder)
-        entries = _labelled(folder, _SPLITS[mode], templates)
-        names = sorted(templates, key=templates.__getitem__)
+        names = _templates(folder)
+        path = _file(folder, _SPLITS[mode])
+        entries = _labelled(path, names)
+        places = Places.of(path, range(1, len(entries) + 1), unit="entry")
         if num_classes is not None and num_classes != len(names):
             raise DataError(f"{folder}: has {len(names)} classes, expected {num_classes}")
         frame_list = os.path.join(folder, "train.csv" if mode == "train" else "val.csv")
         if not g_pathmgr.exists(frame_list):
             items = ((f"{video}.webm", label) for video, label in entries)
-            return Manifest.from_items(items, name=folder, prefix=path_prefix, classes=names)
+            return Manifest.from_items(items, name=path, prefix=path_prefix, classes=names, places=places)
         images = read_frame_list(frame_list)
-        videos = ((video, label, images[video]) for video, label in entries if video in images)
-        return with_frames(videos, name=frame_list, prefix=path_prefix, classes=names)
+        # A video that the frame list lacks stays in the list, as a bad one that is counted and named.
+        videos = ((video, label, images.get(video, ())) for video, label in entries)
+        return with_frames(videos, name=frame_list, prefix=path_prefix, classes=names, places=places)
 
     def _label(self, label: int, flipped: bool) -> int:
         return mirrored_label(label, self.manifest.classes) if flipped else label
@@ -107,18 +110,29 @@ def mirrored_label(label: int, classes: tuple[str, ...]) -> int:
     return classes.index(swapped) if swapped in classes else label
 
 
-def _templates(folder: str) -> dict[str, int]:
-    return {str(name): int(number) for name, number in read_json(_file(folder, "labels")).items()}
+def _templates(folder: str) -> tuple[str, ...]:
+    path = _file(folder, "labels")
+    numbers = read_json(path)
+    if not isinstance(numbers, dict):
+        raise DataError(f"{path}: expected the templates of the labels with their numbers")
+    return names_in_order(numbers, path)
 
 
-def _labelled(folder: str, split: str, templates: dict[str, int]) -> list[tuple[str, int]]:
-    path = _file(folder, split)
+def _labelled(path: str, templates: Sequence[str]) -> list[tuple[str, int]]:
+    numbers = {template: number for number, template in enumerate(templates)}
+    entries = read_json(path)
+    if not isinstance(entries, list):
+        raise DataError(f"{path}: expected a list of videos, found {type(entries).__name__}")
     items = []
-    for entry in read_json(path):
-        template = str(entry.get("template", "")).replace("[", "").replace("]", "")
-        if template not in templates:
-            raise DataError(f"{path}: video {entry.get('id')}: the template {template!r} is not among the labels")
-        items.append((str(entry["id"]), templates[template]))
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict) or "id" not in entry or "template" not in entry:
+            raise DataError(f"{path}: entry {number}: expected an id and a template, found {str(entry)[:80]}")
+        template = str(entry["template"]).replace("[", "").replace("]", "")
+        if template not in numbers:
+            raise DataError(
+                f"{path}: entry {number}: video {entry['id']}: the template {template!r} is not among the labels"
+            )
+        items.append((str(entry["id"]), numbers[template]))
     return items
 
 

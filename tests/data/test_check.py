@@ -49,6 +49,10 @@ def faststart(source, target, share):
     target.write_bytes(whole[: int(share * len(whole))])
 
 
+def path_name(fault):
+    return fault["path"].rpartition("/")[2]
+
+
 def run(path, output, **arguments):
     manifest = read_manifest(str(path), path_prefix=str(path.parent))
     return check_list(manifest, output, show_progress=False, **arguments)
@@ -79,6 +83,8 @@ def test_the_clean_list_and_the_report(faulty, tmp_path):
     assert written["list_hash"] == report.manifest.digest()
     assert written["clean_hash"] == clean.digest()
     assert {fault["fault"] for fault in written["faults"]} == set(check.FAULTS)
+    names = path.read_text().splitlines()
+    assert all(names[fault["line"] - 1].startswith(path_name(fault)) for fault in written["faults"])
     strict = run(path, tmp_path / "out", rules=Rules(min_frames=10, short_side=48, allow_variable_rate=False))
     assert [strict.manifest.listed(i) for i in strict.clean] == ["good.mp4"]
 

@@ -83,6 +83,7 @@ def test_a_bad_file_arrives_as_one_line(dataset, video_list, tmp_path, workers):
     with pytest.raises(DecodeError) as caught:
         list(loader)
     assert str(caught.value).startswith(f"{tmp_path}/bad.mp4: not a readable video")
+    assert str(caught.value).endswith(f"({tmp_path}/list.csv:2)")
     assert "\n" not in str(caught.value)
 
 

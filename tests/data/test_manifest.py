@@ -63,6 +63,7 @@ def test_prefix_is_joined_before_relative_paths(written):
         ("a.mp4 1.5\n", "list.csv:1: expected a path"),
         ("a.mp4 -1\n", "list.csv:1: label -1 is out of range, expected 0 to 4"),
         ("a.mp4 0\nb.mp4 5\n", "list.csv:2: label 5 is out of range, expected 0 to 4"),
+        ("a.mp4 0\nb.mp4 99999999999999999999\n", "list.csv:2: label 99999999999999999999 is out of range"),
     ],
 )
 def test_bad_lists_name_the_line(written, text, message):
@@ -83,6 +84,22 @@ def test_memory_is_flat_arrays():
     manifest = Manifest.from_items((path, 7) for _ in range(count))
     held = sum(t.numel() * t.element_size() for t in (manifest.path_bytes, manifest.offset, manifest.label))
     assert held == count * (len(path) + 8 + 8) + 8
+
+
+def test_a_faulty_video_is_found_in_the_list(written):
+    """Lines are counted as an editor does: the header and empty lines too."""
+    path = written("path label\n\na.mp4 0\n\nb.mp4 1\n")
+    manifest = read_manifest(path)
+    assert manifest.placed(0, "a.mp4: bad") == f"a.mp4: bad ({path}:3)"
+    assert manifest.placed(1, "b.mp4: bad") == f"b.mp4: bad ({path}:5)"
+    assert manifest.subset([1]).placed(0, "b.mp4: bad") == f"b.mp4: bad ({path}:5)"
+    assert Manifest.from_items([("a.mp4", 0)]).placed(0, "a.mp4: bad") == "a.mp4: bad"
+
+
+def test_labels_too_large_for_an_integer(written):
+    path = written("a.mp4 99999999999999999999\n")
+    with pytest.raises(DataError, match=r"list\.csv:1: label 99999999999999999999 is out of range"):
+        read_manifest(path)
 
 
 def test_subset_numbers_anew_and_keeps_the_prefix():

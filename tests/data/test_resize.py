@@ -54,7 +54,7 @@ def test_a_list(some, tmp_path):
     before = {path: path.read_bytes() for path in (tmp_path / "source").rglob("*.*")}
     failed = resize_list(some, tmp_path / "out", SMALL, show_progress=False)
     assert set(failed) == {2, 3}
-    assert failed[3].endswith("nowhere.mp4: no such file")
+    assert failed[3].endswith(f"nowhere.mp4: no such file ({tmp_path}/source/list.csv:4)")
     result = read_manifest(str(tmp_path / "out" / "list.csv"), path_prefix=str(tmp_path / "out"))
     assert [result.listed(i) for i in range(len(result))] == ["a.mp4", "sub/b.avi.mp4"]
     assert result.labels.tolist() == [0, 1]

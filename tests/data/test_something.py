@@ -168,5 +168,42 @@ def test_faults(tmp_path):
     with pytest.raises(DataError, match=r"train\.csv:1: expected the header of a frame list"):
         SomethingSomething.find(str(tmp_path), "train")
     (tmp_path / "something-something-v2-train.json").write_text('[{"id": "3", "template": "Eating [something]"}]')
-    with pytest.raises(DataError, match="video 3: the template 'Eating something' is not among the labels"):
+    with pytest.raises(DataError, match=r"entry 1: video 3: the template 'Eating something' is not among the labels"):
         SomethingSomething.find(str(tmp_path), "train")
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "message"),
+    [
+        ("labels", "[]", r"labels\.json: expected the templates of the labels with their numbers"),
+        ("labels", '{"a": "x"}', r"labels\.json: 'a': the number 'x' is wrong, expected 0 to 0"),
+        ("train", "{}", r"train\.json: expected a list of videos, found dict"),
+        ("train", "[3]", r"train\.json: entry 1: expected an id and a template, found 3"),
+        ("train", '[{"id": "1"}]', r"train\.json: entry 1: expected an id and a template"),
+        ("train", "[", r"train\.json:1: not json"),
+    ],
+)
+def test_faults_in_json(tmp_path, part, content, message):
+    write_lists(tmp_path)
+    (tmp_path / f"something-something-v2-{part}.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        SomethingSomething.find(str(tmp_path), "train")
+
+
+def test_a_missing_video_names_its_entry(tmp_path):
+    write_lists(tmp_path)
+    with pytest.raises(DecodeError) as caught:
+        build(tmp_path, "train")[1]
+    assert (
+        str(caught.value) == f"{tmp_path}/1.webm: no such file ({tmp_path}/something-something-v2-train.json: entry 2)"
+    )
+
+
+def test_a_video_without_frames_is_a_bad_video(frames):
+    lines = (frames / "val.csv").read_text().splitlines()
+    (frames / "val.csv").write_text("\n".join(line for line in lines if not line.startswith("1 ")) + "\n\n")
+    dataset = build(frames, "val")
+    assert len(dataset) == 2
+    with pytest.raises(DecodeError, match=r"1: has no frames \(.*validation\.json: entry 1\)"):
+        dataset[0]
+    assert dataset[1].label_B.tolist() == [0]
