@@ -124,6 +124,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         DERIVE="most_likely",
         BEST_OF=16,
         BN_BATCHES=16,
+        # More budgets in GFLOPs: an architecture for each from the same search, in OUTPUT_DIR/pareto.
+        PARETO_GFLOPS=[],
         # The recipe of the retrain config: a yaml file, or one shipped under configs/; "" is this config itself.
         RETRAIN_CFG="",
     )

@@ -40,6 +40,7 @@ def check_values(cfg: CfgNode) -> None:
     for key, known in CHOICES.items():
         _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(map(str, known))}")
     _check_all(cfg, ("MODEL.DROPOUT_RATE",), lambda rate: 0 <= rate < 1, "in [0, 1)")
+    _check_all(cfg, ("SEARCH.PARETO_GFLOPS",), _positive_numbers, "a list of numbers above 0")
     _check_all(cfg, ("OUTPUT_DIR",), bool, "the name of a folder")
     _check_together(cfg)
 
@@ -49,6 +50,10 @@ def _check_all(cfg: CfgNode, keys: tuple[str, ...], valid: Callable[[Any], bool]
         value = _value(cfg, key)
         if not valid(value):
             raise ConfigError(f"{key} is {value!r}, expected {expected}")
+
+
+def _positive_numbers(values: list[Any]) -> bool:
+    return all(isinstance(value, (int, float)) and value > 0 for value in values)
 
 
 def _check_together(cfg: CfgNode) -> None:

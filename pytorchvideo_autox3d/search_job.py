@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,15 @@ from pytorchvideo_autox3d.search import (
     cost_table,
     derive,
     inherited_score,
+    pareto,
+    pareto_table,
     split_halves,
+    write_pareto,
     write_result,
 )
 from pytorchvideo_autox3d.search import search as run_search
-from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, RETRAIN_NAME
+from pytorchvideo_autox3d.search.derivation import Score
+from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, PARETO_FOLDER, RETRAIN_NAME
 from pytorchvideo_autox3d.supernet import Supernet
 
 _logger = logging.getLogger(__name__)
@@ -47,6 +52,7 @@ def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
     policy = Policy(space=supernet.space)
     # Again at the start of `search`; here so that a target out of reach is refused before the lists are read.
     budgets = Budgets(cost_table(supernet), build_budgets(cfg))
+    _check_pareto(cfg, budgets)
     weight_loader, policy_loader = build_search_loaders(cfg, info)
     _logger.info(
         "searching %s: %.2g architectures, GFLOPs %.3g to %.3g",
@@ -69,10 +75,13 @@ def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
         cfg_text=cfg.dump(),
         extra_hooks=[build.fault_hook(*(loader for loader in (weight_loader, policy_loader) if loader is not None))],
     )
-    derived = _derive(cfg, info, supernet, policy, budgets, weight_loader)
+    score = _score(cfg, info, supernet, weight_loader)
+    derived = derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE, count=cfg.SEARCH.BEST_OF, score=score)
+    others = _pareto(cfg, policy, budgets, score)
     if distributed.is_main():
         write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=retrain_config(cfg))
-        _report(cfg, derived)
+        write_pareto(cfg.OUTPUT_DIR, others)
+        _report(cfg, derived, others)
     distributed.barrier()
     return derived
 
@@ -172,12 +181,11 @@ def _loader(cfg: CfgNode, info: ProcessInfo, manifest: Any, *, seed: int) -> Cli
     return build.build_loader(cfg, "train", info, manifest=manifest, seed=seed)
 
 
-def _derive(
-    cfg: CfgNode, info: ProcessInfo, supernet: Supernet, policy: Policy, budgets: Budgets, calibration: ClipLoader
-) -> Derived:
+def _score(cfg: CfgNode, info: ProcessInfo, supernet: Supernet, calibration: ClipLoader) -> Score | None:
+    """What best_of ranks architectures by; None where the most likely one is taken."""
     if cfg.SEARCH.DERIVE != "best_of":
-        return derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE)
-    score = inherited_score(
+        return None
+    return inherited_score(
         supernet,
         build.build_loader(cfg, "val", info),
         calibration,
@@ -187,13 +195,34 @@ def _derive(
         precision=Precision(build.precision_of(cfg)),
         channels_last=cfg.AUTOX3D.CHANNELS_LAST,
     )
-    return derive(policy, budgets=budgets, method="best_of", count=cfg.SEARCH.BEST_OF, score=score)
 
 
-def _report(cfg: CfgNode, derived: Derived) -> None:
+def _check_pareto(cfg: CfgNode, budgets: Budgets) -> None:
+    cheapest, dearest = budgets.range("gflops")
+    for target in cfg.SEARCH.PARETO_GFLOPS:
+        if not cheapest <= target <= dearest:
+            raise SearchError(
+                f"SEARCH.PARETO_GFLOPS: {target:g} GFLOPs is outside the space's {cheapest:.3g} to {dearest:.3g}"
+            )
+
+
+def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None) -> list[Derived]:
+    """One architecture for each of SEARCH.PARETO_GFLOPS; a target that the policy never meets is said, not an error."""
+    rows: list[Derived] = []
+    for target in cfg.SEARCH.PARETO_GFLOPS:
+        try:
+            rows += pareto(policy, budgets=budgets, targets_gflops=[target], count=cfg.SEARCH.BEST_OF, score=score)
+        except SearchError as error:
+            _logger.warning("SEARCH.PARETO_GFLOPS: %s", error)
+    return rows
+
+
+def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
     """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
     _logger.info("the search derived:\n%s", derived.architecture.describe())
     for verdict in derived.verdicts:
         (_logger.info if verdict.met else _logger.warning)("%s", verdict)
+    if others:
+        _logger.info("for other budgets, in %s:\n%s", Path(cfg.OUTPUT_DIR, PARETO_FOLDER), pareto_table(others))
     _logger.info("architecture: %s", Path(cfg.OUTPUT_DIR, ARCHITECTURE_NAME))
     _logger.info("train it: python tools/run_net.py --cfg %s", Path(cfg.OUTPUT_DIR, RETRAIN_NAME))

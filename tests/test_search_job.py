@@ -1,11 +1,13 @@
 """A search from a config over real videos, to the config that trains what it found."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from pytorchvideo_autox3d import build, jobs, search_job
+from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
@@ -86,6 +88,18 @@ def test_search_writes_what_trains_its_result(options, tmp_path, capsys):
     assert list(figures) == ["search_curve", "policy", "coverage"]
 
 
+def test_one_search_gives_an_architecture_a_budget(options, tmp_path, capsys):
+    targets = [0.00028, 0.0003]
+    cfg = demo_cfg(options(**{"SEARCH.PARETO_GFLOPS": targets, "SEARCH.DERIVE": "most_likely"}))
+    jobs.run(cfg)
+    folder = tmp_path / "out" / "pareto"
+    for target in targets:
+        architecture = Architecture.from_json(folder / f"architecture_{target:g}.json")
+        assert complexity(architecture, clip=(4, 32, 32), num_classes=8).macs <= target * 1e9
+    assert len(json.loads((folder / "pareto.json").read_text())) == 2
+    assert f"for other budgets, in {folder}" in capsys.readouterr().out
+
+
 def test_shared_search_uses_the_whole_list(options):
     from pytorchvideo_autox3d.distributed import init_from_env
 
@@ -102,6 +116,8 @@ def test_shared_search_uses_the_whole_list(options):
     ("changes", "error", "message"),
     [
         ({"SEARCH.TARGET_GFLOPS": 0.3}, SearchError, r"SEARCH.TARGET_GFLOPS.*was 0.0003 meant"),
+        ({"SEARCH.PARETO_GFLOPS": [0.0003, 9.0]}, SearchError, "SEARCH.PARETO_GFLOPS: 9 GFLOPs is outside the space's"),
+        ({"SEARCH.PARETO_GFLOPS": [-1]}, ConfigError, "SEARCH.PARETO_GFLOPS is"),
         ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),
         ({"SEARCH.POLICY_SPLIT": 0.0}, SearchError, "SEARCH.POLICY_SPLIT"),
         ({"TRAIN.BATCH_SIZE": 12}, SearchError, "fewer than TRAIN.BATCH_SIZE 12"),

@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.search.loop import cost_table, search, split_halves
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet, create_autox3d_search
 from pytorchvideo_autox3d.search.parsec import importance_weights
 from pytorchvideo_autox3d.search.policy import ParsecHead, Policy
-from pytorchvideo_autox3d.search.result import policy_tables, read_history, read_result, write_result
+from pytorchvideo_autox3d.search.result import policy_tables, read_history, read_result, write_pareto, write_result
 from pytorchvideo_autox3d.search.settings import SearchSettings
 from pytorchvideo_autox3d.search.step import ParsecSearch, SearchBatch
 
@@ -41,5 +41,6 @@ __all__ = [
     "recalibrated",
     "search",
     "split_halves",
+    "write_pareto",
     "write_result",
 ]

@@ -22,6 +22,7 @@ from pytorchvideo_autox3d.supernet import channel_windows
 ARCHITECTURE_NAME = "architecture.json"
 RETRAIN_NAME = "retrain.yaml"
 RESULT_NAME = "search_result.json"
+PARETO_FOLDER = "pareto"
 
 
 def write_result(
@@ -50,6 +51,21 @@ def write_result(
         "warmup_epochs": settings.warmup_epochs,
     }
     write_json(paths[RESULT_NAME], result)
+    return paths
+
+
+def write_pareto(output_dir: str, rows: Sequence[Derived]) -> list[Path]:
+    """Write the architectures of `pareto` as `pareto/architecture_<target>.json`, and `pareto/pareto.json` with costs."""
+    if not rows:
+        return []
+    folder = Path(output_dir, PARETO_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for row in rows:
+        target = next(verdict.target for verdict in row.verdicts if verdict.metric == "gflops")
+        paths.append(folder / f"architecture_{target:g}.json")
+        row.architecture.to_json(paths[-1])
+    write_json(folder / "pareto.json", [row.to_dict() for row in rows])
     return paths
 
 
