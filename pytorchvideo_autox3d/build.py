@@ -28,20 +28,31 @@ from pytorchvideo_autox3d.engine import (
     build_optimizer,
     make_schedule,
 )
-from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.errors import ConfigError, SpaceError
 from pytorchvideo_autox3d.layers.depthwise import accelerate, set_depthwise_kernels
-from pytorchvideo_autox3d.registry import DATASET_REGISTRY, MODEL_REGISTRY
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
+from pytorchvideo_autox3d.supernet import ELASTIC_ATTENTION_REGISTRY
 
 AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 def build_space(cfg: CfgNode) -> SearchSpace:
-    """AUTOX3D.SPACE: a named space, a yaml file, or a yaml file shipped under configs/."""
+    """AUTOX3D.SPACE: a named space, a yaml file, or a yaml file shipped under configs/.
+
+    Raises:
+        SpaceError: there is no such space, or it is wrong; names the file, the group and the key.
+    """
     name = cfg.AUTOX3D.SPACE
-    if name.endswith((".yaml", ".yml")) and not Path(name).is_file():
-        name = str(config_path(name))
-    return load_space(name)
+    try:
+        if name.endswith((".yaml", ".yml")) and not Path(name).is_file():
+            name = str(config_path(name))
+        space = load_space(name)
+    except (ConfigError, SpaceError) as error:
+        raise SpaceError(f"AUTOX3D.SPACE: {error}") from None
+    registry = ELASTIC_ATTENTION_REGISTRY if cfg.SEARCH.ENABLE else ATTENTION_REGISTRY
+    models.check_attentions(space, source=f"AUTOX3D.SPACE: {name}", registry=registry)
+    return space
 
 
 def build_architecture(cfg: CfgNode) -> Architecture:
@@ -54,7 +65,7 @@ def build_architecture(cfg: CfgNode) -> Architecture:
     if not name.endswith(".json"):
         known = ", ".join(models.REFERENCE_MODELS)
         raise ConfigError(f"AUTOX3D.ARCHITECTURE: {name!r} is neither a reference ({known}) nor a .json file")
-    return Architecture.from_json(name)
+    return models.read_architecture(name)
 
 
 def _group(number: int, row: Any) -> GroupChoice:

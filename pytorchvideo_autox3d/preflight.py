@@ -29,7 +29,8 @@ def check(cfg: CfgNode) -> None:
     if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     if cfg.SEARCH.ENABLE:
-        return  # the search looks at its budgets, space and lists itself before it starts
+        build.build_space(cfg)
+        return  # the search looks at its budgets and lists itself before it starts
     with torch.device("meta"):
         build.build_model(cfg)
     modes = [*(["train"] if cfg.TRAIN.ENABLE else []), *(["test"] if cfg.TEST.ENABLE else [])]

@@ -23,14 +23,23 @@ class Registry(_FvcoreRegistry):
         self._do_register(name or obj.__name__, obj)
         return obj
 
-    def get(self, name: str) -> Any:
-        """Return the object registered as `name`; raise `RegistryError` if there is none."""
+    def get(self, name: str, *, key: str = "") -> Any:
+        """Return the object registered as `name`.
+
+        Raises:
+            RegistryError: there is none; names `key`, the config's key that asked for it, or else the registry, and
+                what there is.
+        """
         if name in self:
             return super().get(name)
+        raise RegistryError(f"{key or self._name}: no entry named {name!r}; {self.hint(name)}")
+
+    def hint(self, name: str) -> str:
+        """For messages about an unknown name: the nearest one, and all that there are."""
         known = sorted(key for key, _ in self)
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-        raise RegistryError(f"{self._name}: no entry named {name!r}; {hint}")
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        return f"{meant}known: {', '.join(known) or 'none'}"
 
 
 MODEL_REGISTRY = Registry("MODEL")

@@ -117,3 +117,22 @@ def test_what_a_bad_video_means():
         build.build_fault_policy(cfg_of("AUTOX3D.BAD_VIDEO_TEST", "ignore"), "test", 10)
     with pytest.raises(ConfigError, match=r"AUTOX3D\.BAD_VIDEO_LIMIT: 2\.0 is no share"):
         build.build_fault_policy(cfg_of("AUTOX3D.BAD_VIDEO_LIMIT", 2.0), "train", 10)
+
+
+SPACE = """
+name: tiny
+groups:
+  - {channels: [8], kernels: [[1, 3]], expansions: [1.5], attentions: [none], blocks: 1, stride: 2}
+  - {channels: [8], kernels: [[3, 3]], expansions: [1.5], attentions: [none, glor], blocks: 1, stride: 2}
+"""
+
+
+def test_a_wrong_space_names_its_key_file_and_group(tmp_path):
+    path = tmp_path / "space.yaml"
+    path.write_text(SPACE)
+    with pytest.raises(SpaceError) as caught:
+        build.build_space(cfg_of("AUTOX3D.SPACE", str(path)))
+    assert str(caught.value).startswith(f"AUTOX3D.SPACE: {path}: group 2: attentions: no attention named 'glor'; ")
+    for name in ("tabel2", "spaces/nowhere.yaml"):
+        with pytest.raises(SpaceError, match=rf"AUTOX3D\.SPACE: .*'{name}'"):
+            build.build_space(cfg_of("AUTOX3D.SPACE", name))

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from pytorchvideo_autox3d.analysis import CostTable, complexity
 from pytorchvideo_autox3d.errors import SpaceError
+from pytorchvideo_autox3d.models import check_attentions
 from pytorchvideo_autox3d.space import load_space
 
 
@@ -35,6 +36,7 @@ def run(
     if count < 1:
         raise SpaceError(f"count must be at least 1, got {count}")
     chosen = load_space(space)
+    check_attentions(chosen, source=space)
     start = time.perf_counter()
     table = CostTable(chosen, clip=clip)
     build_seconds = time.perf_counter() - start

@@ -24,12 +24,11 @@ def add_architecture(parser: argparse.ArgumentParser) -> None:
 
 def architecture_of(args: argparse.Namespace) -> Architecture:
     """The architecture that the argument of `add_architecture` names."""
-    from pytorchvideo_autox3d.models import reference_architecture
-    from pytorchvideo_autox3d.space import Architecture
+    from pytorchvideo_autox3d.models import read_architecture, reference_architecture
 
     if args.architecture in REFERENCES:
         return reference_architecture(args.architecture)
-    return Architecture.from_json(args.architecture)
+    return read_architecture(args.architecture)
 
 
 def clip_of(text: str) -> tuple[int, int, int]:

@@ -2,7 +2,13 @@
 
 from pytorchvideo_autox3d.layers.glore import NODE_RATIO
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO
-from pytorchvideo_autox3d.models.autox3d import AutoX3DNet, create_autox3d, stem_temporal_kernel
+from pytorchvideo_autox3d.models.autox3d import (
+    AutoX3DNet,
+    check_attentions,
+    create_autox3d,
+    read_architecture,
+    stem_temporal_kernel,
+)
 from pytorchvideo_autox3d.models.baselines import (
     SlowFastNet,
     create_c2d,
@@ -30,6 +36,7 @@ __all__ = [
     "ClipNet",
     "ReferenceModel",
     "SlowFastNet",
+    "check_attentions",
     "create_autox3d",
     "create_c2d",
     "create_csn_baseline",
@@ -39,6 +46,7 @@ __all__ = [
     "create_slow",
     "create_slowfast_baseline",
     "create_x3d_baseline",
+    "read_architecture",
     "reference_architecture",
     "reference_model",
     "stem_temporal_kernel",

@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.errors import ModelError, SpaceError
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_conv
 from pytorchvideo_autox3d.models.heads import create_projected_head
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
 from pytorchvideo_autox3d.models.reference import reference_architecture
-from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY, Registry
 from pytorchvideo_autox3d.space import (
     STEM_STRIDE,
     Architecture,
@@ -29,6 +29,27 @@ from pytorchvideo_autox3d.space import (
 STEM_TEMPORAL_KERNEL = {"table2": 1, "x3d": 5}
 
 Norm = Callable[[int], nn.Module]
+
+
+def check_attentions(space: SearchSpace, *, source: str, registry: Registry = ATTENTION_REGISTRY) -> None:
+    """Raise `SpaceError` unless every attention that a group may choose is registered.
+
+    A space is data and knows no layers, so that whoever reads one to build from it asks here; the error names `source`
+    (the file), the group, counted from 1, and the key.
+    """
+    for number, group in enumerate(space.groups, 1):
+        for name in group.attentions:
+            if name not in registry:
+                raise SpaceError(
+                    f"{source}: group {number}: attentions: no attention named {name!r}; {registry.hint(name)}"
+                )
+
+
+def read_architecture(path: str) -> Architecture:
+    """The architecture of a .json file, of attentions that are registered; raises `SpaceError` naming the file."""
+    architecture = Architecture.from_json(path)
+    check_attentions(architecture.space, source=f"{path}: space")
+    return architecture
 
 
 class AutoX3DNet(ClipNet):

@@ -1,11 +1,13 @@
 """`complexity`, `draw` and `bench`: the commands around functions that have tests of their own."""
 
+import dataclasses
 import json
 
 import pytest
 
 from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.models import reference_architecture
+from pytorchvideo_autox3d.space import load_space
 
 
 def test_complexity_prints_the_reference_figures(capsys):
@@ -40,3 +42,15 @@ def test_bench_writes_what_it_prints(tmp_path, capsys):
     assert cli.main(["bench", "cost", "--count", "1000", "--json", str(tmp_path / "a.json")]) == 0
     assert "1,000" in capsys.readouterr().out
     assert json.loads((tmp_path / "a.json").read_text())
+
+
+@pytest.mark.parametrize("command", ["complexity", "draw"])
+def test_an_unknown_attention_of_a_file_is_one_line(command, tmp_path, capsys):
+    space = load_space("table2")
+    groups = tuple(dataclasses.replace(group, attentions=("none", "glor")) for group in space.groups)
+    wrong = dataclasses.replace(space, name="mine", groups=groups)
+    wrong.architecture_at([0] * len(wrong.decisions)).to_json(tmp_path / "a.json")
+    assert cli.main([command, str(tmp_path / "a.json")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path}/a.json: space: group 1: attentions: no attention named 'glor'; ")
+    assert error.count("\n") == 1

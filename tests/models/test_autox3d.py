@@ -12,7 +12,7 @@ from torchvision.ops import RoIAlign
 from pytorchvideo_autox3d.analysis import count_parameters
 from pytorchvideo_autox3d.errors import ModelError, RegistryError, SpaceError
 from pytorchvideo_autox3d.layers import GloRe, MBConv3D
-from pytorchvideo_autox3d.models import create_autox3d, reference_architecture
+from pytorchvideo_autox3d.models import check_attentions, create_autox3d, read_architecture, reference_architecture
 from pytorchvideo_autox3d.space import Architecture, load_space
 
 
@@ -150,3 +150,19 @@ def test_a_custom_space_with_a_stem_of_its_own():
     model = create_autox3d(Architecture(reference_architecture("S").groups[:2], mine), model_num_class=3)
     assert model.blocks[0].temporal_conv.kernel_size == (3, 1, 1)
     assert model(torch.randn(2, 3, 2, 16, 16)).shape == (2, 3)
+
+
+def test_an_unknown_attention_of_a_space_names_file_group_and_key(tmp_path):
+    space = load_space("table2")
+    check_attentions(space, source="table2")
+    groups = (space.groups[0], dataclasses.replace(space.groups[1], attentions=("none", "glor")), *space.groups[2:])
+    wrong = dataclasses.replace(space, name="mine", groups=groups)
+    message = "group 2: attentions: no attention named 'glor'; did you mean 'glore'? known: glore, none, nonlocal"
+    with pytest.raises(SpaceError) as caught:
+        check_attentions(wrong, source="mine.yaml")
+    assert str(caught.value) == f"mine.yaml: {message}"
+    path = tmp_path / "a.json"
+    wrong.sample(torch.Generator().manual_seed(0)).to_json(path)
+    with pytest.raises(SpaceError) as caught:
+        read_architecture(str(path))
+    assert str(caught.value) == f"{path}: space: {message}"
