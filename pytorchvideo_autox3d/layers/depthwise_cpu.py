@@ -313,7 +313,14 @@ def _pack(weight: Tensor) -> Tensor:
 
 
 def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
-    """The convolution of x (B, C, T, H, W) with weight (C, 1, t, s, s); the result is channels_last_3d."""
+    """The convolution of x (B, C, T, H, W) with weight (C, 1, t, s, s); the result is channels_last_3d.
+
+    torch's own forward is as fast or faster for kernels of one pixel (t x 1 x 1), and is taken there.
+    """
+    if weight.shape[3] == 1 and strides[1] == 1 and x.dtype == torch.float32 and x.numel():
+        source, padding = x.contiguous(memory_format=torch.channels_last_3d), (weight.shape[2] // 2, 0, 0)
+        out = torch.conv3d(source, weight, None, (strides[0], 1, 1), padding, 1, x.shape[1])
+        return out.contiguous(memory_format=torch.channels_last_3d)
     out = torch.empty(output_shape(x.shape, *strides), dtype=x.dtype, memory_format=torch.channels_last_3d)
     if out.numel():
         _correlate("forward", x, weight, out, strides)
