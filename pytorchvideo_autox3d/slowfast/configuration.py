@@ -13,13 +13,12 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d.config import add_autox3d_config, get_cfg, merge_into
 from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.slowfast.rules import OUR_DATASETS, check_native_values, warn_of_no_effect
 
 logger = logging.getLogger(__name__)
 
 # One clip a sample: PySlowFast looks MODEL.ARCH up to know how many pathways to pack.
 OUR_ARCHS = ("autox3d", "mobilenetv2_3d", "csn", "r2plus1d")
-# PySlowFast's own readers decode nothing on a current stack; these are the same lists over ours.
-OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
 NATIVE_DATASETS = {ours: native for native, ours in OUR_DATASETS.items()}
 
 
@@ -52,9 +51,12 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     _check_x3d(cfg)
     _check_multigrid(cfg)
     try:
-        return defaults.assert_and_infer_cfg(cfg)
+        cfg = defaults.assert_and_infer_cfg(cfg)
     except AssertionError as error:
-        raise ConfigError(f"PySlowFast refuses {path}: {_first_line(error)}") from error
+        raise ConfigError(f"PySlowFast refuses the config: {_first_line(error)}") from error
+    check_native_values(native_cfg(cfg))
+    warn_of_no_effect(cfg)
+    return cfg
 
 
 def native_cfg(cfg: CfgNode) -> CfgNode:

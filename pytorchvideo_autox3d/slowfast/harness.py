@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from fvcore.common.config import CfgNode
+from torch.multiprocessing.spawn import ProcessRaisedException
 
+from pytorchvideo_autox3d import errors
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
-from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, TrainingError
 from pytorchvideo_autox3d.slowfast.repairs import repair_imports
 
 logger = logging.getLogger(__name__)
@@ -37,12 +40,13 @@ def register() -> tuple[str, ...]:
     # These import PySlowFast, which the repairs make possible.
     from pytorchvideo_autox3d.slowfast.configuration import add_config_nodes
     from pytorchvideo_autox3d.slowfast.datasets import register_datasets
-    from pytorchvideo_autox3d.slowfast.meters import install_exact_meter
+    from pytorchvideo_autox3d.slowfast.meters import install_meters
     from pytorchvideo_autox3d.slowfast.models import register_models
 
-    add_config_nodes()
-    added = register_models() + register_datasets()
-    install_exact_meter()
+    with _missing_packages_in_one_line():
+        add_config_nodes()
+        added = register_models() + register_datasets()
+        install_meters()
     if added:
         logger.info("registered in PySlowFast: %s", ", ".join(added))
     return repaired
@@ -59,20 +63,26 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     register()
-    from slowfast.utils.checkpoint import make_checkpoint_dir
-    from slowfast.utils.misc import launch_job
-
+    with _missing_packages_in_one_line():
+        launch_job = importlib.import_module("slowfast.utils.misc").launch_job
+        for name in ("train_net", "test_net"):
+            importlib.import_module(f"{TOOLS}.{name}")
+    from pytorchvideo_autox3d.slowfast import preflight
     from pytorchvideo_autox3d.slowfast.configuration import load_cfg
 
     cfg = load_cfg(paths, opts)
     _check_machines(cfg, init_method)
-    make_checkpoint_dir(cfg.OUTPUT_DIR)
+    preflight.check(cfg)
+    _make_output(cfg.OUTPUT_DIR)
     for job in jobs_of(cfg):
         # A port is not free again at once, so each job gets its own.
         try:
             launch_job(cfg=cfg, init_method=init_method or _free_address(), func=job)
-        except AutoX3DError as error:
-            raise _one_line(error) from error
+        except (AutoX3DError, RuntimeError, ProcessRaisedException) as error:
+            known = _in_one_line(error)
+            if known is None:
+                raise
+            raise known from error
 
 
 def jobs_of(cfg: CfgNode) -> list[Callable[[CfgNode], Any]]:
@@ -139,10 +149,35 @@ def _check_machines(cfg: CfgNode, init_method: str | None) -> None:
         raise ConfigError(f"NUM_SHARDS {cfg.NUM_SHARDS} needs --init_method tcp://HOST:PORT of machine 0")
 
 
-def _one_line(error: AutoX3DError) -> AutoX3DError:
-    """The error as it was raised: a data worker's arrives with the worker's traceback in front of it."""
-    last = str(error).strip().splitlines()[-1]
-    return type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: "))
+def _make_output(folder: str) -> None:
+    """PySlowFast goes on without the folder where it can't be made, until there is a checkpoint to write."""
+    try:
+        Path(folder, "checkpoints").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"OUTPUT_DIR: can't write to {folder}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _missing_packages_in_one_line() -> Iterator[None]:
+    """PySlowFast imports more packages than it says that it needs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("slowfast", "vision", "pytorchvideo_autox3d"):
+            raise
+        raise AutoX3DError(
+            f"PySlowFast needs {error.name}, which is not installed: pip install 'pytorchvideo_autox3d[slowfast]'"
+        ) from error
+
+
+def _in_one_line(error: Exception) -> AutoX3DError | None:
+    """A user's error that arrives at the end of a traceback, from a data worker or a process; None for any other."""
+    last = (str(error).strip().splitlines() or [""])[-1]
+    if "ERROR: Got NaN losses" in last:
+        return TrainingError("the loss is not a number: lower SOLVER.BASE_LR, or set SOLVER.CLIP_GRAD_L2NORM")
+    name, _, message = last.partition(": ")
+    module, _, kind = name.rpartition(".")
+    return getattr(errors, kind)(message) if module == errors.__name__ else None
 
 
 def _free_address() -> str:

@@ -1,4 +1,5 @@
 """Exact multi-view scores in PySlowFast's test(): every (video, view) counts once, and a missing one is an error.
+Boxes are scored there too.
 
 Its TestMeter adds up whatever arrives. When the clips don't divide among the processes, a sampler has to give some of
 them twice, so that all processes take part in the last exchange; those would be summed twice.
@@ -47,19 +48,55 @@ def exact_meter(base: type) -> type:
                 )
             super().finalize_metrics(ks)
 
-    TestMeter.exact = True
+    TestMeter.ours = True
     return TestMeter
 
 
-def install_exact_meter() -> None:
-    """Use the exact meter wherever PySlowFast's TestMeter is, or will be, imported in this process."""
+def detection_meter(base: type) -> type:
+    """PySlowFast's AVAMeter, for its test(), which ends each batch of boxes as if they were clips to classify."""
+
+    class AVAMeter(base):
+        __doc__ = base.__doc__
+
+        def update_stats(
+            self,
+            preds: Tensor | None,
+            ori_boxes: Tensor | None,
+            metadata: Tensor | None,
+            loss: float | None = None,
+            lr: float | None = None,
+        ) -> None:
+            """Add scores, boxes and (video, second) of each; not the labels and numbers of clips given after them."""
+            if metadata is None or metadata.ndim == 2:
+                super().update_stats(preds, ori_boxes, metadata, loss, lr)
+
+        def log_iter_stats(self, cur_epoch: int | None, cur_iter: int | None = None) -> None:
+            """Log the batch `cur_iter`; a call with one number is that for clips, and follows on this one."""
+            if cur_iter is not None:
+                super().log_iter_stats(cur_epoch, cur_iter)
+
+        def iter_toc(self) -> None:
+            """Stop the clock of the batch, which its test() does twice."""
+            if not self.iter_timer.is_paused():
+                super().iter_toc()
+
+    AVAMeter.ours = True
+    return AVAMeter
+
+
+def install_meters() -> None:
+    """Use these meters wherever PySlowFast's are, or will be, imported in this process."""
     from slowfast.utils import meters
 
-    original: Any = meters.TestMeter
-    if getattr(original, "exact", False):
-        return
-    exact = exact_meter(original)
-    for module in list(sys.modules.values()):
-        if getattr(module, "__dict__", {}).get("TestMeter") is original:
-            setattr(module, "TestMeter", exact)  # noqa: B010
-    logger.info("PySlowFast's TestMeter counts each (video, view) once")
+    for name, ours, what in (
+        ("TestMeter", exact_meter, "counts each (video, view) once"),
+        ("AVAMeter", detection_meter, "takes what its test() gives it"),
+    ):
+        original: Any = getattr(meters, name)
+        if getattr(original, "ours", False):
+            continue
+        replacement = ours(original)
+        for module in list(sys.modules.values()):
+            if getattr(module, "__dict__", {}).get(name) is original:
+                setattr(module, name, replacement)
+        logger.info("PySlowFast's %s %s", name, what)

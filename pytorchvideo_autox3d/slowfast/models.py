@@ -16,10 +16,10 @@ from pytorchvideo_autox3d.search import AutoX3DSearchNet, Policy
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.detection import ROIClassifier, find_roi_align
 from pytorchvideo_autox3d.slowfast.norms import apply_norm
+from pytorchvideo_autox3d.slowfast.rules import DETECTION_MODEL
 
 Activation = Callable[[Tensor], Tensor]
 SEARCH_MODEL = "AutoX3DSearch"
-DETECTION_MODEL = "AutoX3DDetection"
 DETECTION_BACKBONES = {"autox3d": "AutoX3D", "x3d": "X3D"}
 
 
@@ -32,6 +32,13 @@ def register_models() -> tuple[str, ...]:
     for name in added:
         THEIRS.register(_builder(name, builders[name]))
     return added
+
+
+def is_ours(name: str) -> bool:
+    """Whether PySlowFast's model of that name is one that we registered."""
+    from slowfast.models import MODEL_REGISTRY as THEIRS
+
+    return name in THEIRS and THEIRS.get(name).__module__ == __name__
 
 
 def build_classifier(cfg: CfgNode) -> nn.Module:

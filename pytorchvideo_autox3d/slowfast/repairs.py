@@ -43,6 +43,8 @@ def find_slowfast() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise AutoX3DError(f"PySlowFast is not importable: {HOW_TO_GET}")
     package = Path(next(iter(spec.submodule_search_locations)))
+    if (package / "slowfast" / "models").is_dir():
+        raise AutoX3DError(f"PYTHONPATH has the folder above the PySlowFast checkout: put {package} itself on it")
     models = package / "models" / "build.py"
     if not models.is_file() or "MODEL_REGISTRY" not in models.read_text(encoding="utf8"):
         raise AutoX3DError(

@@ -1,6 +1,9 @@
 """What the tests against the real PySlowFast share: small settings, and two processes that believe in two GPUs."""
 
 import importlib.util
+import json
+import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,6 +57,20 @@ def load_small(name="autox3d/S.yaml", **settings):
     from pytorchvideo_autox3d.slowfast.configuration import load_cfg
 
     return load_cfg(config_path(name), small_opts(**settings))
+
+
+def stats_of(output, kind):
+    """PySlowFast's json_stats lines of a kind; all of them for ""."""
+    lines = [line.split("json_stats: ")[1] for line in Path(output, "stdout.log").read_text().splitlines()
+             if "json_stats: " in line]  # fmt: skip
+    return [stats for stats in map(json.loads, lines) if kind in ("", stats.get("_type"), stats.get("split"))]
+
+
+def scores_of(path):
+    """What TEST.SAVE_RESULTS_PATH of PySlowFast holds: sums of scores over the views, and labels."""
+    with open(path, "rb") as file:
+        scores, labels = pickle.load(file)
+    return scores, labels
 
 
 def pretend_gpus(rank, count):

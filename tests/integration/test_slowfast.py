@@ -192,6 +192,27 @@ def test_equal_weights_give_equal_logits_for_their_x3d(clip, depth):
     torch.testing.assert_close(back([clip]), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_their_x3d_at_a_larger_crop_averages_the_scores_of_windows():
+    """What docs/pyslowfast.md says of it, to 1e-5: our own head over each window of the training crop's map."""
+    from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
+
+    cfg = load_small("autox3d/X3D_S.yaml", X3D__DEPTH_FACTOR=1.0)  # trained on 32 pixels: a map of 1 x 1
+    theirs, native = build(cfg).eval(), ours(cfg)
+    torch.nn.init.normal_(theirs.head.projection.weight, generator=torch.Generator().manual_seed(3))
+    native.load_state_dict(convert_state(theirs.state_dict(), "pytorchvideo"))
+    larger = torch.randn(2, 3, 4, 80, 64, generator=torch.Generator().manual_seed(1))
+    scores = theirs([larger])
+    map_BCTHW = larger
+    for block in native.blocks[:-1]:
+        map_BCTHW = block(map_BCTHW)
+    assert map_BCTHW.shape[-2:] == (3, 2)
+    head = native.blocks[-1]
+    windows = [head(map_BCTHW[..., row : row + 1, column : column + 1]).softmax(1)
+               for row in range(3) for column in range(2)]  # fmt: skip
+    torch.testing.assert_close(scores, torch.stack(windows).mean(0), rtol=0, atol=1e-5)
+    assert (native(larger).softmax(1) - scores).abs().max() > 1e-3  # the whole map at once is something else
+
+
 def test_equal_weights_give_equal_logits_for_their_ptvx3d(clip):
     from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
 
@@ -259,7 +280,10 @@ def test_its_flop_count_less_the_normalisations_is_ours():
     from pytorchvideo_autox3d.analysis import complexity
     from pytorchvideo_autox3d.models import reference_architecture
 
-    cfg = load_small(AUTOX3D__GROUPS=[], DATA__NUM_FRAMES=13, DATA__TRAIN_CROP_SIZE=64, MODEL__NUM_CLASSES=400)
+    cfg = load_small(
+        AUTOX3D__GROUPS=[], DATA__NUM_FRAMES=13, DATA__TRAIN_CROP_SIZE=64, DATA__TRAIN_JITTER_SCALES=[64, 72],
+        MODEL__NUM_CLASSES=400,
+    )  # fmt: skip
     counted, _ = flop_count(build(cfg).eval(), _get_model_analysis_input(cfg, use_train_input=True))
     expected = complexity(reference_architecture("S"), clip=(13, 64, 64), num_classes=400).macs
     assert sum(value for kind, value in counted.items() if kind != "batch_norm") == pytest.approx(expected / 1e9)

@@ -4,8 +4,6 @@ Several processes run its GPU code on pretended GPUs; see `slowfast_support`.
 """
 
 import importlib
-import json
-import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import torch
 import torch.multiprocessing as mp
 
 from pytorchvideo_autox3d.config import config_path, load_cfg
-from tests.integration.slowfast_support import load_small, needs_slowfast, run_job, small_opts
+from tests.integration.slowfast_support import load_small, needs_slowfast, run_job, scores_of, small_opts, stats_of
 
 pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process", "_one_thread")]
 
@@ -50,20 +48,6 @@ def demo(tmp_path_factory):
         rows = (root / f"{name}.csv").read_text().splitlines()[:count]
         (lists / f"{name}.csv").write_text("\n".join(rows) + "\n")
     return {"DATA__PATH_TO_DATA_DIR": str(lists), "DATA__PATH_PREFIX": str(root)}
-
-
-def stats_of(output, kind):
-    """PySlowFast's json_stats lines of a kind."""
-    lines = [line.split("json_stats: ")[1] for line in Path(output, "stdout.log").read_text().splitlines()
-             if "json_stats: " in line]  # fmt: skip
-    return [stats for stats in map(json.loads, lines) if kind in (stats.get("_type"), stats.get("split"))]
-
-
-def scores_of(path):
-    """What TEST.SAVE_RESULTS_PATH of PySlowFast holds: sums of scores over the views, and labels."""
-    with open(path, "rb") as file:
-        scores, labels = pickle.load(file)
-    return scores, labels
 
 
 @pytest.fixture(scope="module")

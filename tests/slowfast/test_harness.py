@@ -3,9 +3,10 @@
 import importlib.util
 
 import pytest
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pytorchvideo_autox3d.config import config_path, get_cfg
-from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DecodeError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, DecodeError, TrainingError
 from pytorchvideo_autox3d.slowfast import harness
 
 
@@ -49,12 +50,47 @@ def test_without_slowfast_one_line_says_how_to_get_it(monkeypatch):
     assert "\n" not in str(raised.value)
 
 
-def test_an_error_of_a_data_worker_becomes_one_line_again():
-    wrapped = DecodeError("Caught DecodeError in DataLoader worker process 0.\nTraceback ...\n"
-                          "pytorchvideo_autox3d.errors.DecodeError: a.mp4: no video stream\n")  # fmt: skip
-    error = harness._one_line(wrapped)
-    assert (type(error), str(error)) == (DecodeError, "a.mp4: no video stream")
-    assert str(harness._one_line(ConfigError("DATA.MEAN: empty"))) == "DATA.MEAN: empty"
+@pytest.mark.parametrize(
+    ("raised", "kind", "message"),
+    [
+        (DecodeError("Caught DecodeError in DataLoader worker process 0.\nTraceback ...\n"
+                     "pytorchvideo_autox3d.errors.DecodeError: a.mp4: no video stream\n"),
+         DecodeError, "a.mp4: no video stream"),
+        (ProcessRaisedException("\n\n-- Process 1 terminated with the following error:\nTraceback ...\n"
+                                "pytorchvideo_autox3d.errors.DataError: train.csv: no such list\n", 1, 42),
+         DataError, "train.csv: no such list"),
+        (RuntimeError("ERROR: Got NaN losses 2026-01-01"), TrainingError, "the loss is not a number: lower SOLVER"),
+    ],
+)  # fmt: skip
+def test_an_error_at_the_end_of_a_traceback_becomes_one_line_again(raised, kind, message):
+    error = harness._in_one_line(raised)
+    assert type(error) is kind
+    assert str(error).startswith(message)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("raised", [ConfigError("DATA.MEAN: empty"), RuntimeError("shape: mismatch"), RuntimeError()])
+def test_any_other_error_stays_what_it_is(raised):
+    assert harness._in_one_line(raised) is None
+
+
+def test_a_package_that_slowfast_lacks_is_named():
+    with (
+        pytest.raises(AutoX3DError, match=r"PySlowFast needs cv2, .*pip install 'pytorchvideo_autox3d\[slowfast\]'"),
+        harness._missing_packages_in_one_line(),
+    ):
+        raise ModuleNotFoundError("No module named 'cv2'", name="cv2")
+
+
+def test_a_part_of_slowfast_that_is_missing_is_no_package():
+    with pytest.raises(ModuleNotFoundError), harness._missing_packages_in_one_line():
+        raise ModuleNotFoundError("No module named 'slowfast.models'", name="slowfast.models")
+
+
+def test_an_output_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"OUTPUT_DIR: can't write to .*file: "):
+        harness._make_output(str(tmp_path / "file"))
 
 
 def test_an_address_is_free():

@@ -5,9 +5,10 @@ from types import ModuleType
 
 import pytest
 import torch
+from fvcore.common.timer import Timer
 
 from pytorchvideo_autox3d.errors import EvaluationError
-from pytorchvideo_autox3d.slowfast.meters import exact_meter, install_exact_meter
+from pytorchvideo_autox3d.slowfast.meters import detection_meter, exact_meter, install_meters
 
 
 class SummingMeter:
@@ -70,6 +71,42 @@ def test_a_missing_view_is_an_error():
         meter.finalize_metrics()
 
 
+class BoxMeter:
+    """Keeps what it is given, with the interface of PySlowFast's AVAMeter."""
+
+    def __init__(self):
+        self.stats, self.logged, self.iter_timer = [], [], Timer()
+
+    def iter_toc(self):
+        self.iter_timer.pause()  # raises where it is paused already
+
+    def update_stats(self, preds, ori_boxes, metadata, loss=None, lr=None):
+        self.stats.append((preds, ori_boxes, metadata, loss, lr))
+
+    def log_iter_stats(self, cur_epoch, cur_iter):
+        self.logged.append((cur_epoch, cur_iter))
+
+
+def test_a_batch_of_boxes_counts_once():
+    meter = detection_meter(BoxMeter)()
+    scores, boxes, metadata = torch.rand(3, 80), torch.rand(3, 5), torch.tensor([[0, 902], [0, 902], [1, 903]])
+    meter.iter_toc()
+    meter.update_stats(scores, boxes, metadata)
+    meter.log_iter_stats(None, 7)
+    meter.iter_toc()
+    meter.update_stats(scores, torch.zeros(3, 80), torch.tensor([0, 1]))  # as for clips: labels, their numbers
+    meter.log_iter_stats(7)
+    assert len(meter.stats) == 1
+    assert meter.stats[0][1] is boxes
+    assert meter.logged == [(None, 7)]
+
+
+def test_the_loss_of_a_training_step_is_kept():
+    meter = detection_meter(BoxMeter)()
+    meter.update_stats(None, None, None, 0.5, 0.1)
+    assert meter.stats == [(None, None, None, 0.5, 0.1)]
+
+
 def test_installation_reaches_modules_that_have_it_already(monkeypatch):
     names = ("slowfast", "slowfast.utils", "slowfast.utils.meters", "some_test_net")
     for name in names:
@@ -77,7 +114,9 @@ def test_installation_reaches_modules_that_have_it_already(monkeypatch):
     meters = sys.modules["slowfast.utils.meters"]
     sys.modules["slowfast.utils"].meters = meters
     meters.TestMeter = sys.modules["some_test_net"].TestMeter = SummingMeter
-    install_exact_meter()
-    install_exact_meter()
+    meters.AVAMeter = BoxMeter
+    install_meters()
+    install_meters()
     assert meters.TestMeter is sys.modules["some_test_net"].TestMeter
-    assert meters.TestMeter.__mro__[1] is SummingMeter
+    assert meters.TestMeter.__mro__[1:3] == (SummingMeter, object)
+    assert meters.AVAMeter.__mro__[1:3] == (BoxMeter, object)

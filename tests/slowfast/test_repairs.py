@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 import pytorchvideo.layers.batch_norm
@@ -174,4 +175,13 @@ def test_an_installation_without_tools_is_refused(checkout):
     (checkout / "tools" / "train_net.py").unlink()
     (checkout / "tools").rmdir()
     with pytest.raises(AutoX3DError, match="without its tools/ folder"):
+        repairs.find_slowfast()
+
+
+def test_the_folder_above_the_checkout_is_recognised(checkout, monkeypatch):
+    (checkout.parent / "slowfast").symlink_to(checkout)
+    others = [one for one in sys.path if not Path(one, "slowfast").is_dir()]
+    monkeypatch.setattr(sys, "path", [str(checkout.parent), *others])
+    importlib.invalidate_caches()
+    with pytest.raises(AutoX3DError, match=r"PYTHONPATH has the folder above the PySlowFast checkout: put .*slowfast"):
         repairs.find_slowfast()

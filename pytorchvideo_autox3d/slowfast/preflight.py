@@ -1,0 +1,167 @@
+"""What PySlowFast would end in a traceback over, or pass over in silence, as one line before a job starts.
+
+No video is opened and nothing is written. PySlowFast must be importable by now: see `repairs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fvcore.common.config import CfgNode
+from torch import nn
+
+from pytorchvideo_autox3d import build
+from pytorchvideo_autox3d.engine.weights import load_model_state
+from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
+from pytorchvideo_autox3d.slowfast.checkpoints import format_of, model_state, read_checkpoint
+from pytorchvideo_autox3d.slowfast.configuration import native_cfg
+from pytorchvideo_autox3d.slowfast.models import is_ours
+from pytorchvideo_autox3d.slowfast.rules import DETECTION_MODEL, OUR_DATASETS, check_together, dataset_of, splits_of
+
+# PySlowFast's own models whose checkpoints hold just their keys; it reshapes some of the others'.
+THEIR_X3D = ("X3D", "PTVX3D")
+
+
+def check(cfg: CfgNode) -> None:
+    """Raise the error that a job of this config would end in, as far as config, lists and checkpoints tell.
+
+    Raises:
+        ConfigError: keys that don't go together here; names them.
+        DataError: a list that is missing or malformed.
+        CheckpointError: a checkpoint that is missing, a caffe2 pickle, or not of this model.
+    """
+    if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
+        raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
+    if cfg.SEARCH.ENABLE:
+        return  # the search looks at its budgets, space and lists itself before it starts
+    _check_names(cfg)
+    name = cfg.MODEL.MODEL_NAME
+    known = is_ours(name) or name in THEIR_X3D
+    check_together(cfg, takes_boxes=name == DETECTION_MODEL if known else None)
+    model = _build_model(cfg) if known else None
+    for split in splits_of(cfg):
+        if dataset_of(cfg, split) in OUR_DATASETS.values():
+            build.build_dataset(native_cfg(cfg), split)
+    if cfg.TRAIN.ENABLE:
+        _check_start(cfg, model)
+    _check_tested(cfg, model)
+
+
+def _check_names(cfg: CfgNode) -> None:
+    """What PySlowFast looks up: the model, the data sets and the loss."""
+    from slowfast.datasets import DATASET_REGISTRY
+    from slowfast.models import MODEL_REGISTRY, losses
+
+    models = sorted(name for name, _ in MODEL_REGISTRY)
+    if cfg.MODEL.MODEL_NAME not in models:
+        raise ConfigError(f"MODEL.MODEL_NAME {cfg.MODEL.MODEL_NAME!r}: known are {', '.join(models)}")
+    datasets = sorted(name.lower() for name, _ in DATASET_REGISTRY)
+    for split in splits_of(cfg):
+        name, key = dataset_of(cfg, split), "TEST.DATASET" if split == "test" else "TRAIN.DATASET"
+        if name.lower() not in datasets:
+            raise ConfigError(f"{key} {name!r}: known are {', '.join(datasets)}")
+        if name.lower().startswith("ptv"):
+            raise ConfigError(
+                f"{key} {name!r}: PySlowFast's data sets over PyTorchVideo give four values where its train() and "
+                f"test() take five; use {name.lower().removeprefix('ptv')}"
+            )
+    try:
+        losses.get_loss_func(cfg.MODEL.LOSS_FUNC)
+    except NotImplementedError as error:
+        raise ConfigError(f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC!r}: PySlowFast has no loss of that name") from error
+
+
+def _build_model(cfg: CfgNode) -> nn.Module:
+    """The network on the CPU, with the keys that its checkpoints have."""
+    from slowfast.models import MODEL_REGISTRY
+
+    plain = cfg.clone()
+    plain.BN.NORM_TYPE = "batchnorm"  # all kinds are saved as this one
+    return MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME)(plain)
+
+
+def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
+    """The checkpoint that training goes on from, or starts from."""
+    if cfg.TRAIN.AUTO_RESUME and (last := _last_checkpoint(cfg)):
+        checkpoint = read_checkpoint(last)
+        if model is not None:
+            _check_fits(model, checkpoint, last)
+            _check_optimizer(cfg, model, checkpoint, f"{last}: PySlowFast can't resume it, so name another OUTPUT_DIR")
+        return
+    path = cfg.TRAIN.CHECKPOINT_FILE_PATH
+    if not path or cfg.TRAIN.CHECKPOINT_TYPE == "caffe2":
+        return
+    checkpoint = read_checkpoint(path)
+    if model is None or cfg.TRAIN.CHECKPOINT_INFLATE or cfg.TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN:
+        return
+    _check_shares(model, checkpoint, path)
+    if not cfg.TRAIN.CHECKPOINT_EPOCH_RESET:
+        _check_optimizer(cfg, model, checkpoint, f"{path}: set TRAIN.CHECKPOINT_EPOCH_RESET True to take the weights")
+
+
+def _check_tested(cfg: CfgNode, model: nn.Module | None) -> None:
+    """The checkpoint that is tested; PySlowFast would leave at random whatever does not fit."""
+    path, kind = cfg.TEST.CHECKPOINT_FILE_PATH, cfg.TEST.CHECKPOINT_TYPE
+    if not cfg.TEST.ENABLE or (cfg.TRAIN.ENABLE and not path):
+        return  # what the training leaves
+    if not path and (last := _last_checkpoint(cfg)):
+        path, kind = last, "pytorch"
+    elif not path:
+        path, kind = cfg.TRAIN.CHECKPOINT_FILE_PATH, cfg.TRAIN.CHECKPOINT_TYPE
+    if not path:
+        raise CheckpointError(
+            f"nothing to test: TEST.CHECKPOINT_FILE_PATH is empty and {cfg.OUTPUT_DIR} has no checkpoint"
+        )
+    if kind != "caffe2":
+        checkpoint = read_checkpoint(path)
+        if model is not None:
+            _check_fits(model, checkpoint, path)
+
+
+def _last_checkpoint(cfg: CfgNode) -> str | None:
+    from slowfast.utils.checkpoint import get_last_checkpoint
+
+    return get_last_checkpoint(cfg.OUTPUT_DIR, cfg.TASK)
+
+
+def _check_fits(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
+    """Every key of the model, in its shape, and no other."""
+    _check_shares(model, checkpoint, path)
+    load_model_state(model, checkpoint["model_state"], path)
+
+
+def _check_shares(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
+    """At least one key of the model, which the same network in another format lacks."""
+    if "model_state" not in checkpoint:
+        raise CheckpointError(f"{path}: has no model_state, by which PySlowFast finds the network in a checkpoint")
+    state, own = model_state(checkpoint, path), model.state_dict()
+    if any(key in own and own[key].shape == tensor.shape for key, tensor in state.items()):
+        return
+    here, there = _format(own), _format(state)
+    hint = f"; autox3d convert-checkpoint writes it --to {here}" if here and there and here != there else ""
+    raise CheckpointError(f"{path}: does not fit the model, which lacks {', '.join(list(state)[:3])}, ...{hint}")
+
+
+def _format(state: Mapping[str, Any]) -> str | None:
+    try:
+        return format_of(state)
+    except CheckpointError:
+        return None
+
+
+def _check_optimizer(cfg: CfgNode, model: nn.Module, checkpoint: Mapping[str, Any], advice: str) -> None:
+    """PySlowFast takes the optimiser of every checkpoint that has an epoch."""
+    from slowfast.models.optimizer import construct_optimizer
+
+    if "epoch" not in checkpoint:
+        return
+    alone = cfg.clone()
+    alone.NUM_GPUS = 0  # the network is not wrapped here
+    optimizer = construct_optimizer(model, alone)
+    try:
+        optimizer.load_state_dict(checkpoint["optimizer_state"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{advice}; its optimiser's state does not fit") from error
+    if any("layer_decay" not in group for group in optimizer.param_groups):
+        raise CheckpointError(f"{advice}; its optimiser's state is the native harness's")

@@ -1,0 +1,114 @@
+"""Keys that PySlowFast's jobs can't go with, each as one line; pure functions of a config, PySlowFast's or alike."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.config_rules import check_values
+from pytorchvideo_autox3d.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+# PySlowFast's own readers decode nothing on a current stack; these are the same lists over ours.
+OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
+DETECTION_MODEL = "AutoX3DDetection"
+TOP_K = 5  # of PySlowFast's meters
+ONE_CLIP = ("AUG.NUM_SAMPLE", "DATA.TRAIN_CROP_NUM_TEMPORAL", "DATA.TRAIN_CROP_NUM_SPATIAL")
+# What only our own training loop and tester do.
+WITHOUT_EFFECT: dict[str, Any] = {
+    "AUTOX3D.GRAD_ACCUMULATION": 1,
+    "AUTOX3D.LABEL_SMOOTHING": 0.0,
+    "AUTOX3D.BAD_VIDEO_TEST": "error",
+}
+
+
+def check_native_values(ours: CfgNode) -> None:
+    """The rules of our own harness for the values of `ours`, but for the one value that means more to PySlowFast.
+
+    Raises:
+        ConfigError: names the first key whose value nothing could run with.
+    """
+    ours = ours.clone()
+    if ours.TEST.NUM_ENSEMBLE_VIEWS == -1:  # several tests, of 1 to 10 clips
+        ours.TEST.NUM_ENSEMBLE_VIEWS = 1
+    check_values(ours)
+
+
+def warn_of_no_effect(cfg: CfgNode) -> None:
+    """Log our own keys that were set and do nothing under PySlowFast."""
+    for key, value in WITHOUT_EFFECT.items():
+        if _value(cfg, key) != value:
+            logger.warning("%s %r has no effect in PySlowFast", key, _value(cfg, key))
+
+
+def splits_of(cfg: CfgNode) -> list[str]:
+    """The lists that the jobs read: PySlowFast opens the validation list in every training."""
+    return [*(["train", "val"] if cfg.TRAIN.ENABLE else []), *(["test"] if cfg.TEST.ENABLE else [])]
+
+
+def dataset_of(cfg: CfgNode, split: str) -> str:
+    """The data set that a split is read by."""
+    return cfg.TEST.DATASET if split == "test" else cfg.TRAIN.DATASET
+
+
+def check_together(cfg: CfgNode, *, takes_boxes: bool | None) -> None:
+    """Look at keys that PySlowFast's train() and test() would end in a traceback over.
+
+    Args:
+        takes_boxes: whether the model does; None for a model of PySlowFast that may.
+
+    Raises:
+        ConfigError: names the first of them.
+    """
+    if cfg.TRAIN.ENABLE and cfg.TRAIN.EVAL_PERIOD < 1:
+        raise ConfigError(f"TRAIN.EVAL_PERIOD is {cfg.TRAIN.EVAL_PERIOD}, expected 1 or more: PySlowFast divides by it")
+    known = [*cfg.MODEL.SINGLE_PATHWAY_ARCH, *cfg.MODEL.MULTI_PATHWAY_ARCH]
+    if cfg.MODEL.ARCH not in known:
+        raise ConfigError(f"MODEL.ARCH {cfg.MODEL.ARCH!r}: known are {', '.join(known)}")
+    if takes_boxes is not None and takes_boxes != cfg.DETECTION.ENABLE:
+        raise ConfigError(
+            f"DETECTION.ENABLE {cfg.DETECTION.ENABLE} with MODEL.MODEL_NAME {cfg.MODEL.MODEL_NAME!r}: boxes go with "
+            f"{DETECTION_MODEL}, over AutoX3D or X3D as MODEL.ARCH says, and it goes with boxes"
+        )
+    if cfg.DETECTION.ENABLE:
+        _check_detection(cfg)
+    elif not cfg.DATA.MULTI_LABEL and cfg.MODEL.NUM_CLASSES < TOP_K:
+        raise ConfigError(
+            f"MODEL.NUM_CLASSES is {cfg.MODEL.NUM_CLASSES}, expected {TOP_K} or more: PySlowFast's meters take the "
+            f"top {TOP_K}; --harness native has no such limit"
+        )
+    if cfg.TRAIN.ENABLE and cfg.TRAIN.DATASET in OUR_DATASETS.values():
+        _check_our_items(cfg)
+
+
+def _check_detection(cfg: CfgNode) -> None:
+    for split in splits_of(cfg):
+        if dataset_of(cfg, split) in OUR_DATASETS.values():
+            raise ConfigError(
+                f"DETECTION.ENABLE: {dataset_of(cfg, split)} has no boxes; set TRAIN.DATASET and TEST.DATASET to ava"
+            )
+    if cfg.TRAIN.ENABLE and cfg.BN.USE_PRECISE_STATS:
+        raise ConfigError("BN.USE_PRECISE_STATS: with DETECTION.ENABLE PySlowFast can't compute them; set it to False")
+    if cfg.TRAIN.ENABLE and cfg.MODEL.MODEL_NAME == DETECTION_MODEL and cfg.MODEL.LOSS_FUNC != "bce":
+        raise ConfigError(f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC!r}: {DETECTION_MODEL} gives scores, which need bce")
+    if cfg.TEST.ENABLE and (cfg.NUM_GPUS > 1 or (cfg.NUM_GPUS == 1 and cfg.TEST.BATCH_SIZE != 1)):
+        raise ConfigError(
+            f"NUM_GPUS {cfg.NUM_GPUS}, TEST.BATCH_SIZE {cfg.TEST.BATCH_SIZE}: PySlowFast tests detection with "
+            "NUM_GPUS 1 TEST.BATCH_SIZE 1, or NUM_GPUS 0"
+        )
+
+
+def _check_our_items(cfg: CfgNode) -> None:
+    for key in ONE_CLIP:
+        if _value(cfg, key) != 1:
+            raise ConfigError(f"{key} is {_value(cfg, key)}, expected 1: {cfg.TRAIN.DATASET} gives a clip a video")
+    if cfg.DATA.MULTI_LABEL:
+        raise ConfigError(f"DATA.MULTI_LABEL: {cfg.TRAIN.DATASET} has one label a video")
+
+
+def _value(cfg: CfgNode, key: str) -> Any:
+    node, leaf = key.split(".")
+    return cfg[node][leaf]

@@ -1,0 +1,159 @@
+"""What a user gets wrong under `--harness slowfast`: one line and exit code 1. Skipped without PySlowFast."""
+
+import pickle
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d import cli
+from pytorchvideo_autox3d.config import config_path
+from tests.integration.slowfast_support import load_small, needs_slowfast, small_opts
+
+pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process")]
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """Lists over videos that are not there: nothing here gets as far as opening one."""
+    folder = tmp_path_factory.mktemp("lists")
+    for split in ("train", "val", "test"):
+        (folder / f"{split}.csv").write_text("".join(f"{number}.mp4 {number}\n" for number in range(8)))
+    return folder
+
+
+@pytest.fixture
+def refused(lists, tmp_path, capsys):
+    """Run it with settings; return the one line that it ends in."""
+
+    def run(*more, cfg="autox3d/S.yaml", **settings):
+        settings = {"OUTPUT_DIR": tmp_path / "output", "DATA__PATH_TO_DATA_DIR": lists} | settings
+        code = cli.main(
+            ["run", "--harness", "slowfast", "--cfg", str(config_path(cfg)), *small_opts(**settings), *more]
+        )
+        captured = capsys.readouterr()
+        assert code == 1
+        assert "Traceback" not in captured.err + captured.out
+        last = captured.err.strip().splitlines()[-1]
+        assert last.startswith("error: ")
+        return last.removeprefix("error: ")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def states():
+    """Networks of the small settings: by name."""
+    from pytorchvideo_autox3d.slowfast import register
+
+    register()
+    from slowfast.models import build_model
+
+    torch.manual_seed(0)
+    return {
+        "AutoX3D": build_model(load_small()).state_dict(),
+        "X3D": build_model(load_small("autox3d/X3D_S.yaml", X3D__DEPTH_FACTOR=1.0)).state_dict(),
+    }
+
+
+X3D = {"cfg": "autox3d/X3D_S.yaml", "X3D__DEPTH_FACTOR": 1.0}
+TEST_ALONE = {"TRAIN__ENABLE": False}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"AUTOX3D__ARCHITECTUR": "S"}, "command line: unknown key AUTOX3D.ARCHITECTUR; did you mean AUTOX3D.ARCHITEC"),
+        ({"AUTO3D__GROUPS": []}, "command line: unknown key AUTO3D.GROUPS; did you mean AUTOX3D.GROUPS"),
+        ({"TRAIN__BATCH_SIZE": "many"}, "command line: TRAIN.BATCH_SIZE must be of type int, got 'many'"),
+        ({"TRAIN__BATCH_SIZE": 0}, "TRAIN.BATCH_SIZE is 0, expected 1 or more"),
+        ({"SOLVER__WARMUP_EPOCHS": 2.0}, "SOLVER.WARMUP_EPOCHS is 2, expected less than SOLVER.MAX_EPOCH 1"),
+        ({"TRAIN__EVAL_PERIOD": 0}, "TRAIN.EVAL_PERIOD is 0, expected 1 or more"),
+        ({"MODEL__NUM_CLASSES": 3}, "MODEL.NUM_CLASSES is 3, expected 5 or more"),
+        ({"MODEL__NUM_CLASSES": 6}, "{lists}/train.csv:7: "),
+        ({"MODEL__MODEL_NAME": "AutoX4D"}, "MODEL.MODEL_NAME 'AutoX4D': known are AutoX3D, AutoX3DDetection, "),
+        ({"MODEL__ARCH": "autox4d"}, "MODEL.ARCH 'autox4d': known are 2d, c2d, "),
+        ({"MODEL__HEAD_ACT": "tanh"}, "MODEL.HEAD_ACT 'tanh': known are softmax, sigmoid"),
+        ({"MODEL__LOSS_FUNC": "crossentropy"}, "MODEL.LOSS_FUNC 'crossentropy': PySlowFast has no loss of that name"),
+        ({"TEST__DATASET": "kinetic"}, "TEST.DATASET 'kinetic': known are autox3d_kinetics, "),
+        (
+            {"TRAIN__DATASET": "ptvkinetics"},
+            "TRAIN.DATASET 'ptvkinetics': PySlowFast's data sets over",
+        ),
+        ({"TEST__CHECKPOINT_TYPE": "caffe"}, "PySlowFast refuses the config: "),
+        ({"AUTOX3D__ARCHITECTURE": "XXL", "AUTOX3D__GROUPS": []}, "AUTOX3D.ARCHITECTURE: 'XXL' is neither"),
+        ({"TRAIN__ENABLE": False, "TEST__ENABLE": False}, "nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE"),
+        ({"DATA__PATH_TO_DATA_DIR": "/no/such/folder"}, "/no/such/folder"),
+        ({"DATA__PATH_TO_DATA_DIR": ""}, "DATA.PATH_TO_DATA_DIR is empty"),
+        ({"DETECTION__ENABLE": True}, "DETECTION.ENABLE True with MODEL.MODEL_NAME 'AutoX3D'"),
+        (X3D | {"DETECTION__ENABLE": True}, "DETECTION.ENABLE True with MODEL.MODEL_NAME 'X3D'"),
+        ({"NUM_SHARDS": 2}, "NUM_SHARDS 2 with NUM_GPUS 0: PySlowFast would run 2 separate jobs"),
+        ({"AUG__NUM_SAMPLE": 2}, "AUG.NUM_SAMPLE is 2, expected 1"),
+        ({"OUTPUT_DIR": "/proc/none"}, "OUTPUT_DIR: can't write to /proc/none"),
+        (TEST_ALONE, "nothing to test: TEST.CHECKPOINT_FILE_PATH is empty and "),
+        (TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": "/none.pyth"}, "no checkpoint '/none.pyth'"),
+        ({"TEST__CHECKPOINT_FILE_PATH": "/none.pyth"}, "no checkpoint '/none.pyth'"),
+        ({"TRAIN__CHECKPOINT_FILE_PATH": "/none.pyth"}, "no checkpoint '/none.pyth'"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else ",".join(f"{key}={one}"[:40] for key, one in value.items()),
+)
+def test_refused_before_it_starts(refused, lists, settings, message):
+    assert refused(**settings).startswith(message.format(lists=lists))
+
+
+def test_options_come_in_pairs(refused):
+    assert refused("--opts", "NUM_GPUS").startswith("options come in pairs KEY VALUE, but 'NUM_GPUS' has no value")
+
+
+def test_a_caffe2_pickle(refused, tmp_path):
+    path = tmp_path / "zoo.pkl"
+    path.write_bytes(pickle.dumps({"blobs": {"conv1_w": [0.0]}}, protocol=2))
+    for settings in (TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": path}, {"TRAIN__CHECKPOINT_FILE_PATH": path}):
+        assert refused(**settings, **X3D).startswith(f"{path}: a caffe2 pickle, refused, since unpickling runs")
+
+
+def test_another_format_names_its_keys_and_the_conversion(refused, states, tmp_path):
+    from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
+
+    path = tmp_path / "hub.pyth"
+    torch.save({"model_state": convert_state(states["X3D"], "pytorchvideo")}, path)
+    for settings in (TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": path}, {"TRAIN__CHECKPOINT_FILE_PATH": path}):
+        line = refused(**settings, **X3D)
+        assert line.startswith(f"{path}: does not fit the model, which lacks blocks.0.conv.")
+        assert line.endswith("; autox3d convert-checkpoint writes it --to slowfast")
+
+
+def test_another_network(refused, states, tmp_path):
+    torch.save({"model_state": {"backbone.weight": torch.zeros(2)}}, tmp_path / "other.pyth")
+    settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "other.pyth"}
+    assert "does not fit the model, which lacks backbone.weight" in refused(**settings)
+    torch.save({"model_state": states["AutoX3D"]}, tmp_path / "classes.pyth")
+    settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "classes.pyth", "MODEL__NUM_CLASSES": 9}
+    assert "2 of another shape (" in refused(**settings)
+    torch.save(states["AutoX3D"], tmp_path / "bare.pyth")
+    settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "bare.pyth"}
+    assert "has no model_state" in refused(**settings)
+
+
+def test_a_run_of_the_other_harness_is_not_resumed(refused, states, tmp_path):
+    folder = tmp_path / "output" / "checkpoints"
+    folder.mkdir(parents=True)
+    native = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1).state_dict()
+    torch.save({"epoch": 0, "model_state": states["AutoX3D"], "optimizer_state": native},
+               folder / "checkpoint_epoch_00001.pyth")  # fmt: skip
+    assert "PySlowFast can't resume it, so name another OUTPUT_DIR" in refused()
+    line = refused(OUTPUT_DIR=tmp_path, TRAIN__CHECKPOINT_FILE_PATH=folder / "checkpoint_epoch_00001.pyth")
+    assert "set TRAIN.CHECKPOINT_EPOCH_RESET True to take the weights" in line
+
+
+def test_a_folder_of_another_network_is_not_resumed(refused, states, tmp_path):
+    folder = tmp_path / "output" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save({"epoch": 0, "model_state": states["AutoX3D"]}, folder / "checkpoint_epoch_00001.pyth")
+    assert "checkpoint_epoch_00001.pyth: does not fit the model" in refused(**X3D)
+
+
+def test_a_video_that_cannot_be_decoded_in_a_worker(refused, states, lists, tmp_path):
+    """Past the checks: the error of a data worker is one line too."""
+    torch.save({"model_state": states["AutoX3D"]}, tmp_path / "model.pyth")
+    settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "model.pyth", "DATA_LOADER__NUM_WORKERS": 1}
+    assert "0.mp4" in refused(**settings)

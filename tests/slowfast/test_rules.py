@@ -1,0 +1,99 @@
+"""What PySlowFast's jobs can't go with; over our config with the keys of PySlowFast's that the rules read."""
+
+import logging
+
+import pytest
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.config import get_cfg
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.slowfast import rules
+
+
+@pytest.fixture
+def cfg():
+    cfg = get_cfg()
+    cfg.DETECTION = CfgNode({"ENABLE": False})
+    cfg.MODEL.SINGLE_PATHWAY_ARCH, cfg.MODEL.MULTI_PATHWAY_ARCH = ["x3d", "autox3d"], ["slowfast"]
+    cfg.DATA.MULTI_LABEL = False
+    cfg.DATA.TRAIN_CROP_NUM_TEMPORAL = cfg.DATA.TRAIN_CROP_NUM_SPATIAL = 1
+    cfg.TRAIN.DATASET = cfg.TEST.DATASET = "autox3d_kinetics"
+    return cfg
+
+
+def change(cfg, **settings):
+    for key, value in settings.items():
+        node, leaf = key.split("__")
+        cfg[node][leaf] = value
+
+
+DETECTION = {"DETECTION__ENABLE": True, "MODEL__MODEL_NAME": "AutoX3DDetection", "TRAIN__DATASET": "ava",
+             "TEST__DATASET": "ava", "MODEL__LOSS_FUNC": "bce", "TEST__BATCH_SIZE": 1}  # fmt: skip
+
+
+def test_what_our_recipes_ask_for_passes(cfg):
+    rules.check_together(cfg, takes_boxes=False)
+    change(cfg, **DETECTION)
+    rules.check_together(cfg, takes_boxes=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"TRAIN__EVAL_PERIOD": 0}, "TRAIN.EVAL_PERIOD is 0, expected 1 or more"),
+        ({"MODEL__ARCH": "autox4d"}, "MODEL.ARCH 'autox4d': known are x3d, autox3d, slowfast"),
+        (
+            {"DETECTION__ENABLE": True},
+            "DETECTION.ENABLE True with MODEL.MODEL_NAME 'AutoX3D': boxes go",
+        ),
+        ({"MODEL__NUM_CLASSES": 4}, "MODEL.NUM_CLASSES is 4, expected 5 or more"),
+        ({"AUG__NUM_SAMPLE": 2}, "AUG.NUM_SAMPLE is 2, expected 1: autox3d_kinetics gives a clip a video"),
+        ({"DATA__TRAIN_CROP_NUM_SPATIAL": 2}, "DATA.TRAIN_CROP_NUM_SPATIAL is 2"),
+        ({"DATA__MULTI_LABEL": True}, "DATA.MULTI_LABEL: autox3d_kinetics has one label a video"),
+    ],
+)
+def test_keys_that_do_not_go_together(cfg, settings, message):
+    change(cfg, **settings)
+    with pytest.raises(ConfigError) as raised:
+        rules.check_together(cfg, takes_boxes=False)
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"DETECTION__ENABLE": False}, "DETECTION.ENABLE False with MODEL.MODEL_NAME 'AutoX3DDetection'"),
+        ({"TEST__DATASET": "autox3d_kinetics"}, "DETECTION.ENABLE: autox3d_kinetics has no boxes"),
+        ({"BN__USE_PRECISE_STATS": True}, "BN.USE_PRECISE_STATS: with DETECTION.ENABLE"),
+        ({"MODEL__LOSS_FUNC": "cross_entropy"}, "MODEL.LOSS_FUNC 'cross_entropy': AutoX3DDetection gives scores"),
+        ({"TEST__BATCH_SIZE": 8}, "NUM_GPUS 1, TEST.BATCH_SIZE 8: PySlowFast tests detection with"),
+    ],
+)
+def test_keys_that_do_not_go_with_boxes(cfg, settings, message):
+    change(cfg, **DETECTION | settings)
+    with pytest.raises(ConfigError) as raised:
+        rules.check_together(cfg, takes_boxes=True)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_test_alone_needs_no_validation(cfg):
+    change(cfg, TRAIN__ENABLE=False, TRAIN__EVAL_PERIOD=0, AUG__NUM_SAMPLE=2)
+    rules.check_together(cfg, takes_boxes=False)
+
+
+def test_several_numbers_of_clips_are_tested_by_one_value(cfg):
+    change(cfg, TEST__NUM_ENSEMBLE_VIEWS=-1)
+    rules.check_native_values(cfg)
+    assert cfg.TEST.NUM_ENSEMBLE_VIEWS == -1
+    change(cfg, TEST__NUM_SPATIAL_CROPS=2)
+    with pytest.raises(ConfigError, match=r"TEST\.NUM_SPATIAL_CROPS is 2, expected one of 1, 3"):
+        rules.check_native_values(cfg)
+
+
+def test_what_has_no_effect_is_said(cfg, caplog):
+    with caplog.at_level(logging.WARNING):
+        rules.warn_of_no_effect(cfg)
+        assert caplog.messages == []
+        change(cfg, AUTOX3D__LABEL_SMOOTHING=0.1)
+        rules.warn_of_no_effect(cfg)
+    assert caplog.messages == ["AUTOX3D.LABEL_SMOOTHING 0.1 has no effect in PySlowFast"]
