@@ -6,7 +6,8 @@ Everything it builds takes real arguments; this is where each config key meets t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from torch import nn
 
 from pytorchvideo_autox3d import distributed, models
 from pytorchvideo_autox3d.config import config_path
-from pytorchvideo_autox3d.data import ClipLoader, ClipMix, ClipNormalize, Erasing, FaultPolicy
+from pytorchvideo_autox3d.data import (
+    ClipLoader,
+    ClipMix,
+    ClipNormalize,
+    Erasing,
+    FaultPolicy,
+    check_reader,
+    policy_transform,
+)
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
@@ -28,7 +37,7 @@ from pytorchvideo_autox3d.engine import (
     build_optimizer,
     make_schedule,
 )
-from pytorchvideo_autox3d.errors import ConfigError, SpaceError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
 from pytorchvideo_autox3d.layers.depthwise import accelerate, set_depthwise_kernels
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
@@ -37,21 +46,28 @@ from pytorchvideo_autox3d.supernet import ELASTIC_ATTENTION_REGISTRY
 AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
 
 
+@contextmanager
+def _naming(keys: str) -> Iterator[None]:
+    """Put the config's keys before an error that can only name a part's own arguments."""
+    try:
+        yield
+    except AutoX3DError as error:
+        raise ConfigError(f"{keys}: {error}") from None
+
+
 def build_space(cfg: CfgNode) -> SearchSpace:
     """AUTOX3D.SPACE: a named space, a yaml file, or a yaml file shipped under configs/.
 
     Raises:
-        SpaceError: there is no such space, or it is wrong; names the file, the group and the key.
+        ConfigError: there is no such space, or it is wrong; names the file, the group and the key.
     """
     name = cfg.AUTOX3D.SPACE
-    try:
+    with _naming("AUTOX3D.SPACE"):
         if name.endswith((".yaml", ".yml")) and not Path(name).is_file():
             name = str(config_path(name))
         space = load_space(name)
-    except (ConfigError, SpaceError) as error:
-        raise SpaceError(f"AUTOX3D.SPACE: {error}") from None
-    registry = ELASTIC_ATTENTION_REGISTRY if cfg.SEARCH.ENABLE else ATTENTION_REGISTRY
-    models.check_attentions(space, source=f"AUTOX3D.SPACE: {name}", registry=registry)
+        registry = ELASTIC_ATTENTION_REGISTRY if cfg.SEARCH.ENABLE else ATTENTION_REGISTRY
+        models.check_attentions(space, source=name, registry=registry)
     return space
 
 
@@ -83,7 +99,7 @@ def build_model(cfg: CfgNode) -> nn.Module:
     Its weights are drawn from torch's global generator.
     """
     set_depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS)
-    builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME)
+    builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     arguments = _MODEL_ARGUMENTS.get(cfg.MODEL.MODEL_NAME, _resnet_arguments)(cfg)
     model = builder(
         model_num_class=cfg.MODEL.NUM_CLASSES,
@@ -131,8 +147,13 @@ def _resnet_arguments(cfg: CfgNode) -> dict[str, Any]:
     return {"model_depth": cfg.RESNET.DEPTH}
 
 
+def _search_arguments(cfg: CfgNode) -> dict[str, Any]:
+    raise ConfigError("MODEL.MODEL_NAME: AutoX3DSearch is searched, not trained: set SEARCH.ENABLE True")
+
+
 _MODEL_ARGUMENTS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
     "AutoX3D": _autox3d_arguments,
+    "AutoX3DSearch": _search_arguments,
     "X3D": _x3d_arguments,
     "SlowFast": _slowfast_arguments,
     "MobileNetV2_3D": lambda cfg: {},
@@ -146,7 +167,10 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
     """
     if not cfg.DATA.PATH_TO_DATA_DIR:
         raise ConfigError(f"DATA.PATH_TO_DATA_DIR is empty: name the folder that holds {mode}.csv")
-    dataset = DATASET_REGISTRY.get(cfg.TEST.DATASET if mode == "test" else cfg.TRAIN.DATASET)
+    part = "TEST" if mode == "test" else "TRAIN"
+    dataset = DATASET_REGISTRY.get(cfg[part].DATASET, key=f"{part}.DATASET")
+    with _naming("AUTOX3D.READER"):
+        check_reader(cfg.AUTOX3D.READER)
     if manifest is None:
         manifest = dataset.find(
             cfg.DATA.PATH_TO_DATA_DIR,
@@ -176,15 +200,26 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
 def _augmentation(cfg: CfgNode) -> dict[str, Any]:
     """AUTOX3D.AUTO_AUGMENT, else AUG.AA_TYPE; and AUG.RE_*."""
     if not cfg.AUG.ENABLE:
-        return {"auto_augment": cfg.AUTOX3D.AUTO_AUGMENT}
+        return {"auto_augment": _policy(cfg, "AUTOX3D.AUTO_AUGMENT")}
     if cfg.AUTOX3D.AUTO_AUGMENT and cfg.AUG.AA_TYPE:
         both = f"{cfg.AUTOX3D.AUTO_AUGMENT!r} and {cfg.AUG.AA_TYPE!r}"
         raise ConfigError(f"AUTOX3D.AUTO_AUGMENT and AUG.AA_TYPE: {both}, expected one of them to be empty")
+    with _naming("AUG.RE_PROB, AUG.RE_MODE, AUG.RE_COUNT"):
+        erasing = Erasing(cfg.AUG.RE_PROB, cfg.AUG.RE_MODE, cfg.AUG.RE_COUNT) if cfg.AUG.RE_PROB else None
     return {
-        "auto_augment": cfg.AUTOX3D.AUTO_AUGMENT or cfg.AUG.AA_TYPE,
+        "auto_augment": _policy(cfg, "AUTOX3D.AUTO_AUGMENT" if cfg.AUTOX3D.AUTO_AUGMENT else "AUG.AA_TYPE"),
         "interpolation": cfg.AUG.INTERPOLATION,
-        "erasing": Erasing(cfg.AUG.RE_PROB, cfg.AUG.RE_MODE, cfg.AUG.RE_COUNT) if cfg.AUG.RE_PROB else None,
+        "erasing": erasing,
     }
+
+
+def _policy(cfg: CfgNode, key: str) -> str:
+    node, leaf = key.split(".")
+    name: str = cfg[node][leaf]
+    if name:
+        with _naming(key):
+            policy_transform(name)
+    return name
 
 
 def build_mix(cfg: CfgNode) -> ClipMix | None:
@@ -193,14 +228,15 @@ def build_mix(cfg: CfgNode) -> ClipMix | None:
         return None
     if cfg.AUTOX3D.LABEL_SMOOTHING:
         raise ConfigError("AUTOX3D.LABEL_SMOOTHING: with MIXUP.ENABLE set MIXUP.LABEL_SMOOTH_VALUE in its place")
-    return ClipMix(
-        num_classes=cfg.MODEL.NUM_CLASSES,
-        mixup_alpha=cfg.MIXUP.ALPHA,
-        cutmix_alpha=cfg.MIXUP.CUTMIX_ALPHA,
-        prob=cfg.MIXUP.PROB,
-        switch_prob=cfg.MIXUP.SWITCH_PROB,
-        label_smoothing=cfg.MIXUP.LABEL_SMOOTH_VALUE,
-    )
+    with _naming("MIXUP"):
+        return ClipMix(
+            num_classes=cfg.MODEL.NUM_CLASSES,
+            mixup_alpha=cfg.MIXUP.ALPHA,
+            cutmix_alpha=cfg.MIXUP.CUTMIX_ALPHA,
+            prob=cfg.MIXUP.PROB,
+            switch_prob=cfg.MIXUP.SWITCH_PROB,
+            label_smoothing=cfg.MIXUP.LABEL_SMOOTH_VALUE,
+        )
 
 
 def build_fault_policy(cfg: CfgNode, mode: str, num_videos: int) -> FaultPolicy:

@@ -19,13 +19,14 @@ AT_LEAST_ONE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "TRAIN.EVAL_PERIOD", "DATA_LOADER.NUM_WORKERS", "NUM_GPUS", "SHARD_ID", "RNG_SEED", "SOLVER.WEIGHT_DECAY",
-    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS",
+    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS", "AUTOX3D.DECODE_SECONDS",
 )  # fmt: skip
 ABOVE_ZERO = ("SOLVER.BASE_LR", "DATA.TARGET_FPS")
 UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
 CHOICES: dict[str, tuple[Any, ...]] = {
     "TEST.NUM_SPATIAL_CROPS": (1, 3),
     "DATA.ENSEMBLE_METHOD": ("sum", "max"),
+    "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "best_of"),
     "SEARCH.CHANNEL_SELECTION": ("fair", "naive"),
 }
@@ -38,7 +39,7 @@ def check_values(cfg: CfgNode) -> None:
     _check_all(cfg, ABOVE_ZERO, lambda value: value > 0, "above 0")
     _check_all(cfg, UNSET_OR_ABOVE_ZERO, lambda value: value is None or value > 0, "above 0, or None")
     for key, known in CHOICES.items():
-        _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(map(str, known))}")
+        _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(str(value) or 'nothing' for value in known)}")
     _check_all(cfg, ("MODEL.DROPOUT_RATE",), lambda rate: 0 <= rate < 1, "in [0, 1)")
     _check_all(cfg, ("SEARCH.PARETO_GFLOPS",), _positive_numbers, "a list of numbers above 0")
     _check_all(cfg, ("OUTPUT_DIR",), bool, "the name of a folder")

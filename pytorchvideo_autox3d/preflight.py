@@ -32,12 +32,21 @@ def check(cfg: CfgNode) -> None:
         build.build_space(cfg)
         return  # the search looks at its budgets and lists itself before it starts
     with torch.device("meta"):
-        build.build_model(cfg)
+        model = build.build_model(cfg)
+    if cfg.TRAIN.ENABLE:
+        build.build_sgd(cfg, model)
+        build.build_schedule(cfg)
+        build.build_loss(cfg)
+        build.build_mix(cfg)
+        build.build_train_settings(cfg)
     modes = [*(["train"] if cfg.TRAIN.ENABLE else []), *(["test"] if cfg.TEST.ENABLE else [])]
     if cfg.TRAIN.ENABLE and cfg.TRAIN.EVAL_PERIOD > 0:
         modes.insert(1, "val")
     for mode in modes:
+        build.build_fault_policy(cfg, mode, num_videos=1)
         build.build_dataset(cfg, mode)
+    if cfg.TEST.ENABLE:
+        build.build_test_settings(cfg, views_a_pass=1)
     if cfg.TRAIN.ENABLE:
         _check_output_is_of_this_model(cfg)
     else:

@@ -37,7 +37,7 @@ class Registry(_FvcoreRegistry):
     def hint(self, name: str) -> str:
         """For messages about an unknown name: the nearest one, and all that there are."""
         known = sorted(key for key, _ in self)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         meant = f"did you mean {near[0]!r}? " if near else ""
         return f"{meant}known: {', '.join(known) or 'none'}"
 

@@ -18,6 +18,7 @@ from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Precision
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.layers.depthwise import set_depthwise_kernels
+from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
     Budgets,
@@ -46,6 +47,7 @@ def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
 
     SOLVER is the optimiser of the supernet's weights; SEARCH.EPOCHS stands for SOLVER.MAX_EPOCH.
     """
+    SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
     settings = build_search_settings(cfg, num_machines=info.world_size // info.local_world_size)
     distributed.seed_all(cfg.RNG_SEED, per_process=False)
     supernet = build_supernet(cfg)

@@ -130,9 +130,9 @@ groups:
 def test_a_wrong_space_names_its_key_file_and_group(tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(SPACE)
-    with pytest.raises(SpaceError) as caught:
+    with pytest.raises(ConfigError) as caught:
         build.build_space(cfg_of("AUTOX3D.SPACE", str(path)))
     assert str(caught.value).startswith(f"AUTOX3D.SPACE: {path}: group 2: attentions: no attention named 'glor'; ")
     for name in ("tabel2", "spaces/nowhere.yaml"):
-        with pytest.raises(SpaceError, match=rf"AUTOX3D\.SPACE: .*'{name}'"):
+        with pytest.raises(ConfigError, match=rf"AUTOX3D\.SPACE: .*'{name}'"):
             build.build_space(cfg_of("AUTOX3D.SPACE", name))

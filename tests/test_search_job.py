@@ -11,7 +11,7 @@ from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
-from pytorchvideo_autox3d.errors import ConfigError, SearchError
+from pytorchvideo_autox3d.errors import ConfigError, RegistryError, SearchError
 from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.search import read_history
 from pytorchvideo_autox3d.space import Architecture
@@ -118,6 +118,7 @@ def test_shared_search_uses_the_whole_list(options):
         ({"SEARCH.TARGET_GFLOPS": 0.3}, SearchError, r"SEARCH.TARGET_GFLOPS.*was 0.0003 meant"),
         ({"SEARCH.PARETO_GFLOPS": [0.0003, 9.0]}, SearchError, "SEARCH.PARETO_GFLOPS: 9 GFLOPs is outside the space's"),
         ({"SEARCH.PARETO_GFLOPS": [-1]}, ConfigError, "SEARCH.PARETO_GFLOPS is"),
+        ({"SEARCH.METHOD": "darts"}, RegistryError, "SEARCH.METHOD: no entry named 'darts'; known: parsec"),
         ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),
         ({"SEARCH.POLICY_SPLIT": 0.0}, SearchError, "SEARCH.POLICY_SPLIT"),
         ({"TRAIN.BATCH_SIZE": 12}, SearchError, "fewer than TRAIN.BATCH_SIZE 12"),

@@ -4,10 +4,10 @@ Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
 """
 
 from pytorchvideo_autox3d.data.action_splits import HMDB51, UCF101
-from pytorchvideo_autox3d.data.augment import ClipMix, Erasing
+from pytorchvideo_autox3d.data.augment import ClipMix, Erasing, policy_transform
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
-from pytorchvideo_autox3d.data.decode import READERS, VideoReader, open_video
+from pytorchvideo_autox3d.data.decode import READERS, VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.demo import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.data.demo_motion import CLASSES as DEMO_CLASSES
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
@@ -43,11 +43,13 @@ __all__ = [
     "VideoRecord",
     "View",
     "build_loader",
+    "check_reader",
     "clip_generator",
     "collate_clips",
     "find_list",
     "make_demo_data",
     "open_video",
+    "policy_transform",
     "read_list",
     "read_manifest",
 ]

@@ -92,7 +92,7 @@ def _files(folder: str) -> list[str]:
 
 def _check_split(split: int) -> None:
     if split not in _SPLITS:
-        raise DataError(f"the split is {split}, expected one of 1, 2, 3")
+        raise DataError(f"the split (AUTOX3D.DATA_SPLIT) is {split}, expected one of 1, 2, 3")
 
 
 def _check_count(name: str, found: int, num_classes: int | None) -> None:

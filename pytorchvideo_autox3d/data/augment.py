@@ -46,13 +46,13 @@ def _rand_augment(name: str) -> tuple[int, int]:
     """(operations, magnitude in torchvision's bins) of a name such as "rand-m9-n2-mstd0.5-inc1"."""
     operations, magnitude = 2, 9.0
     for part in name.split("-")[1:]:
-        found = re.fullmatch(r"(mstd|inc|m|n)([\d.]+)", part)
+        found = re.fullmatch(r"(mstd|inc|m)(\d+(?:\.\d+)?)|(n)(\d+)", part)
         if not found:
             raise DataError(f"auto_augment is {name!r}: {part!r} is none of m9, n2, mstd0.5 and inc1")
         if found[1] == "m":
             magnitude = float(found[2])
-        elif found[1] == "n":
-            operations = int(found[2])
+        elif found[3] == "n":
+            operations = int(found[4])
     if not 0 <= magnitude <= _LEVELS:
         raise DataError(f"auto_augment is {name!r}: the magnitude must be 0 to {_LEVELS}")
     return operations, round(magnitude / _LEVELS * (_BINS - 1))

@@ -14,7 +14,7 @@ from typing import Protocol
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.pyav_reader import PyAVReader
-from pytorchvideo_autox3d.data.torchcodec_reader import TorchCodecReader
+from pytorchvideo_autox3d.data.torchcodec_reader import TorchCodecReader, load_torchcodec
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.errors import DataError
 
@@ -55,6 +55,14 @@ class VideoReader(Protocol):
 READERS: dict[str, Callable[[str], VideoReader]] = {"pyav": PyAVReader, "torchcodec": TorchCodecReader}
 
 
+def check_reader(reader: str) -> None:
+    """Raise `DataError` unless there is a reader of that name, and it can be used here."""
+    if reader not in READERS:
+        raise DataError(f"no video reader named {reader!r}; known: {', '.join(sorted(READERS))}")
+    if READERS[reader] is TorchCodecReader:
+        load_torchcodec()
+
+
 def open_video(path: str, *, reader: str = "pyav") -> VideoReader:
     """Open a video with the reader of that name.
 
@@ -63,5 +71,5 @@ def open_video(path: str, *, reader: str = "pyav") -> VideoReader:
         DecodeError: the file is missing, is no video, or has no video stream.
     """
     if reader not in READERS:
-        raise DataError(f"no video reader named {reader!r}; known: {', '.join(sorted(READERS))}")
+        check_reader(reader)
     return READERS[reader](path)

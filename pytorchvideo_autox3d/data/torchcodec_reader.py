@@ -74,10 +74,15 @@ class TorchCodecReader:
             raise DecodeError(f"{self._path}: not a readable video: {_line(error)}") from None
 
 
+def load_torchcodec() -> None:
+    """Import it; raise `DataError` if it is not installed, or finds none of FFmpeg's libraries."""
+    _import("torchcodec.decoders")
+
+
 def available() -> bool:
     """Whether torchcodec can be used here."""
     try:
-        _import("torchcodec.decoders")
+        load_torchcodec()
     except DataError:
         return False
     return True
@@ -87,7 +92,9 @@ def _import(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise DataError("the reader 'torchcodec' is not installed: pip install torchcodec") from None
+        raise DataError(
+            "the reader 'torchcodec' is not installed: pip install 'pytorchvideo_autox3d[torchcodec]'"
+        ) from None
     except (RuntimeError, OSError):  # it loads FFmpeg when it is imported
         raise DataError("the reader 'torchcodec' can't load: it finds no shared libraries of FFmpeg") from None
 

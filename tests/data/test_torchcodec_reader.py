@@ -50,7 +50,10 @@ def test_a_data_set_over_it(plain_video):
 
 @pytest.mark.parametrize(
     ("error", "message"),
-    [(ModuleNotFoundError, "is not installed: pip install torchcodec"), (RuntimeError, "finds no shared libraries")],
+    [
+        (ModuleNotFoundError, r"is not installed: pip install 'pytorchvideo_autox3d\[torchcodec\]'"),
+        (RuntimeError, "finds no shared libraries"),
+    ],
 )
 def test_its_absence_is_one_line(plain_video, monkeypatch, error, message):
     def fail(name, *args):
