@@ -1,0 +1,170 @@
+"""The depthwise convolution's kernels: loops over rows in numba around the register tiles of `depthwise_ir.py`.
+
+Tensors are dense (B, T, H, W, C). A kernel is a C callback that takes the address of its parameters, 64-bit integers,
+and works on the next item until none is left; any number of threads may run it at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from pytorchvideo_autox3d.layers import depthwise_ir, depthwise_weight_ir, vector_ir
+from pytorchvideo_autox3d.layers.depthwise_ir import Kind
+
+# A call's parameters: 64-bit integers at these places, then the spans of frames and of rows (forward and input
+# gradient). The weight gradient has its sums in the place of the weight, the output gradient in that of the output.
+ITEMS, SOURCE, WEIGHT, OUT, _BATCH = range(1, 6)
+_FRAMES_IN, _ROWS_IN, _COLUMNS_IN, _FRAMES, _ROWS, _COLUMNS, _CHANNELS = range(6, 13)
+_TAP_ROWS, _STEP_T, _STEP_H, _TAP_STEP_T, _TAP_STEP_H = range(13, 18)
+_TAP_FRAMES, _STRIDE_T, _SLOTS = range(13, 16)
+_SPANS = 18
+
+
+def _next_item(typingctx: Any, address: Any) -> Any:
+    """Take the next item: an atomic increment of the counter at `address`, giving its old value."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        counter = builder.bitcast(args[0], vector_ir.I64.as_pointer())
+        return builder.atomic_rmw("add", counter, ir.Constant(vector_ir.I64, 1), "monotonic")
+
+    return types.int64(types.voidptr), codegen
+
+
+next_item: Any = intrinsic(_next_item)
+
+
+def _row_function(module: ir.Module, config: str) -> ir.Function:
+    """Add the function for one row to `module`: see `_config`."""
+    kind: Any
+    kind, element, width, size, stride, _ = config.split("/")
+    item = vector_ir.Element(element, int(width))
+    if kind == "weight":
+        return depthwise_weight_ir.weight_row(module, item, int(size), int(stride))
+    return depthwise_ir.correlate_row(module, item, kind, int(size), int(stride))
+
+
+def _call_row(typingctx: Any, config: Any, arguments: Any) -> Any:
+    """Call the row function that the literal string `config` names with a tuple of 64-bit integers."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        values = [builder.extract_value(args[1], index) for index in range(len(arguments))]
+        builder.call(_row_function(builder.module, config.literal_value), values)
+        return context.get_dummy_value()
+
+    return types.void(config, arguments), codegen
+
+
+call_row: Any = intrinsic(prefer_literal=True)(_call_row)
+
+
+@cache
+def _revision() -> str:
+    """Names the code generator: numba knows when this file changes, but not when those it imports do."""
+    sources = (Path(str(module.__file__)).read_bytes() for module in (vector_ir, depthwise_ir, depthwise_weight_ir))
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:16]
+
+
+def _config(kind: str, element: str, width: int, size: int, stride: int) -> str:
+    """All that a kernel is compiled for, as a plain string: numba's disk cache is keyed by it."""
+    return f"{kind}/{element}/{width}/{size}/{stride}/{_revision()}"
+
+
+def _compile(body: Callable[[Any], None]) -> Any:
+    """Compile `body(parameters)` to a C callback; kept on disk where numba finds a place it may write to."""
+    compiler = partial(numba.cfunc, types.void(types.voidptr), error_model="numpy")
+    try:
+        return compiler(cache=True)(body)
+    except RuntimeError:  # "cannot cache function": a read-only installation and no home
+        return compiler()(body)
+
+
+@cache
+def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: int) -> Any:
+    """Kernel of the forward pass or of the input gradient, for one kernel width and stride along a row."""
+    config = _config(kind, element, width, size, stride)
+    item = vector_ir.Element(element, width)
+    x_bytes, w_bytes = item.bytes, item.accumulator_bytes
+
+    def correlate(parameters: Any) -> None:
+        p = numba.carray(parameters, (1 << 20,), np.int64)
+        items, source, weight, out = p[ITEMS], p[SOURCE], p[WEIGHT], p[OUT]
+        frames_in, rows_in, columns_in = p[_FRAMES_IN], p[_ROWS_IN], p[_COLUMNS_IN]
+        frames, rows, columns, channels = p[_FRAMES], p[_ROWS], p[_COLUMNS], p[_CHANNELS]
+        tap_rows = p[_TAP_ROWS]
+        row_in, row_out = columns_in * channels * x_bytes, columns * channels * x_bytes
+        tap_row = size * channels * w_bytes
+        x_dt, x_dh = p[_STEP_T] * rows_in * row_in, p[_STEP_H] * row_in
+        w_dt, w_dh = p[_TAP_STEP_T] * tap_rows * tap_row, p[_TAP_STEP_H] * tap_row
+        total = p[_BATCH] * rows
+        while True:
+            index: int = next_item(parameters)
+            if index >= items:
+                break
+            for line in range(index * total // items, (index + 1) * total // items):
+                b, h = line // rows, line % rows
+                span_h = _SPANS + 3 * (frames + h)
+                # Frames innermost: the few rows of every frame that an output row needs stay in the cache.
+                for t in range(frames):
+                    span_t = _SPANS + 3 * t
+                    first = ((b * frames_in + p[span_t]) * rows_in + p[span_h]) * row_in
+                    taps = (p[span_t + 1] * tap_rows + p[span_h + 1]) * tap_row
+                    target = out + ((b * frames + t) * rows + h) * row_out
+                    call_row(config, (source + first, weight + taps, target, p[span_t + 2], p[span_h + 2],
+                         x_dt, x_dh, w_dt, w_dh, channels, columns, columns_in))  # fmt: skip
+
+    return _compile(correlate)
+
+
+@cache
+def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
+    """Kernel of the weight gradient: item i adds its rows' share to the i-th block of partial sums."""
+    config = _config("weight", element, width, size, stride)
+    item = vector_ir.Element(element, width)
+    per_pass = depthwise_weight_ir.rows_per_pass(size)
+    x_bytes, w_bytes = item.bytes, item.accumulator_bytes
+
+    def weight_gradient(parameters: Any) -> None:
+        p = numba.carray(parameters, (1 << 20,), np.int64)
+        items, source, sums, gout = p[ITEMS], p[SOURCE], p[WEIGHT], p[OUT]
+        frames_in, rows_in, columns_in = p[_FRAMES_IN], p[_ROWS_IN], p[_COLUMNS_IN]
+        frames, rows, columns, channels = p[_FRAMES], p[_ROWS], p[_COLUMNS], p[_CHANNELS]
+        tap_frames, stride_t, slots = p[_TAP_FRAMES], p[_STRIDE_T], p[_SLOTS]
+        pad_t, pad = tap_frames // 2, size // 2
+        row_in, row_out = columns_in * channels * x_bytes, columns * channels * x_bytes
+        frame_in, frame_out = rows_in * row_in, rows * row_out
+        tap_row = size * slots * w_bytes
+        total = p[_BATCH] * rows
+        while True:
+            index: int = next_item(parameters)
+            if index >= items:
+                break
+            block = sums + index * tap_frames * size * tap_row
+            for line in range(index * total // items, (index + 1) * total // items):
+                b, h = line // rows, line % rows
+                for dt in range(tap_frames):
+                    # Frames t of the output with 0 <= t * stride_t + dt - pad_t < frames_in.
+                    low = max(0, (pad_t - dt + stride_t - 1) // stride_t)
+                    high = min(frames, (frames_in - 1 + pad_t - dt) // stride_t + 1)
+                    if high <= low:
+                        continue
+                    first_t = low * stride_t + dt - pad_t
+                    for base in range(0, size, per_pass):
+                        first_h = h * stride + base - pad
+                        dh_low = max(0, -first_h)
+                        dh_high = min(size - base, rows_in - first_h)
+                        call_row(config, (source + (b * frames_in + first_t) * frame_in + first_h * row_in,
+                             gout + (b * frames + low) * frame_out + h * row_out,
+                             block + (dt * size + base) * tap_row, high - low, stride_t * frame_in, frame_out,
+                             row_in, dh_low, dh_high, channels, slots, columns, columns_in))  # fmt: skip
+
+    return _compile(weight_gradient)

@@ -1,0 +1,130 @@
+"""LLVM vectors over the channels of a row, as the depthwise kernels' inner loops need them.
+
+Vectors cover V channels; the last vector of a row begins at C - V, so it repeats a few channels of the one before
+instead of needing a mask (the same numbers are written twice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+from llvmlite import binding, ir
+from numba.core import cgutils
+
+I64 = ir.IntType(64)
+
+
+@lru_cache(maxsize=1)
+def vector_bytes() -> int:
+    """Bytes of the widest vector register worth using on this machine."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx") else 16
+
+
+@dataclass(frozen=True)
+class Element:
+    """How numbers are stored in a tensor ("f32", "f64", "bf16") and how many channels make a vector."""
+
+    name: str
+    width: int
+
+    @property
+    def bytes(self) -> int:
+        return {"f32": 4, "f64": 8, "bf16": 2}[self.name]
+
+    @property
+    def scalar(self) -> ir.Type:
+        return ir.DoubleType() if self.name == "f64" else ir.FloatType()
+
+    @property
+    def accumulator_bytes(self) -> int:
+        return 8 if self.name == "f64" else 4
+
+    @property
+    def vector(self) -> ir.VectorType:
+        return ir.VectorType(self.scalar, self.width)
+
+    def load(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        """Load V stored numbers at `address`, widened to the accumulator's type."""
+        if self.name != "bf16":
+            return load(builder, address, self.vector, self.bytes)
+        words = load(builder, address, ir.VectorType(ir.IntType(16), self.width), 2)
+        wide = ir.VectorType(ir.IntType(32), self.width)
+        return builder.bitcast(builder.shl(builder.zext(words, wide), _splat(wide, 16)), self.vector)
+
+    def store(self, builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
+        """Store V accumulators at `address`; bfloat16 is rounded to nearest even and keeps NaN."""
+        if self.name != "bf16":
+            store(builder, value, address, self.bytes)
+            return
+        wide = ir.VectorType(ir.IntType(32), self.width)
+        bits = builder.bitcast(value, wide)
+        odd = builder.and_(builder.lshr(bits, _splat(wide, 16)), _splat(wide, 1))
+        rounded = builder.add(bits, builder.add(odd, _splat(wide, 0x7FFF)))
+        is_nan = builder.fcmp_unordered("uno", value, value)
+        quiet = builder.or_(bits, _splat(wide, 0x400000))
+        high = builder.lshr(builder.select(is_nan, quiet, rounded), _splat(wide, 16))
+        store(builder, builder.trunc(high, ir.VectorType(ir.IntType(16), self.width)), address, 2)
+
+
+def _splat(vector: ir.VectorType, value: int) -> ir.Constant:
+    return ir.Constant(vector, [value] * vector.count)
+
+
+def load(builder: ir.IRBuilder, address: ir.Value, type_: ir.Type, align: int) -> ir.Value:
+    return builder.load(builder.inttoptr(address, type_.as_pointer()), align=align)
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int) -> None:
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
+
+
+def offset(builder: ir.IRBuilder, base: ir.Value, *terms: tuple[ir.Value, int | ir.Value]) -> ir.Value:
+    """base + the sum of the products of `terms`."""
+    for value, factor in terms:
+        if isinstance(factor, int):
+            factor = ir.Constant(I64, factor)
+        base = builder.add(base, builder.mul(value, factor))
+    return base
+
+
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """a * b + c, fused where the machine can."""
+    return builder.fadd(builder.fmul(a, b, flags=("contract",)), c, flags=("contract",))
+
+
+@contextmanager
+def counted(builder: ir.IRBuilder, count: ir.Value) -> Iterator[ir.Value]:
+    """A loop over 0 .. count - 1, giving the index."""
+    with cgutils.for_range(builder, count, intp=I64) as loop:
+        yield loop.index
+
+
+@contextmanager
+def channel_vectors(builder: ir.IRBuilder, channels: ir.Value, width: int) -> Iterator[tuple[ir.Value, ir.Value]]:
+    """A loop over the vectors of a row's channels: (first channel of the vector, number of the vector * width)."""
+    count = builder.udiv(builder.add(channels, ir.Constant(I64, width - 1)), ir.Constant(I64, width))
+    last = builder.sub(channels, ir.Constant(I64, width))
+    with counted(builder, count) as index:
+        first = builder.mul(index, ir.Constant(I64, width))
+        yield builder.select(builder.icmp_signed("<", first, last), first, last), first
+
+
+def new_function(module: ir.Module, name: str, arguments: Sequence[str]) -> tuple[ir.IRBuilder, dict[str, ir.Value]]:
+    """Begin an internal function of 64-bit integers; returns its builder and its arguments by name."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64] * len(arguments)), module.get_unique_name(name))
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
+
+
+def zeros(builder: ir.IRBuilder, element: Element, count: int) -> list[ir.Value]:
+    cells = [cgutils.alloca_once(builder, element.vector) for _ in range(count)]
+    for cell in cells:
+        builder.store(ir.Constant(element.vector, [0.0] * element.width), cell)
+    return cells
