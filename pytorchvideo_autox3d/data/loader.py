@@ -99,6 +99,8 @@ def build_loader(
         pin_memory=pin_memory and torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
+        # Else it draws from torch's global generator, once an epoch or once in all, depending on the workers.
+        generator=torch.Generator().manual_seed(seed),
     )
     return ClipLoader(dataset, sampler, loader, FaultCounter(policy.limit))
 

@@ -56,6 +56,14 @@ def test_workers_change_nothing(dataset, workers, context):
     assert_same(epochs(num_workers=workers, multiprocessing_context=context), epochs())
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_global_generator_is_left_alone(dataset, workers):
+    """Dropout must not depend on the number of workers, nor on where a run was resumed."""
+    state = torch.get_rng_state()
+    list(build_loader(dataset(), **TRAIN, num_workers=workers))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_two_processes_see_what_one_sees(dataset):
     one = build_loader(dataset(), **TRAIN)
     clips = {int(v): clip for batch in one for v, clip in zip(batch.video_B, batch.clip_BCTHW, strict=True)}
