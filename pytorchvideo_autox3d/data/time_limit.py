@@ -6,16 +6,21 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from pytorchvideo_autox3d.errors import DecodeError
+from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 Result = TypeVar("Result")
+
+# Abandoned calls that a process may have under way: each holds a thread, a file and perhaps a core. Single files that
+# hang are rare, so that several at once mean storage that is gone, and skipping would go on through the whole list.
+MOST_ABANDONED = 4
 
 
 class _Call(threading.Thread, Generic[Result]):
     """One call in a thread of its own, which the process does not wait for when it ends."""
 
-    def __init__(self, function: Callable[[], Result]) -> None:
+    def __init__(self, function: Callable[[], Result], path: str) -> None:
         super().__init__(daemon=True, name="decode")
+        self.path = path
         self._function = function
         self.results: list[Result] = []
         self.error: BaseException | None = None
@@ -27,22 +32,41 @@ class _Call(threading.Thread, Generic[Result]):
             self.error = error
 
 
+_abandoned: list[_Call] = []
+
+
 def call_within(function: Callable[[], Result], *, seconds: float, path: str) -> Result:
     """`function()`, abandoned after `seconds`; 0 waits for ever.
 
     A thread for each call costs some 0.1 ms beside a decode of tens, and leaves nothing to carry through a fork. A
-    call that is abandoned keeps its thread and its file until it returns, if it ever does.
+    call that is abandoned keeps its thread and its file until it returns, if it ever does; this process has at most
+    `MOST_ABANDONED` of them.
 
     Raises:
         DecodeError: the time is up; names `path`. Else whatever `function` raises.
+        DataError: the time is up, and so many calls are abandoned already; names their files.
     """
     if seconds <= 0:
         return function()
-    call = _Call(function)
+    call = _Call(function, path)
     call.start()
     call.join(seconds)
     if call.is_alive():
+        _abandon(call, path, seconds)
         raise DecodeError(f"{path}: decoding took more than {seconds:g} s and was abandoned")
     if call.error is not None:
         raise call.error
     return call.results[0]
+
+
+def _abandon(call: _Call, path: str, seconds: float) -> None:
+    """Keep account of the calls that were given up, those that have returned since left out."""
+    _abandoned[:] = [other for other in _abandoned if other.is_alive()]
+    if len(_abandoned) >= MOST_ABANDONED:
+        named = ", ".join(other.path for other in _abandoned)
+        raise DataError(
+            f"{path}: decoding took more than {seconds:g} s, and so did others that still have not returned ({named}): "
+            "is their storage within reach? Otherwise leave these files out of the list, or allow more time "
+            "(AUTOX3D.DECODE_SECONDS; check-data --seconds)"
+        )
+    _abandoned.append(call)
