@@ -60,6 +60,7 @@ setup(
             "scikit-video>=1.1.11",
         ],
         "export": ["onnx>=1.16", "onnxscript>=0.1", "onnxruntime>=1.18", "openvino>=2024.0"],
+        "torchcodec": ["torchcodec>=0.11"],
         "slowfast": ["opencv-python-headless>=4.8", "pandas>=2.0", "scikit-learn>=1.3", "psutil>=5.9"],
         "detection": ["opencv-python-headless>=4.8", "pandas>=2.0"],
     },

@@ -50,7 +50,7 @@ PARTS: dict[str, Part] = {
     "onnx": Part("onnx", "ONNX export", "extra [export]"),
     "onnxruntime": Part("onnxruntime", "running ONNX models", "extra [export]"),
     "openvino": Part("openvino", "OpenVINO export", "extra [export]"),
-    "torchcodec": Part("torchcodec", "an alternative video reader", "itself, from PyPI"),
+    "torchcodec": Part("torchcodec", "an alternative video reader", "extra [torchcodec]"),
     "slowfast": Part("slowfast", "PySlowFast as a second harness", "PYTHONPATH"),
     "detectron2": Part("detectron2", "PySlowFast's detection", "its sources"),
 }

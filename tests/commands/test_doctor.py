@@ -1,5 +1,6 @@
 import re
 from importlib.metadata import requires
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,14 @@ def test_every_requirement_of_the_package_is_looked_at():
     }
     known = {name.lower() for name, part in doctor.PARTS.items() if part.source == doctor.REQUIRED}
     assert known == required
+
+
+def test_every_extra_that_it_names_holds_the_part():
+    text = (Path(__file__).parents[2] / "setup.py").read_text()
+    extras = dict(re.findall(r'^        "(\w+)": \[(.*?)\],$', text, flags=re.MULTILINE | re.DOTALL))
+    named = {name: part.source[7:-1] for name, part in doctor.PARTS.items() if part.source.startswith("extra [")}
+    assert "torchcodec" in named
+    assert all(f'"{name}>=' in extras[extra] for name, extra in named.items())
 
 
 def test_a_missing_required_part_is_an_error(monkeypatch, capsys):
