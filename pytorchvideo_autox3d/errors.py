@@ -7,7 +7,12 @@ line number or the shape concerned.
 
 
 class AutoX3DError(Exception):
-    """Base of every error that a user's input can cause."""
+    """Base of every error that a user's input can cause; its message is made one line that can be printed anywhere."""
+
+    def __init__(self, message: str = "") -> None:
+        # File names may hold line breaks, and bytes that are no UTF-8, which Python keeps as lone surrogates.
+        printable = message.encode("utf8", "backslashreplace").decode("utf8")
+        super().__init__("\\n".join(printable.splitlines()))
 
 
 class ConfigError(AutoX3DError, ValueError):

@@ -31,6 +31,14 @@ def architecture_of(args: argparse.Namespace) -> Architecture:
     return read_architecture(args.architecture)
 
 
+def check_at_least(args: argparse.Namespace, low: int, *names: str) -> None:
+    """Raise `ConfigError` naming the first of these arguments that is below `low`."""
+    for name in names:
+        value = getattr(args, name)
+        if value < low:
+            raise ConfigError(f"--{name.replace('_', '-')} is {value:g}, expected {low} or more")
+
+
 def clip_of(text: str) -> tuple[int, int, int]:
     """`13x160` -> (13, 160, 160): frames, height, width."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)

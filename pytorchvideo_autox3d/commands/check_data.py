@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from pytorchvideo_autox3d.commands.arguments import check_at_least
 
 if TYPE_CHECKING:
     from pytorchvideo_autox3d.data.check import CheckReport
@@ -37,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d.data.check import Rules, check_list
     from pytorchvideo_autox3d.files import write_text
 
+    check_at_least(args, 0, "workers", "min_frames", "short_side", "seconds")
     output = args.output or Path(f"{args.list.rstrip('/')}.check")
     rules = Rules(args.min_frames, args.short_side, not args.no_variable_rate)
     manifest = read_list(args.list, path_prefix=args.prefix)
@@ -46,6 +50,11 @@ def run(args: argparse.Namespace) -> None:
     print_report(report, Console(file=text, width=_PAGE_WIDTH), shown=len(report.faults))
     write_text(output / "report.txt", text.getvalue())
     print(f"written: clean.csv, report.json and report.txt in {output}")
+
+
+def _printable(path: str) -> str:
+    """A name with bytes that are no UTF-8, these spelled out."""
+    return path.encode("utf8", "backslashreplace").decode("utf8")
 
 
 def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
@@ -64,7 +73,7 @@ def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
     listed = Table("number" if places is None else places.unit, "video", "fault", "detail", box=box.SIMPLE_HEAD)
     for index, fault, detail in report.faults[:shown]:
         number = index + 1 if places is None else int(places.number[index])
-        listed.add_row(str(number), report.manifest.listed(index), fault, detail)
+        listed.add_row(str(number), Text(_printable(report.manifest.listed(index))), fault, Text(_printable(detail)))
     console.print(listed)
     if len(report.faults) > shown:
         console.print(f"and {len(report.faults) - shown} more, in report.txt")

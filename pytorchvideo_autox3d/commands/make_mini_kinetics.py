@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pytorchvideo_autox3d.commands.arguments import check_at_least
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two lists, where to, and the sizes."""
@@ -22,6 +24,8 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d.data.list_forms import read_list
     from pytorchvideo_autox3d.data.mini_kinetics import MiniKinetics, make_mini_kinetics
 
+    check_at_least(args, 1, "classes", "train_per_class", "val_per_class")
+    check_at_least(args, 0, "seed")
     settings = MiniKinetics(args.classes, args.train_per_class, args.val_per_class, args.seed)
     make_mini_kinetics(read_list(args.train), read_list(args.val), args.output, settings)
     per_class = f"{args.train_per_class} training and {args.val_per_class} validation videos"

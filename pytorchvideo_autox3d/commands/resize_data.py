@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from pytorchvideo_autox3d.commands.arguments import check_at_least
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The list, where to, and the encoder's settings."""
@@ -23,6 +25,7 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d.data import read_list
     from pytorchvideo_autox3d.data.resize import ResizeSettings, resize_list
 
+    check_at_least(args, 0, "workers")
     manifest = read_list(args.list, path_prefix=args.prefix)
     settings = ResizeSettings(short_side=args.short_side, gop=args.gop, crf=args.crf)
     failed = resize_list(manifest, args.output, settings, workers=args.workers)

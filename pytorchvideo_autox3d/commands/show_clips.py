@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> None:
 
     if min(args.videos, args.clips) < 1:
         raise ConfigError("--videos and --clips must be 1 or more")
+    if args.output.suffix != ".png":
+        raise ConfigError(f"--output: {args.output} is no .png file")
     files, overrides = split_config_files(args.cfg_files)
     cfg = load_cfg(files, [*overrides, *args.rest, *args.opts])
     dataset = build.build_dataset(cfg, args.mode)

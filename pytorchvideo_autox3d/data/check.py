@@ -19,11 +19,11 @@ import simplejson
 from iopath.common.file_io import g_pathmgr
 from rich.progress import Progress
 
-from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord, write_manifest
+from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.data.parallel import in_processes
 from pytorchvideo_autox3d.data.pyav_reader import NoVideoStreamError, PyAVReader
 from pytorchvideo_autox3d.data.time_limit import call_within
-from pytorchvideo_autox3d.errors import DecodeError
+from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.files import write_json
 
 MISSING, UNREADABLE, NO_STREAM, BROKEN = "missing", "unreadable", "no video stream", "decode error"
@@ -162,7 +162,12 @@ def check_list(
         seconds: the time a file may take; 0 waits for ever.
     """
     output, rules = Path(output), rules or Rules()
-    output.mkdir(parents=True, exist_ok=True)
+    refuse_to_replace(output / "clean.csv", manifest)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / _JOURNAL).touch()
+    except OSError as error:
+        raise DataError(f"{output}: can't write there: {error.strerror or error}") from None
     measured = _measure_all(manifest, output / _JOURNAL, workers, seconds, show_progress)
     report = _judge(manifest, rules, measured)
     write_manifest(output / "clean.csv", manifest, report.clean)
@@ -194,13 +199,13 @@ def _read_journal(journal: Path) -> dict[str, tuple[list[int], Measurement]]:
     if not journal.is_file():
         return {}
     known = {}
-    for line in journal.read_text(encoding="utf8").splitlines():
+    for line in journal.read_text(encoding="utf8", errors="replace").splitlines():
         try:
             entry = simplejson.loads(line)
-        except simplejson.JSONDecodeError:  # the line that the interrupted check was writing
-            continue
-        path, stamp = entry.pop("path"), entry.pop("stamp")
-        known[path] = (stamp, Measurement(**entry))
+            path, stamp = entry.pop("path"), entry.pop("stamp")
+            known[path] = (stamp, Measurement(**entry))
+        except (simplejson.JSONDecodeError, AttributeError, KeyError, TypeError):
+            continue  # the line that the interrupted check was writing, or one of another version: read the file again
     return known
 
 

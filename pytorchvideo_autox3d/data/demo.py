@@ -83,15 +83,18 @@ def make_demo_data(
     data of the same settings that are there already are kept.
 
     Raises:
-        DataError: `directory` holds something else, or the photographs are not installed.
+        DataError: `directory` holds something else or can't be made, or the photographs are not installed.
     """
     settings = settings or DemoSettings()
     directory = Path(directory)
     if _is_made(directory, settings):
         return directory
     photos = {split: load_photographs(split) for split in SPLITS}
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise DataError(f"{directory}: can't write there: {error.strerror or error}") from None
     try:
         _make_videos(beside, settings, photos, num_threads, show_progress)
         _write_lists(beside, settings)

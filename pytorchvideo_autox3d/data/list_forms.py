@@ -60,6 +60,8 @@ def read_json(path: str) -> Any:
         raise DataError(f"{path}: can't read it: {error.strerror or error}") from None
     except simplejson.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not json: {error.msg}") from None
+    except RecursionError:
+        raise DataError(f"{path}: not a list: its json is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not json: no UTF-8 at byte {error.start}") from None
 

@@ -21,7 +21,7 @@ from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
 from pytorchvideo_autox3d.errors import DataError
-from pytorchvideo_autox3d.files import write_text
+from pytorchvideo_autox3d.files import written_beside
 
 SEPARATORS = ("\t", ",", " ")
 # A first line is a header only if it reads like one; any other line whose label is no number is an error.
@@ -99,10 +99,10 @@ class Manifest:
         classes: Sequence[str] = (),
         places: Places | None = None,
     ) -> Manifest:
-        """Pack (path, label) pairs; raise `DataError` if there are none."""
+        """Pack (path, label) pairs; raise `DataError` if there are none, or a path can't be one."""
         packed, ends, labels = bytearray(), array("q", [0]), array("q")
         for path, label in items:
-            packed += path.encode("utf8", "surrogateescape")
+            packed += _encoded(path, label, name, places, len(labels))
             ends.append(len(packed))
             labels.append(label)
         if not labels:
@@ -170,6 +170,17 @@ class Manifest:
         return replace(self.places, number=self.places.number[torch.as_tensor(indices, dtype=torch.int64)])
 
 
+def _encoded(path: str, label: int, name: str, places: Places | None, index: int) -> bytes:
+    try:
+        encoded = path.encode("utf8", "surrogateescape")
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        place = name if places is None else places.name(index, label)
+        raise DataError(f"{place}: {path[:80]!r} can't be the name of a file (is the list saved as UTF-8?)")
+    return encoded
+
+
 class Paths(Sequence[str]):
     """A manifest's paths as a sequence that holds no strings."""
 
@@ -215,7 +226,15 @@ def read_manifest(
 def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] | None = None) -> None:
     """Write a list, or the videos at `indices` of it, that `read_manifest` reads back the same; no prefix is added."""
     chosen = range(len(manifest)) if indices is None else indices
-    write_text(path, "".join(f"{_quoted(manifest.listed(i))} {int(manifest.label[i])}\n" for i in chosen))
+    lines = (f"{_quoted(manifest.listed(i))} {int(manifest.label[i])}\n" for i in chosen)
+    with written_beside(path) as beside:
+        beside.write_bytes("".join(lines).encode("utf8", "surrogateescape"))
+
+
+def refuse_to_replace(path: str | Path, *lists: Manifest) -> None:
+    """Raise `DataError` if `path`, which is about to be written, is one of the lists that were read."""
+    if os.path.realpath(path) in {os.path.realpath(manifest.name) for manifest in lists}:
+        raise DataError(f"{path}: is itself a list that is read, and would be written over; choose another folder")
 
 
 def _quoted(path: str) -> str:

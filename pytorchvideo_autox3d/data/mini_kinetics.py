@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytorchvideo_autox3d.data.list_forms import CLASSES_FILE
-from pytorchvideo_autox3d.data.manifest import Manifest, write_manifest
+from pytorchvideo_autox3d.data.manifest import Manifest, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.files import write_json
 
@@ -45,12 +45,12 @@ def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, setti
     chosen = np.sort(present[np.lexsort((present, -counts))[: settings.num_classes]])
     labels = {int(old): new for new, old in enumerate(chosen)}
     output = Path(output)
-    for stream, (names, source, count) in enumerate(
-        [(("train",), train, settings.train_per_class), (("val", "test"), val, settings.val_per_class)]
-    ):
-        part = _drawn(source, labels, count, [settings.seed, stream])
-        for name in names:
-            write_manifest(output / f"{name}.csv", part)
+    chosen_train = _drawn(train, labels, settings.train_per_class, [settings.seed, 0])
+    chosen_val = _drawn(val, labels, settings.val_per_class, [settings.seed, 1])
+    for name in ("train", "val", "test"):
+        refuse_to_replace(output / f"{name}.csv", train, val)
+    for name, part in (("train", chosen_train), ("val", chosen_val), ("test", chosen_val)):
+        write_manifest(output / f"{name}.csv", part)
     write_json(output / CLASSES_FILE, [_name(train.classes, old) for old in labels])
     return labels
 

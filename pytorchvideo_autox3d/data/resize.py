@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from iopath.common.file_io import g_pathmgr
 from rich.progress import Progress
 
-from pytorchvideo_autox3d.data.manifest import Manifest
+from pytorchvideo_autox3d.data.manifest import Manifest, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.data.parallel import in_processes
 from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES
 from pytorchvideo_autox3d.data.views import scaled_size
@@ -112,15 +112,16 @@ def resize_list(
     Returns what went wrong, by the video's place in the list; those videos are left out of the new list.
 
     Raises:
-        DataError: `output` was made with other settings, or a source lies where its result would.
+        DataError: `output` was made with other settings, a source or the list lies where its result would, or the
+            results of two sources would lie in one place. Nothing is written then.
     """
     output = Path(output)
-    _claim(output, settings)
     targets = [_target(manifest.listed(index)) for index in range(len(manifest))]
     tasks = [(manifest.record(i).path, str(output / target)) for i, target in enumerate(targets)]
-    for source, target in tasks:
-        if os.path.realpath(source) == os.path.realpath(target):
-            raise DataError(f"{source}: lies where its result would; choose another folder than {output}")
+    _check_places(manifest, tasks, output)
+    result = output / f"{Path(manifest.name).stem}.csv"
+    refuse_to_replace(result, manifest)
+    _claim(output, settings)
     open_tasks = sorted({task for task in tasks if not os.path.exists(task[1])})
     failed: dict[tuple[str, str], str] = {}
     with Progress(disable=not show_progress) as progress:
@@ -129,8 +130,9 @@ def resize_list(
             if message != "":
                 failed[task] = message or f"{task[0]}: brings the decoder down"
             progress.advance(bar)
-    lines = [f"{targets[i]} {int(manifest.label[i])}\n" for i, task in enumerate(tasks) if task not in failed]
-    write_text(output / f"{Path(manifest.name).stem}.csv", "".join(lines))
+    made = [i for i, task in enumerate(tasks) if task not in failed]
+    resized = Manifest.from_items((targets[i], int(manifest.label[i])) for i in range(len(tasks)))
+    write_manifest(result, resized, made)
     return {i: manifest.placed(i, failed[task]) for i, task in enumerate(tasks) if task in failed}
 
 
@@ -140,6 +142,19 @@ def _attempt(task: tuple[str, str], settings: ResizeSettings) -> str:
     except AutoX3DError as error:
         return str(error)
     return ""
+
+
+def _check_places(manifest: Manifest, tasks: Sequence[tuple[str, str]], output: Path) -> None:
+    sources: dict[str, tuple[int, str]] = {}
+    for index, (source, target) in enumerate(tasks):
+        if os.path.realpath(source) == os.path.realpath(target):
+            raise DataError(
+                manifest.placed(index, f"{source}: lies where its result would; choose another folder than {output}")
+            )
+        other, known = sources.setdefault(target, (index, source))
+        if os.path.realpath(known) != os.path.realpath(source):
+            first = manifest.placed(other, known)
+            raise DataError(manifest.placed(index, f"{source}: its result would be {target}, as that of {first}"))
 
 
 def _claim(output: Path, settings: ResizeSettings) -> None:

@@ -1,6 +1,7 @@
 """The commands about data, as a user runs them: check, resize, draw a small Kinetics, look at clips."""
 
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -59,3 +60,78 @@ def test_show_clips(demo, tmp_path, capsys, mode, rows):
     assert f"{rows} clips of 3 videos" in capsys.readouterr().out
     with Image.open(tmp_path / "clips.png") as sheet:
         assert sheet.height > rows * 72
+
+
+def said(capsys, command, *arguments) -> str:
+    """The error of a command that must fail: one line, without a traceback."""
+    assert main([command, *map(str, arguments)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("option", ["workers", "min-frames", "short-side", "seconds"])
+def test_negative_numbers_of_a_check_are_refused(demo, capsys, option):
+    error = said(capsys, "check-data", demo / "val.csv", f"--{option}", "-1")
+    assert error == f"error: --{option} is -1, expected 0 or more\n"
+    assert not (demo / "val.csv.check").exists()
+
+
+def test_outputs_that_cannot_be_written(demo, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    lists, output = (demo / "train.csv", demo / "val.csv"), tmp_path / "file"
+    check = said(capsys, "check-data", lists[1], "--prefix", demo, "--output", output, "--workers", 0)
+    assert check == f"error: {output}: can't write there: File exists\n"
+    assert str(output) in said(capsys, "resize-data", lists[1], output, "--prefix", demo, "--workers", 0)
+    sizes = ["--classes", 2, "--train-per-class", 1, "--val-per-class", 1]
+    assert str(output) in said(capsys, "make-mini-kinetics", *lists, output, *sizes)
+    assert str(output) in said(capsys, "make-demo-data", output / "below")
+
+
+def test_mini_kinetics_that_cannot_be_drawn_leaves_nothing(demo, tmp_path, capsys):
+    lists, output = (demo / "train.csv", demo / "val.csv"), tmp_path / "mini"
+    for option in ("classes", "train-per-class", "val-per-class"):
+        error = said(capsys, "make-mini-kinetics", *lists, output, f"--{option}", "-2")
+        assert error == f"error: --{option} is -2, expected 1 or more\n"
+    sizes = ["--classes", 2, "--train-per-class", 1, "--val-per-class", 9]
+    assert "val.csv: class 0 has 1 videos, expected 9 or more" in said(
+        capsys, "make-mini-kinetics", *lists, output, *sizes
+    )
+    assert not output.exists()
+
+
+def test_names_in_other_encodings_are_checked_and_kept(demo, tmp_path, capsys):
+    """Bytes that are no UTF-8: the file is found by them, the tables spell them out, the clean list has them again."""
+    listed = b"videos/gr\xf6sse.mp4 0\nvideos/ma\xdf.mp4 1\n"
+    (tmp_path / "list.csv").write_bytes(listed)
+    (tmp_path / "videos").mkdir()
+    video = next((demo / "videos" / "val").iterdir())
+    (tmp_path / os.fsdecode(b"videos/gr\xf6sse.mp4")).write_bytes(video.read_bytes())
+    command = ["check-data", str(tmp_path / "list.csv"), "--prefix", str(tmp_path), "--workers", "0"]
+    assert main(command) == 0
+    assert "videos/ma\\udcdf.mp4" in capsys.readouterr().out
+    assert (tmp_path / "list.csv.check" / "clean.csv").read_bytes() == listed.splitlines(keepends=True)[0]
+    command = ["resize-data", str(tmp_path / "list.csv"), str(tmp_path / "small"), "--prefix", str(tmp_path)]
+    assert main([*command, "--workers", "0"]) == 0
+    assert "1 of 2 videos" in capsys.readouterr().out
+    assert (tmp_path / "small" / "list.csv").read_bytes() == listed.splitlines(keepends=True)[0]
+
+
+def test_clips_are_shown_in_a_png(demo, tmp_path, capsys):
+    error = said(capsys, "show-clips", "--cfg", tmp_path / "a.yaml", "--output", tmp_path / "clips.txt")
+    assert error == f"error: --output: {tmp_path}/clips.txt is no .png file\n"
+
+
+def test_the_lists_that_are_read_are_never_written_over(demo, tmp_path, capsys):
+    for name in ("train", "val", "clean"):
+        lines = (demo / f"{name}.csv" if name != "clean" else demo / "val.csv").read_text()
+        (tmp_path / f"{name}.csv").write_text(lines)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    train, val, clean = (tmp_path / f"{name}.csv" for name in ("train", "val", "clean"))
+    over = "is itself a list that is read"
+    assert over in said(capsys, "resize-data", val, tmp_path, "--prefix", demo, "--workers", 0)
+    assert over in said(capsys, "check-data", clean, "--output", tmp_path, "--prefix", demo, "--workers", 0)
+    sizes = ["--classes", 2, "--train-per-class", 1, "--val-per-class", 1]
+    assert over in said(capsys, "make-mini-kinetics", val, train, tmp_path, *sizes)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}

@@ -118,3 +118,12 @@ def test_real_footage_is_clean(real_footage, tmp_path):
     report = run(tmp_path / "list.csv", tmp_path / "out")
     assert report.faults == ()
     assert report.clean == (0, 1, 2)
+
+
+def test_a_journal_of_another_kind_is_read_over(faulty, tmp_path):
+    path, _ = faulty
+    first = run(path, tmp_path / "out")
+    journal = tmp_path / "out" / "journal.jsonl"
+    lines = journal.read_bytes()
+    journal.write_bytes(b'3\n{"path": "a"}\n{"path": "a", "stamp": [0, 0], "colour": 1}\n\xff\n' + lines)
+    assert run(path, tmp_path / "out").faults == first.faults

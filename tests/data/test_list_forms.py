@@ -72,6 +72,7 @@ def test_folder_of_class_folders(tmp_path):
         ('{"a": {"annotations": 3}}', r"'a': expected annotations with"),
         ("[3]", r"entry 1: expected a path and a label"),
         ("{\n", r"list\.json:2: not json"),
+        ("[" * 100_000, "nested too deeply"),
         ("3", "expected a list or a mapping"),
         ("{}", "lists no videos"),
     ],

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytorchvideo_autox3d.data import Manifest, VideoRecord, read_manifest
+from pytorchvideo_autox3d.data.manifest import Places, write_manifest
 from pytorchvideo_autox3d.errors import DataError
 
 
@@ -129,3 +130,16 @@ def test_round_trip_through_quoted_lists(tmp_path_factory, pairs, separator):
     path = tmp_path_factory.mktemp("lists") / "list.csv"
     path.write_text("".join(f'"{name}"{separator}{label}\n' for name, label in pairs), encoding="utf8", newline="")
     assert [(r.path, r.label) for r in read_manifest(str(path))] == pairs
+
+
+@pytest.mark.parametrize("path", ["a\0.mp4", "\ud800.mp4"])
+def test_names_that_no_file_can_have(path):
+    with pytest.raises(DataError, match=r"list\.json: entry 2: '.*' can't be the name of a file"):
+        Manifest.from_items([("a.mp4", 0), (path, 0)], places=Places.of("list.json", [1, 2], unit="entry"))
+
+
+def test_names_with_other_bytes_are_kept(tmp_path):
+    text = "gr\udcf6sse.mp4 0\n".encode("utf8", "surrogateescape")
+    (tmp_path / "list.csv").write_bytes(text)
+    write_manifest(tmp_path / "again.csv", read_manifest(str(tmp_path / "list.csv")))
+    assert (tmp_path / "again.csv").read_bytes() == text

@@ -94,3 +94,16 @@ def test_a_failure_leaves_nothing(tmp_path):
 def test_wrong_settings():
     with pytest.raises(DataError, match="even short side"):
         ResizeSettings(short_side=255)
+
+
+def test_results_that_would_lie_in_one_place_are_refused(tmp_path, make_video, plain_video):
+    """Else one video would stand for both under two labels."""
+    (tmp_path / "a").write_bytes(plain_video.read_bytes())
+    make_video(tmp_path / "a.mp4", range(5))
+    (tmp_path / "list.csv").write_text("a.mp4 0\na 1\n")
+    manifest = read_manifest(str(tmp_path / "list.csv"), path_prefix=str(tmp_path))
+    with pytest.raises(DataError, match=r"list\.csv:1\) \(.*list\.csv:2\)"):
+        resize_list(manifest, tmp_path / "out", SMALL, show_progress=False)
+    with pytest.raises(DataError, match=r"a\.mp4: lies where its result would; choose another folder .*list\.csv:1\)"):
+        resize_list(manifest, tmp_path, SMALL, show_progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.mp4", "list.csv"]
