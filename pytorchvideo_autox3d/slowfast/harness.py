@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import re
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 TOOLS = "vision.fair.slowfast.tools"  # PySlowFast's own name of its tools/ folder
 ALL_VIEWS = (1, 3, 5, 7, 10)  # what PySlowFast tests with for TEST.NUM_ENSEMBLE_VIEWS -1
+# The last line of a traceback; our errors have written its line breaks out.
+_RAISED = re.compile(r"(?:^|\n|\\n)(?P<module>pytorchvideo_autox3d[\w.]*)\.(?P<name>\w+): ")
 
 
 def register() -> tuple[str, ...]:
@@ -172,12 +176,16 @@ def _missing_packages_in_one_line() -> Iterator[None]:
 
 def _in_one_line(error: Exception) -> AutoX3DError | None:
     """A user's error that arrives at the end of a traceback, from a data worker or a process; None for any other."""
-    last = (str(error).strip().splitlines() or [""])[-1]
-    if "ERROR: Got NaN losses" in last:
+    text = str(error).strip()
+    if "ERROR: Got NaN losses" in text[text.rfind("\n") + 1 :]:
         return TrainingError("the loss is not a number: lower SOLVER.BASE_LR, or set SOLVER.CLIP_GRAD_L2NORM")
-    name, _, message = last.partition(": ")
-    module, _, kind = name.rpartition(".")
-    return getattr(errors, kind)(message) if module == errors.__name__ else None
+    found = list(_RAISED.finditer(text))
+    message = text[found[-1].end() :] if found else ""
+    if not message or "\n" in message:
+        return None
+    raised = getattr(sys.modules.get(found[-1]["module"]), found[-1]["name"], None)
+    family = [one for one in getattr(raised, "__mro__", ()) if one.__module__ == errors.__name__]
+    return family[0](message) if family else None
 
 
 def _free_address() -> str:

@@ -104,6 +104,16 @@ def test_options_come_in_pairs(refused):
     assert refused("--opts", "NUM_GPUS").startswith("options come in pairs KEY VALUE, but 'NUM_GPUS' has no value")
 
 
+def test_from_another_folder_the_shipped_config_is_meant(lists, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = small_opts(DATA__PATH_TO_DATA_DIR=lists, TRAIN__EVAL_PERIOD=0)
+    assert cli.main(["run", "--harness", "slowfast", "--cfg", "configs/autox3d/S.yaml", *options]) == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: TRAIN.EVAL_PERIOD is 0")
+    assert cli.main(["run", "--harness", "slowfast", "--cfg", "configs/autox3d/T.yaml"]) == 1
+    assert "no config file 'configs/autox3d/T.yaml'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_caffe2_pickle(refused, tmp_path):
     path = tmp_path / "zoo.pkl"
     path.write_bytes(pickle.dumps({"blobs": {"conv1_w": [0.0]}}, protocol=2))

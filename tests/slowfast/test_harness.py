@@ -5,7 +5,9 @@ import importlib.util
 import pytest
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from pytorchvideo_autox3d.config import config_path, get_cfg
+from pytorchvideo_autox3d import cli
+from pytorchvideo_autox3d.config import get_cfg
+from pytorchvideo_autox3d.data.pyav_reader import NoVideoStreamError
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, DecodeError, TrainingError
 from pytorchvideo_autox3d.slowfast import harness
 
@@ -40,14 +42,37 @@ def test_several_machines_need_an_address():
         harness._check_machines(cfg, None)
 
 
-def test_without_slowfast_one_line_says_how_to_get_it(monkeypatch):
+def run_net(capsys):
+    """The error line of the command, which is all that it prints."""
+    assert cli.main(["run", "--harness", "slowfast", "--cfg", "configs/autox3d/S.yaml"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    return captured.err.strip()
+
+
+def test_without_slowfast_one_line_says_how_to_get_it(monkeypatch, capsys):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *args: None if name == "slowfast" else find(name, *args)
     )
-    with pytest.raises(AutoX3DError, match="PySlowFast is not importable: git clone") as raised:
-        harness.run([config_path("autox3d/S.yaml")])
-    assert "\n" not in str(raised.value)
+    assert run_net(capsys).startswith(
+        "error: PySlowFast is not importable: git clone https://github.com/facebookresearch"
+    )
+
+
+def test_the_release_of_2020_is_one_line_too(monkeypatch, capsys, tmp_path):
+    old = tmp_path / "slowfast" / "models"
+    old.mkdir(parents=True)
+    (old.parent / "__init__.py").write_text("")
+    (old / "__init__.py").write_text("")
+    (old / "model_builder.py").write_text("class SlowFastModel: ...\n")
+    find = importlib.util.find_spec
+    spec = importlib.util.spec_from_file_location("slowfast", old.parent / "__init__.py")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *args: spec if name == "slowfast" else find(name, *args)
+    )
+    assert "has no MODEL_REGISTRY (PyPI's slowfast 1.0 of 2020 has none): git clone" in run_net(capsys)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +84,11 @@ def test_without_slowfast_one_line_says_how_to_get_it(monkeypatch):
         (ProcessRaisedException("\n\n-- Process 1 terminated with the following error:\nTraceback ...\n"
                                 "pytorchvideo_autox3d.errors.DataError: train.csv: no such list\n", 1, 42),
          DataError, "train.csv: no such list"),
+        (NoVideoStreamError("...\npytorchvideo_autox3d.data.pyav_reader.NoVideoStreamError: a.mp4: sound alone\n"),
+         DecodeError, "a.mp4: sound alone"),
+        (ProcessRaisedException("\n-- Process 0 terminated\npytorchvideo_autox3d.errors.DecodeError: Caught DecodeError"
+                                "\\npytorchvideo_autox3d.errors.DecodeError: a\\nb.mp4: empty", 0, 42),
+         DecodeError, "a\\nb.mp4: empty"),
         (RuntimeError("ERROR: Got NaN losses 2026-01-01"), TrainingError, "the loss is not a number: lower SOLVER"),
     ],
 )  # fmt: skip
@@ -69,7 +99,11 @@ def test_an_error_at_the_end_of_a_traceback_becomes_one_line_again(raised, kind,
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("raised", [ConfigError("DATA.MEAN: empty"), RuntimeError("shape: mismatch"), RuntimeError()])
+@pytest.mark.parametrize(
+    "raised",
+    [ConfigError("DATA.MEAN: empty"), RuntimeError("shape: mismatch"), RuntimeError(),
+     RuntimeError("pytorchvideo_autox3d.errors.DataError: a list\nDuring handling ...\nValueError: another")],
+)  # fmt: skip
 def test_any_other_error_stays_what_it_is(raised):
     assert harness._in_one_line(raised) is None
 
