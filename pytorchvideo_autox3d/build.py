@@ -63,6 +63,8 @@ def build_space(cfg: CfgNode) -> SearchSpace:
     """
     name = cfg.AUTOX3D.SPACE
     with _naming("AUTOX3D.SPACE"):
+        if Path(name).is_absolute() and not Path(name).is_file():
+            raise ConfigError(f"{name}: no such file")
         if name.endswith((".yaml", ".yml")) and not Path(name).is_file():
             name = str(config_path(name))
         space = load_space(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import torch
 from fvcore.common.config import CfgNode
@@ -15,7 +14,7 @@ from pytorchvideo_autox3d.engine import Validation, load_weights, run_test, setu
 from pytorchvideo_autox3d.engine import train as train_model
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.errors import ConfigError
-from pytorchvideo_autox3d.files import write_text
+from pytorchvideo_autox3d.run_record import RecordConfig, record_unless_there
 
 _logger = logging.getLogger(__name__)
 
@@ -48,10 +47,12 @@ def run(cfg: CfgNode) -> None:
         _logger.warning("there is no GPU here, so NUM_GPUS %d has no effect", cfg.NUM_GPUS)
     if cfg.SEARCH.ENABLE:
         # What it derives is trained by a config of its own, which it writes.
-        search_job.search(cfg, info)
+        search_job.search(cfg, info, extra_hooks=[RecordConfig(cfg)])
         return
     if cfg.TRAIN.ENABLE:
         train(cfg, info)
+    else:
+        record_unless_there(cfg)
     if cfg.TEST.ENABLE:
         test(cfg, info)
 
@@ -76,7 +77,7 @@ def train(cfg: CfgNode, info: ProcessInfo) -> None:
         checkpoint_file=cfg.TRAIN.CHECKPOINT_FILE_PATH or None,
         checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,
         cfg_text=cfg.dump(),
-        extra_hooks=[build.fault_hook(loader)],
+        extra_hooks=[RecordConfig(cfg), build.fault_hook(loader)],
     )
 
 
@@ -107,8 +108,6 @@ def _open_output(cfg: CfgNode) -> None:
         setup_logging(cfg.OUTPUT_DIR)
     except OSError as error:
         raise ConfigError(f"OUTPUT_DIR: can't write to {cfg.OUTPUT_DIR}: {error.strerror}") from error
-    if distributed.is_main():
-        write_text(Path(cfg.OUTPUT_DIR, preflight.CONFIG_NAME), cfg.dump())
 
 
 def _model(cfg: CfgNode) -> nn.Module:

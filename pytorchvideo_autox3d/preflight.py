@@ -12,11 +12,11 @@ import torch
 import yaml
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d import build
+from pytorchvideo_autox3d import build, search_job
 from pytorchvideo_autox3d.engine import last_checkpoint, read_checkpoint
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
+from pytorchvideo_autox3d.run_record import CONFIG_NAME
 
-CONFIG_NAME = "config.yaml"
 # What decides which weights a network has.
 MODEL_KEYS = (
     "MODEL.MODEL_NAME", "MODEL.NUM_CLASSES", "AUTOX3D.ARCHITECTURE", "AUTOX3D.GROUPS", "AUTOX3D.SPACE",
@@ -29,8 +29,8 @@ def check(cfg: CfgNode) -> None:
     if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     if cfg.SEARCH.ENABLE:
-        build.build_space(cfg)
-        return  # the search looks at its budgets and lists itself before it starts
+        search_job.check(cfg)
+        return
     with torch.device("meta"):
         model = build.build_model(cfg)
     if cfg.TRAIN.ENABLE:

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import build, distributed
 from pytorchvideo_autox3d.config import config_path, load_cfg
-from pytorchvideo_autox3d.data import ClipLoader
+from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import Precision
+from pytorchvideo_autox3d.engine import Hook, Precision
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.layers.depthwise import set_depthwise_kernels
-from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
     Budgets,
@@ -42,19 +43,37 @@ from pytorchvideo_autox3d.supernet import Supernet
 _logger = logging.getLogger(__name__)
 
 
-def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
+def check(cfg: CfgNode) -> None:
+    """Raise the error that `search` would end in, days later perhaps, as far as config and lists tell."""
+    SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
+    MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
+    build_search_settings(cfg)
+    with torch.device("meta"):
+        supernet = build_supernet(cfg)
+    budgets = Budgets(cost_table(supernet), build_budgets(cfg))
+    cheapest, dearest = budgets.range("gflops")
+    for target in cfg.SEARCH.PARETO_GFLOPS:
+        if not cheapest <= target <= dearest:
+            raise SearchError(
+                f"SEARCH.PARETO_GFLOPS: {target:g} GFLOPs is outside the space's {cheapest:.3g} to {dearest:.3g}"
+            )
+    retrain_config(cfg)
+    for half in _shares(cfg):
+        _check_share(cfg, half, machines=1)
+    if cfg.SEARCH.DERIVE == "best_of":
+        build.build_dataset(cfg, "val")
+
+
+def search(cfg: CfgNode, info: ProcessInfo, *, extra_hooks: Sequence[Hook] = ()) -> Derived:
     """Search as SEARCH, AUTOX3D, DATA and SOLVER say; leave history, architecture and retrain config in OUTPUT_DIR.
 
     SOLVER is the optimiser of the supernet's weights; SEARCH.EPOCHS stands for SOLVER.MAX_EPOCH.
     """
-    SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
     settings = build_search_settings(cfg, num_machines=info.world_size // info.local_world_size)
     distributed.seed_all(cfg.RNG_SEED, per_process=False)
     supernet = build_supernet(cfg)
     policy = Policy(space=supernet.space)
-    # Again at the start of `search`; here so that a target out of reach is refused before the lists are read.
     budgets = Budgets(cost_table(supernet), build_budgets(cfg))
-    _check_pareto(cfg, budgets)
     weight_loader, policy_loader = build_search_loaders(cfg, info)
     _logger.info(
         "searching %s: %.2g architectures, GFLOPs %.3g to %.3g",
@@ -75,14 +94,18 @@ def search(cfg: CfgNode, info: ProcessInfo) -> Derived:
         method=cfg.SEARCH.METHOD,
         auto_resume=cfg.TRAIN.AUTO_RESUME,
         cfg_text=cfg.dump(),
-        extra_hooks=[build.fault_hook(*(loader for loader in (weight_loader, policy_loader) if loader is not None))],
+        extra_hooks=[
+            *extra_hooks,
+            build.fault_hook(*(loader for loader in (weight_loader, policy_loader) if loader is not None)),
+        ],
     )
     score = _score(cfg, info, supernet, weight_loader)
     derived = derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE, count=cfg.SEARCH.BEST_OF, score=score)
-    others = _pareto(cfg, policy, budgets, score)
+    others = _pareto(cfg, policy, budgets, score, derived)
     if distributed.is_main():
-        write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=retrain_config(cfg))
-        write_pareto(cfg.OUTPUT_DIR, others)
+        recipe = retrain_config(cfg)
+        write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=recipe)
+        write_pareto(cfg.OUTPUT_DIR, others, train_config=recipe)
         _report(cfg, derived, others)
     distributed.barrier()
     return derived
@@ -152,21 +175,21 @@ def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSetti
 
 
 def build_search_loaders(cfg: CfgNode, info: ProcessInfo) -> tuple[ClipLoader, ClipLoader | None]:
-    """Loaders over the two halves of the training list; one over all of it with SEARCH.SHARED."""
-    whole = build.build_dataset(cfg, "train").manifest
-    if cfg.SEARCH.SHARED:
-        return _loader(cfg, info, whole, seed=cfg.RNG_SEED), None
-    weights, policy = split_halves(len(whole), cfg.SEARCH.POLICY_SPLIT, seed=cfg.RNG_SEED)
-    return (
-        _loader(cfg, info, whole.subset(weights), seed=cfg.RNG_SEED),
-        _loader(cfg, info, whole.subset(policy), seed=cfg.RNG_SEED + 1),
-    )
+    """Loaders over the two parts of the training list; one over all of it with SEARCH.SHARED."""
+    loaders = []
+    for number, share in enumerate(_shares(cfg)):
+        _check_share(cfg, share, machines=info.world_size // info.local_world_size)
+        loaders.append(build.build_loader(cfg, "train", info, manifest=share, seed=cfg.RNG_SEED + number))
+    return loaders[0], loaders[1] if len(loaders) > 1 else None
 
 
 def retrain_config(cfg: CfgNode) -> dict[str, Any]:
     """The recipe of SEARCH.RETRAIN_CFG over the data of this search, as nested keys."""
     name = cfg.SEARCH.RETRAIN_CFG
-    recipe = load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
+    try:
+        recipe = load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
+    except ConfigError as error:
+        raise ConfigError(f"SEARCH.RETRAIN_CFG: {error}") from None
     config: dict[str, Any] = yaml.safe_load(recipe.dump())
     config["DATA"] |= {"PATH_TO_DATA_DIR": cfg.DATA.PATH_TO_DATA_DIR, "PATH_PREFIX": cfg.DATA.PATH_PREFIX}
     config["MODEL"]["NUM_CLASSES"] = cfg.MODEL.NUM_CLASSES
@@ -174,13 +197,20 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
     return config
 
 
-def _loader(cfg: CfgNode, info: ProcessInfo, manifest: Any, *, seed: int) -> ClipLoader:
-    if len(manifest) < cfg.TRAIN.BATCH_SIZE * (info.world_size // info.local_world_size):
+def _shares(cfg: CfgNode) -> list[Manifest]:
+    """The training list as the weights and alpha take it: two parts, or all of it for both."""
+    whole = build.build_dataset(cfg, "train").manifest
+    if cfg.SEARCH.SHARED:
+        return [whole]
+    return [whole.subset(part) for part in split_halves(len(whole), cfg.SEARCH.POLICY_SPLIT, seed=cfg.RNG_SEED)]
+
+
+def _check_share(cfg: CfgNode, share: Manifest, *, machines: int) -> None:
+    if len(share) < cfg.TRAIN.BATCH_SIZE * machines:
         raise SearchError(
-            f"a half of the training list has {len(manifest)} videos, fewer than TRAIN.BATCH_SIZE "
-            f"{cfg.TRAIN.BATCH_SIZE}: change SEARCH.POLICY_SPLIT, or set SEARCH.SHARED True"
+            f"SEARCH.POLICY_SPLIT: {cfg.SEARCH.POLICY_SPLIT:g} leaves one of the two parts {len(share)} videos, fewer "
+            f"than TRAIN.BATCH_SIZE {cfg.TRAIN.BATCH_SIZE}: change either, or set SEARCH.SHARED True"
         )
-    return build.build_loader(cfg, "train", info, manifest=manifest, seed=seed)
 
 
 def _score(cfg: CfgNode, info: ProcessInfo, supernet: Supernet, calibration: ClipLoader) -> Score | None:
@@ -199,19 +229,13 @@ def _score(cfg: CfgNode, info: ProcessInfo, supernet: Supernet, calibration: Cli
     )
 
 
-def _check_pareto(cfg: CfgNode, budgets: Budgets) -> None:
-    cheapest, dearest = budgets.range("gflops")
-    for target in cfg.SEARCH.PARETO_GFLOPS:
-        if not cheapest <= target <= dearest:
-            raise SearchError(
-                f"SEARCH.PARETO_GFLOPS: {target:g} GFLOPs is outside the space's {cheapest:.3g} to {dearest:.3g}"
-            )
-
-
-def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None) -> list[Derived]:
+def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None, derived: Derived) -> list[Derived]:
     """One architecture for each of SEARCH.PARETO_GFLOPS; a target that the policy never meets is said, not an error."""
     rows: list[Derived] = []
-    for target in cfg.SEARCH.PARETO_GFLOPS:
+    for target in sorted(set(cfg.SEARCH.PARETO_GFLOPS)):
+        if target == cfg.SEARCH.TARGET_GFLOPS and derived.within_budgets:
+            rows.append(derived)
+            continue
         try:
             rows += pareto(policy, budgets=budgets, targets_gflops=[target], count=cfg.SEARCH.BEST_OF, score=score)
         except SearchError as error:
@@ -222,6 +246,8 @@ def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None)
 def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
     """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
     _logger.info("the search derived:\n%s", derived.architecture.describe())
+    if derived.score is not None:
+        _logger.info("top-1 of %.1f%% on the validation list with the weights of the search", derived.score)
     for verdict in derived.verdicts:
         (_logger.info if verdict.met else _logger.warning)("%s", verdict)
     if others:

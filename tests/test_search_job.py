@@ -11,7 +11,7 @@ from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
-from pytorchvideo_autox3d.errors import ConfigError, RegistryError, SearchError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, RegistryError, SearchError
 from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.search import read_history
 from pytorchvideo_autox3d.space import Architecture
@@ -96,6 +96,7 @@ def test_one_search_gives_an_architecture_a_budget(options, tmp_path, capsys):
     for target in targets:
         architecture = Architecture.from_json(folder / f"architecture_{target:g}.json")
         assert complexity(architecture, clip=(4, 32, 32), num_classes=8).macs <= target * 1e9
+        assert build.build_architecture(load_cfg(folder / f"retrain_{target:g}.yaml")) == architecture
     assert len(json.loads((folder / "pareto.json").read_text())) == 2
     assert f"for other budgets, in {folder}" in capsys.readouterr().out
 
@@ -120,16 +121,43 @@ def test_shared_search_uses_the_whole_list(options):
         ({"SEARCH.PARETO_GFLOPS": [-1]}, ConfigError, "SEARCH.PARETO_GFLOPS is"),
         ({"SEARCH.METHOD": "darts"}, RegistryError, "SEARCH.METHOD: no entry named 'darts'; known: parsec"),
         ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),
+        ({"SEARCH.RETRAIN_CFG": "nowhere.yaml"}, ConfigError, "SEARCH.RETRAIN_CFG: no .*nowhere.yaml"),
+        ({"SEARCH.BEST_OF": 0}, ConfigError, "SEARCH.BEST_OF is 0"),
+        ({"SEARCH.BN_BATCHES": -1}, ConfigError, "SEARCH.BN_BATCHES is -1"),
+        ({"SEARCH.COST_WEIGHT": -1.0}, ConfigError, "SEARCH.COST_WEIGHT is -1.0"),
+        ({"SOLVER.WARMUP_EPOCHS": 2.0}, SearchError, r"SOLVER.WARMUP_EPOCHS: 2 is outside \[0, SEARCH.EPOCHS\)"),
+        ({"MODEL.MODEL_NAME": "AutoX3DSerch"}, RegistryError, "MODEL.MODEL_NAME"),
         ({"SEARCH.POLICY_SPLIT": 0.0}, SearchError, "SEARCH.POLICY_SPLIT"),
-        ({"TRAIN.BATCH_SIZE": 12}, SearchError, "fewer than TRAIN.BATCH_SIZE 12"),
+        ({"TRAIN.BATCH_SIZE": 12}, SearchError, "SEARCH.POLICY_SPLIT: .* fewer than TRAIN.BATCH_SIZE 12"),
         ({"SOLVER.OPTIMIZING_METHOD": "adam"}, ConfigError, "SOLVER.OPTIMIZING_METHOD"),
         ({"AUTOX3D.DEPTH_FACTOR": 2.0}, ConfigError, "AUTOX3D.DEPTH_FACTOR"),
     ],
 )
-def test_bad_input_is_refused_before_a_checkpoint_is_written(options, tmp_path, changes, error, message):
+def test_bad_input_is_refused_before_anything_is_written(options, tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         jobs.run(demo_cfg(options(**changes)))
-    assert not (tmp_path / "out" / "checkpoints").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_best_of_without_a_validation_list_is_refused_before_the_search(options, data, tmp_path):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "train.csv").write_text((data / "train.csv").read_text())
+    with pytest.raises(DataError, match=r"val\.csv"):
+        jobs.run(demo_cfg(options(**{"DATA.PATH_TO_DATA_DIR": str(lists)})))
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_start_says_what_changed_and_a_refused_one_changes_nothing(options, tmp_path, capsys):
+    jobs.run(demo_cfg(options()))
+    record = tmp_path / "out" / "config.yaml"
+    before = record.read_text()
+    with pytest.raises(AutoX3DError):
+        jobs.run(demo_cfg(options(**{"SEARCH.CHANNEL_SELECTION": "naive"})))
+    assert record.read_text() == before
+    jobs.run(demo_cfg(options(**{"SEARCH.NUM_SAMPLES": 3})))
+    assert "resuming with another setting: SEARCH.NUM_SAMPLES 2 -> 3" in capsys.readouterr().out
+    assert record.read_text() != before
 
 
 @pytest.mark.parametrize("name", ["search_S", "search_X3D_S_attention", "search_demo"])

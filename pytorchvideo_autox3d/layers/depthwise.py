@@ -169,7 +169,8 @@ def accelerate(model: nn.Module) -> int:
     """Turn every depthwise `nn.Conv3d` of `model` into a `DepthwiseConv3d`, in place; returns how many.
 
     The modules stay the same objects, so parameters, state_dict keys, hooks, training flags and references to
-    them are untouched. Subclasses of `nn.Conv3d` are left alone.
+    them are untouched. Subclasses of `nn.Conv3d` are left alone. What the kernels return is channels_last_3d whatever
+    the input's layout, so code behind them that needs contiguous memory takes `reshape` rather than `view`.
     """
     count = 0
     for module in model.modules():

@@ -7,6 +7,8 @@ and works on the next item until none is left; any number of threads may run it 
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -21,6 +23,7 @@ from numba.extending import intrinsic
 from pytorchvideo_autox3d.layers import depthwise_ir, depthwise_weight_ir, vector_ir
 from pytorchvideo_autox3d.layers.depthwise_ir import Kind
 
+_logger = logging.getLogger(__name__)
 # A call's parameters: 64-bit integers at these places, then the spans of frames and of rows (forward and input
 # gradient). The weight gradient has its sums in the place of the weight, the output gradient in that of the output.
 ITEMS, SOURCE, WEIGHT, OUT, _BATCH = range(1, 6)
@@ -79,13 +82,20 @@ def _config(kind: str, element: str, width: int, size: int, stride: int) -> str:
     return f"{kind}/{element}/{width}/{size}/{stride}/{_revision()}"
 
 
-def _compile(body: Callable[[Any], None]) -> Any:
+def _compile(body: Callable[[Any], None], config: str) -> Any:
     """Compile `body(parameters)` to a C callback; kept on disk where numba finds a place it may write to."""
     compiler = partial(numba.cfunc, types.void(types.voidptr), error_model="numpy")
+    start = time.perf_counter()
     try:
-        return compiler(cache=True)(body)
+        compiled = compiler(cache=True)(body)
+        where = "kept on disk"
     except RuntimeError:  # "cannot cache function": a read-only installation and no home
-        return compiler()(body)
+        compiled = compiler()(body)
+        where = "for this process only: numba may write nowhere (NUMBA_CACHE_DIR)"
+    if not compiled.cache_hits:
+        kernel = config.rpartition("/")[0]
+        _logger.info("compiled depthwise kernel %s in %.1f s, %s", kernel, time.perf_counter() - start, where)
+    return compiled
 
 
 @cache
@@ -122,7 +132,7 @@ def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: in
                     call_row(config, (source + first, weight + taps, target, p[span_t + 2], p[span_h + 2],
                          x_dt, x_dh, w_dt, w_dh, channels, columns, columns_in))  # fmt: skip
 
-    return _compile(correlate)
+    return _compile(correlate, config)
 
 
 @cache
@@ -167,4 +177,4 @@ def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
                              block + (dt * size + base) * tap_row, high - low, stride_t * frame_in, frame_out,
                              row_in, dh_low, dh_high, channels, slots, columns, columns_in))  # fmt: skip
 
-    return _compile(weight_gradient)
+    return _compile(weight_gradient, config)

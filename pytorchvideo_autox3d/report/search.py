@@ -57,7 +57,8 @@ def draw_search_curve(
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (key, title, line, name) in zip(all_axes, panels, strict=True):
         style_axes(axes, title=title, xlabel="epoch")
-        _draw_histories(axes, searches, key)
+        # Until the warm-up ends no architecture is more probable than another.
+        _draw_histories(axes, searches, key, after=warmup_epochs if key == "gflops" else 0)
         if line is not None:
             _bound(axes, line, f"{name}{line:.3g}")
         axes.set_ylim(bottom=0 if key != "gflops" else None)
@@ -70,9 +71,13 @@ def draw_search_curve(
     return figure
 
 
-def _draw_histories(axes: Any, searches: Mapping[str, History], key: str) -> None:
+def _draw_histories(axes: Any, searches: Mapping[str, History], key: str, *, after: int) -> None:
     for colour, (name, history) in zip(_cycle(len(searches)), searches.items(), strict=True):
-        points = [(e["epoch"], e[key]) for e in history if e.get(key) is not None and math.isfinite(e[key])]
+        points = [
+            (e["epoch"], e[key])
+            for e in history
+            if e["epoch"] > after and e.get(key) is not None and math.isfinite(e[key])
+        ]
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.8, label=name, solid_capstyle="round")
 

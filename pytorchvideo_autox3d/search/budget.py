@@ -146,6 +146,11 @@ def _check_reach(budget: Budget, low: float, high: float) -> None:
     if low <= budget.target < high:
         return
     metric = METRICS[budget.metric]
+    if low == high:
+        raise SearchError(
+            f"{metric.key}: every network of the space has {low:.4g} {metric.unit}, so a budget "
+            "decides nothing: set it to 0"
+        )
     where = "below the cheapest" if budget.target < low else "not below the dearest"
     message = (
         f"{metric.key}: a target of {budget.target:g} {metric.unit} is {where} network of the space, which spans "

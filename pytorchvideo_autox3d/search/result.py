@@ -54,8 +54,14 @@ def write_result(
     return paths
 
 
-def write_pareto(output_dir: str, rows: Sequence[Derived]) -> list[Path]:
-    """Write the architectures of `pareto` as `pareto/architecture_<target>.json`, and `pareto/pareto.json` with costs."""
+def write_pareto(
+    output_dir: str, rows: Sequence[Derived], *, train_config: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write `pareto`'s rows to `pareto/`: `architecture_<target>.json`, `retrain_<target>.yaml`, `pareto.json`.
+
+    Args:
+        train_config: as in `write_result`; each retrain config has an OUTPUT_DIR of its own.
+    """
     if not rows:
         return []
     folder = Path(output_dir, PARETO_FOLDER)
@@ -65,6 +71,8 @@ def write_pareto(output_dir: str, rows: Sequence[Derived]) -> list[Path]:
         target = next(verdict.target for verdict in row.verdicts if verdict.metric == "gflops")
         paths.append(folder / f"architecture_{target:g}.json")
         row.architecture.to_json(paths[-1])
+        recipe = {**(train_config or {}), "OUTPUT_DIR": str(folder / f"retrain_{target:g}")}
+        write_text(folder / f"retrain_{target:g}.yaml", retrain_yaml(row.architecture, folder, recipe))
     write_json(folder / "pareto.json", [row.to_dict() for row in rows])
     return paths
 

@@ -79,6 +79,10 @@ class SearchSettings:
                 f"SEARCH.WARMUP_EPOCHS: {self.warmup_epochs} is outside [0, SEARCH.EPOCHS) = [0, {self.epochs}): "
                 "alpha would never learn"
             )
+        if not 0 <= self.lr_warmup_epochs < self.epochs:
+            raise SearchError(
+                f"SOLVER.WARMUP_EPOCHS: {self.lr_warmup_epochs:g} is outside [0, SEARCH.EPOCHS) = [0, {self.epochs})"
+            )
         if self.warmup_samples < 0:
             raise SearchError(f"SEARCH.WARMUP_SAMPLES: {self.warmup_samples} is below 0")
         if self.min_samples > self.num_samples:

@@ -17,7 +17,7 @@ def test_panels_follow_the_history_and_the_target_is_drawn():
     figure = draw_search_curve(entries, target_gflops=2.0, warmup_epochs=1)
     assert titles(figure) == ["GFLOPs of the most probable architecture"]
     curve, target = figure.axes[0].lines
-    assert list(curve.get_ydata()) == [3.0, 2.1]
+    assert list(curve.get_ydata()) == [2.1]  # the first epoch was warm-up
     assert list(target.get_ydata()) == [2.0, 2.0]
     warm_up = figure.axes[0].patches[0]
     assert (warm_up.get_x(), warm_up.get_width()) == (0.5, 1.0)  # epochs count from 1

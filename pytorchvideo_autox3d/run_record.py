@@ -1,0 +1,64 @@
+"""The config of a run, kept in its OUTPUT_DIR: written once the run goes, compared when it is resumed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine import Hook, TrainLoop
+from pytorchvideo_autox3d.files import write_text
+
+CONFIG_NAME = "config.yaml"
+# Where a run is, and what it does besides, may differ from one start to the next.
+_FREE = ("OUTPUT_DIR", "LOG_PERIOD", "NUM_GPUS", "NUM_SHARDS", "SHARD_ID", "TENSORBOARD", "DATA_LOADER", "TEST")
+_logger = logging.getLogger(__name__)
+
+
+class RecordConfig(Hook):
+    """Writes `config.yaml` when training starts, so that a run that is refused leaves the one of an earlier run.
+
+    Where an earlier run is resumed with other settings it names them: they hold from here on.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        self._cfg = cfg
+
+    def before_train(self, loop: TrainLoop) -> None:
+        if not distributed.is_main():
+            return
+        path = Path(self._cfg.OUTPUT_DIR, CONFIG_NAME)
+        if loop.global_step and path.is_file():
+            for change in changes(yaml.safe_load(path.read_text(encoding="utf8")), yaml.safe_load(self._cfg.dump())):
+                _logger.warning("resuming with another setting: %s", change)
+        write_text(path, self._cfg.dump())
+
+
+def record_unless_there(cfg: CfgNode) -> None:
+    """For a test alone: its config, unless the folder has that of the training."""
+    path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
+    if distributed.is_main() and not path.is_file():
+        write_text(path, cfg.dump())
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What differs, as "KEY before -> after", in the order of `after`; keys that only one has are left out."""
+    old = dict(_flat(before))
+    return [
+        f"{key} {old[key]!r} -> {value!r}"
+        for key, value in _flat(after)
+        if key in old and old[key] != value and not key.startswith(_FREE)
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
