@@ -2,7 +2,7 @@
 
     python projects/autox3d/enumerate_space.py [--quick]
 
-1. Trains all 216 networks of spaces/enumerable.yaml by one short recipe (kept, so that it resumes).
+1. Trains all 144 networks of spaces/enumerable.yaml by one short recipe (kept, so that it resumes).
 2. Searches with five seeds under a budget at the median of the space's multiply-adds, and scores every network with the
    weights of each supernet.
 3. Reports the percentile of what was found among the networks within the budget, Kendall's tau between supernet scores
