@@ -27,6 +27,10 @@ from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.files import written_beside
 
 _logger = logging.getLogger(__name__)
+_WEIGHTS_ALONE = (
+    "to take its weights alone, name it in TRAIN.CHECKPOINT_FILE_PATH with TRAIN.CHECKPOINT_EPOCH_RESET True and "
+    "another OUTPUT_DIR"
+)
 _NAME = re.compile(r"checkpoint_epoch_(\d+)(?:_step_(\d+))?\.pyth")
 
 
@@ -129,14 +133,12 @@ class Checkpointer:
         if target is None:
             return
         if key not in states:
-            raise CheckpointError(f"{path}: has no {key}; TRAIN.CHECKPOINT_EPOCH_RESET True takes its weights alone")
+            raise CheckpointError(f"{path}: has no {key}; {_WEIGHTS_ALONE}")
         try:
             target.load_state_dict(states[key])
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise CheckpointError(
-                f"{path}: its {key} does not fit ({reason}); TRAIN.CHECKPOINT_EPOCH_RESET True takes its weights alone"
-            ) from error
+            raise CheckpointError(f"{path}: its {key} does not fit ({reason}); {_WEIGHTS_ALONE}") from error
 
     @staticmethod
     def _loop_state(checkpoint: dict[str, Any]) -> dict[str, Any]:

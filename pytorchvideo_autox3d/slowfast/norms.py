@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
 
+# What BN.NORM_TYPE of PySlowFast may name.
+KINDS = ("batchnorm", "sub_batchnorm", "sync_batchnorm", "sync_batchnorm_apex")
+
 
 class SubBatchNorm3d(nn.BatchNorm3d):
     """Batch normalisation over each of `num_splits` equal parts of a batch (Wu et al., CVPR 2020, section 3.4).
@@ -73,7 +76,7 @@ def apply_norm(model: nn.Module, cfg: CfgNode) -> nn.Module:
 
         devices = None if cfg.BN.GLOBAL_SYNC else cfg.BN.NUM_SYNC_DEVICES
         return _replaced(model, NaiveSyncBatchNorm3d, num_sync_devices=devices, global_sync=cfg.BN.GLOBAL_SYNC)
-    raise ConfigError(f"BN.NORM_TYPE {kind!r}: known are batchnorm, sub_batchnorm, sync_batchnorm, sync_batchnorm_apex")
+    raise ConfigError(f"BN.NORM_TYPE {kind!r}: known are {', '.join(KINDS)}")
 
 
 def _replaced(module: nn.Module, kind: Any, **arguments: Any) -> nn.Module:

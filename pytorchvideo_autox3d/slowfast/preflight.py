@@ -17,6 +17,7 @@ from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
 from pytorchvideo_autox3d.slowfast.checkpoints import format_of, model_state, read_checkpoint
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.models import is_ours
+from pytorchvideo_autox3d.slowfast.norms import KINDS
 from pytorchvideo_autox3d.slowfast.rules import DETECTION_MODEL, OUR_DATASETS, check_together, dataset_of, splits_of
 
 # PySlowFast's own models whose checkpoints hold just their keys; it reshapes some of the others'.
@@ -38,8 +39,12 @@ def check(cfg: CfgNode) -> None:
     _check_names(cfg)
     name = cfg.MODEL.MODEL_NAME
     known = is_ours(name) or name in THEIR_X3D
+    if cfg.BN.NORM_TYPE not in KINDS:
+        raise ConfigError(f"BN.NORM_TYPE {cfg.BN.NORM_TYPE!r}: known are {', '.join(KINDS)}")
     check_together(cfg, takes_boxes=name == DETECTION_MODEL if known else None)
     model = _build_model(cfg) if known else None
+    if cfg.TRAIN.ENABLE:
+        _check_solver(cfg, model)
     for split in splits_of(cfg):
         if dataset_of(cfg, split) in OUR_DATASETS.values():
             build.build_dataset(native_cfg(cfg), split)
@@ -70,6 +75,31 @@ def _check_names(cfg: CfgNode) -> None:
         losses.get_loss_func(cfg.MODEL.LOSS_FUNC)
     except NotImplementedError as error:
         raise ConfigError(f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC!r}: PySlowFast has no loss of that name") from error
+
+
+def _check_solver(cfg: CfgNode, model: nn.Module | None) -> None:
+    """What PySlowFast looks up when training has begun: the schedule, and the optimiser where the model is known."""
+    from slowfast.models.optimizer import construct_optimizer
+    from slowfast.utils.lr_policy import get_lr_func
+
+    try:
+        get_lr_func(cfg.SOLVER.LR_POLICY)
+    except NotImplementedError as error:
+        raise ConfigError(f"SOLVER.LR_POLICY {cfg.SOLVER.LR_POLICY!r}: PySlowFast has none of that name") from error
+    if model is None:
+        return
+    try:
+        construct_optimizer(model, _on_cpu(cfg))
+    except NotImplementedError as error:
+        method = cfg.SOLVER.OPTIMIZING_METHOD
+        raise ConfigError(f"SOLVER.OPTIMIZING_METHOD {method!r}: PySlowFast has none of that name") from error
+
+
+def _on_cpu(cfg: CfgNode) -> CfgNode:
+    """The config of a network that is not wrapped for several GPUs."""
+    alone = cfg.clone()
+    alone.NUM_GPUS = 0
+    return alone
 
 
 def _build_model(cfg: CfgNode) -> nn.Module:
@@ -132,12 +162,18 @@ def _check_fits(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> N
 
 
 def _check_shares(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
-    """At least one key of the model, which the same network in another format lacks."""
+    """Most of the model's keys, in their shapes: a classifier may start a detector, or other classes, but no more."""
     if "model_state" not in checkpoint:
         raise CheckpointError(f"{path}: has no model_state, by which PySlowFast finds the network in a checkpoint")
     state, own = model_state(checkpoint, path), model.state_dict()
-    if any(key in own and own[key].shape == tensor.shape for key, tensor in state.items()):
+    fitting = sum(key in own and own[key].shape == tensor.shape for key, tensor in state.items())
+    if 2 * fitting > len(own):
         return
+    if fitting:
+        raise CheckpointError(
+            f"{path}: does not fit the model: {fitting} of its {len(own)} tensors are there; PySlowFast would leave "
+            "the rest at random"
+        )
     here, there = _format(own), _format(state)
     hint = f"; autox3d convert-checkpoint writes it --to {here}" if here and there and here != there else ""
     raise CheckpointError(f"{path}: does not fit the model, which lacks {', '.join(list(state)[:3])}, ...{hint}")
@@ -156,9 +192,7 @@ def _check_optimizer(cfg: CfgNode, model: nn.Module, checkpoint: Mapping[str, An
 
     if "epoch" not in checkpoint:
         return
-    alone = cfg.clone()
-    alone.NUM_GPUS = 0  # the network is not wrapped here
-    optimizer = construct_optimizer(model, alone)
+    optimizer = construct_optimizer(model, _on_cpu(cfg))
     try:
         optimizer.load_state_dict(checkpoint["optimizer_state"])
     except (KeyError, ValueError) as error:

@@ -74,6 +74,9 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"MODEL__ARCH": "autox4d"}, "MODEL.ARCH 'autox4d': known are 2d, c2d, "),
         ({"MODEL__HEAD_ACT": "tanh"}, "MODEL.HEAD_ACT 'tanh': known are softmax, sigmoid"),
         ({"MODEL__LOSS_FUNC": "crossentropy"}, "MODEL.LOSS_FUNC 'crossentropy': PySlowFast has no loss of that name"),
+        ({"SOLVER__LR_POLICY": "cosinus"}, "SOLVER.LR_POLICY 'cosinus': PySlowFast has none of that name"),
+        ({"SOLVER__OPTIMIZING_METHOD": "sdg"}, "SOLVER.OPTIMIZING_METHOD 'sdg': PySlowFast has none of that name"),
+        ({"BN__NORM_TYPE": "batchnrm"}, "BN.NORM_TYPE 'batchnrm': known are batchnorm, sub_batchnorm, "),
         ({"TEST__DATASET": "kinetic"}, "TEST.DATASET 'kinetic': known are autox3d_kinetics, "),
         (
             {"TRAIN__DATASET": "ptvkinetics"},
@@ -136,6 +139,12 @@ def test_another_network(refused, states, tmp_path):
     torch.save({"model_state": {"backbone.weight": torch.zeros(2)}}, tmp_path / "other.pyth")
     settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "other.pyth"}
     assert "does not fit the model, which lacks backbone.weight" in refused(**settings)
+    one_fits = {**states["AutoX3D"]}
+    kept = next(iter(one_fits))
+    one_fits = {kept: one_fits[kept], "backbone.weight": torch.zeros(2)}
+    torch.save({"model_state": one_fits}, tmp_path / "start.pyth")
+    line = refused(TRAIN__CHECKPOINT_FILE_PATH=tmp_path / "start.pyth", TRAIN__CHECKPOINT_EPOCH_RESET=True)
+    assert f"does not fit the model: 1 of its {len(states['AutoX3D'])} tensors" in line
     torch.save({"model_state": states["AutoX3D"]}, tmp_path / "classes.pyth")
     settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "classes.pyth", "MODEL__NUM_CLASSES": 9}
     assert "2 of another shape (" in refused(**settings)
