@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.config import config_path
 from tests.integration.slowfast_support import needs_slowfast, scores_of, small_opts, stats_of
 
+cv2 = pytest.importorskip("cv2", reason="PySlowFast's AVA data set reads pictures with it: the [slowfast] extra has it")
 pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process")]
 
 TEMPLATES = ("Pushing [something] from left to right", "Pushing [something] from right to left",
