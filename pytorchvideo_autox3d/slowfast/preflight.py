@@ -11,7 +11,7 @@ from typing import Any
 from fvcore.common.config import CfgNode
 from torch import nn
 
-from pytorchvideo_autox3d import build
+from pytorchvideo_autox3d import build, search_job
 from pytorchvideo_autox3d.engine.weights import load_model_state
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
 from pytorchvideo_autox3d.slowfast.checkpoints import format_of, model_state, read_checkpoint
@@ -35,7 +35,8 @@ def check(cfg: CfgNode) -> None:
     if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     if cfg.SEARCH.ENABLE:
-        return  # the search looks at its budgets, space and lists itself before it starts
+        search_job.check(native_cfg(cfg))
+        return
     _check_names(cfg)
     name = cfg.MODEL.MODEL_NAME
     known = is_ours(name) or name in THEIR_X3D
