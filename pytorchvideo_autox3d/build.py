@@ -6,7 +6,7 @@ Everything it builds takes real arguments; this is where each config key meets t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from pytorchvideo_autox3d.engine import (
 )
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
 from pytorchvideo_autox3d.layers.depthwise import accelerate, set_depthwise_kernels
+from pytorchvideo_autox3d.models import ModelCard, Preprocessing
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
 from pytorchvideo_autox3d.supernet import ELASTIC_ATTENTION_REGISTRY
@@ -102,16 +103,45 @@ def build_model(cfg: CfgNode) -> nn.Module:
     """
     set_depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS)
     builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
-    arguments = _MODEL_ARGUMENTS.get(cfg.MODEL.MODEL_NAME, _resnet_arguments)(cfg)
-    model = builder(
-        model_num_class=cfg.MODEL.NUM_CLASSES,
-        input_clip_length=cfg.DATA.NUM_FRAMES,
-        input_crop_size=cfg.DATA.TRAIN_CROP_SIZE,
-        dropout_rate=cfg.MODEL.DROPOUT_RATE,
-        **arguments,
-    )
+    model = builder(model_num_class=cfg.MODEL.NUM_CLASSES, **_arguments(cfg))
     accelerate(model)
     return model
+
+
+def build_card(cfg: CfgNode, *, classes: Sequence[str] = ()) -> ModelCard:
+    """What must be known to use the network that the config trains; `classes` are the names in its lists, if any.
+
+    Where the lists name fewer classes than the network has, the rest of its outputs mean nothing: then there are none.
+    """
+    classes = classes if len(classes) == cfg.MODEL.NUM_CLASSES else ()
+    return ModelCard(
+        model=cfg.MODEL.MODEL_NAME,
+        arguments=_arguments(cfg),
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        classes=tuple(classes),
+        preprocessing=Preprocessing(
+            num_frames=cfg.DATA.NUM_FRAMES,
+            sampling_rate=cfg.DATA.SAMPLING_RATE,
+            fps=cfg.DATA.TARGET_FPS,
+            crop_size=cfg.DATA.TEST_CROP_SIZE,
+            short_side=max(cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TRAIN_JITTER_SCALES[0]),
+            mean=tuple(cfg.DATA.MEAN),
+            std=tuple(cfg.DATA.STD),
+        ),
+        num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
+        num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
+        ensemble=cfg.DATA.ENSEMBLE_METHOD,
+    )
+
+
+def _arguments(cfg: CfgNode) -> dict[str, Any]:
+    """The builder's arguments, but for the number of classes."""
+    return {
+        "input_clip_length": cfg.DATA.NUM_FRAMES,
+        "input_crop_size": cfg.DATA.TRAIN_CROP_SIZE,
+        "dropout_rate": cfg.MODEL.DROPOUT_RATE,
+        **_MODEL_ARGUMENTS.get(cfg.MODEL.MODEL_NAME, _resnet_arguments)(cfg),
+    }
 
 
 def _autox3d_arguments(cfg: CfgNode) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def train(cfg: CfgNode, info: ProcessInfo) -> None:
         checkpoint_file=cfg.TRAIN.CHECKPOINT_FILE_PATH or None,
         checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,
         cfg_text=cfg.dump(),
+        card=build.build_card(cfg, classes=loader.dataset.manifest.classes).to_dict(),
         extra_hooks=[RecordConfig(cfg), build.fault_hook(loader)],
     )
 

@@ -5,7 +5,8 @@
 
 Keys as PySlowFast has them: epoch (the last whole epoch, from 0), model_state, optimizer_state, scaler_state and cfg
 (text).
-Ours beside them: loop_state, rng_states (one a process), extra_states (by name: a search's policy, say).
+Ours beside them: model_card (what it takes to use the model), loop_state, rng_states (one a process), extra_states (by
+name: a search's policy, say).
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Checkpointer:
         model, optimizer, scaler: what is trained; a DDP or compiled wrapper leaves no trace in the file.
         extras: further objects with state, by name.
         cfg_text: the config as yaml, kept for the reader.
+        card: plain data that says how the model is used (a `ModelCard`'s), kept as `model_card`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Checkpointer:
         scaler: Stateful | None = None,
         extras: Mapping[str, Stateful] | None = None,
         cfg_text: str = "",
+        card: Mapping[str, Any] | None = None,
     ) -> None:
         self.output_dir = output_dir
         self.model = model
@@ -77,6 +80,7 @@ class Checkpointer:
         self.scaler = scaler
         self.extras = dict(extras or {})
         self.cfg_text = cfg_text
+        self.card = card
 
     def save(self, loop_state: Mapping[str, Any]) -> str:
         """Write the checkpoint for `TrainLoop.state_dict()`; every process calls this. Returns the path.
@@ -116,6 +120,7 @@ class Checkpointer:
             **optimizer,
             "scaler_state": self.scaler.state_dict() if self.scaler else {},
             "cfg": self.cfg_text,
+            **({"model_card": dict(self.card)} if self.card else {}),
             "loop_state": {key: value for key, value in loop_state.items() if key != "rng"},
             "rng_states": rng_states,
             "extra_states": {name: extra.state_dict() for name, extra in self.extras.items()},

@@ -81,6 +81,7 @@ def train(
     checkpoint_file: str | None = None,
     checkpoint_epoch_reset: bool = False,
     cfg_text: str = "",
+    card: Mapping[str, Any] | None = None,
     extra_hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
     """Train `model` (in place) and return one record an epoch; also kept in `<output_dir>/history.jsonl`.
@@ -94,6 +95,7 @@ def train(
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one (TRAIN.AUTO_RESUME).
         checkpoint_file: otherwise start from this one (TRAIN.CHECKPOINT_FILE_PATH): its weights, optimiser and epoch,
             or with `checkpoint_epoch_reset` its weights alone, with a fresh classifier if the classes differ.
+        card: plain data that those who use the checkpoint need, kept in it as `model_card`.
 
     On the CPU a run that was stopped and resumed ends bit for bit as one that was not. Raises `TrainingError` for a
     loss that is not finite, `TrainingInterrupted` after Ctrl-C (a checkpoint is saved first), `CheckpointError`.
@@ -105,7 +107,9 @@ def train(
     if settings.channels_last:
         model.to(memory_format=torch.channels_last_3d)
     model.train()
-    checkpointer = Checkpointer(output_dir, model=model, optimizer=optimizer, scaler=scaler, cfg_text=cfg_text)
+    checkpointer = Checkpointer(
+        output_dir, model=model, optimizer=optimizer, scaler=scaler, cfg_text=cfg_text, card=card
+    )
     loop_state = start_from(
         checkpointer,
         auto_resume=auto_resume,

@@ -19,6 +19,7 @@ from pytorchvideo_autox3d.models.baselines import (
     create_slowfast_baseline,
     create_x3d_baseline,
 )
+from pytorchvideo_autox3d.models.card import CARD_KEY, ModelCard, Preprocessing
 from pytorchvideo_autox3d.models.mobilenet import create_mobilenet_v2_3d
 from pytorchvideo_autox3d.models.net import ClipNet
 from pytorchvideo_autox3d.models.reference import (
@@ -29,11 +30,14 @@ from pytorchvideo_autox3d.models.reference import (
 )
 
 __all__ = [
+    "CARD_KEY",
     "NODE_RATIO",
     "REFERENCE_MODELS",
     "SE_RATIO",
     "AutoX3DNet",
     "ClipNet",
+    "ModelCard",
+    "Preprocessing",
     "ReferenceModel",
     "SlowFastNet",
     "check_attentions",

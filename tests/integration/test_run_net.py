@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejson
+import torch
 
 from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.models import CARD_KEY, ModelCard
 
 ROOT = Path(__file__).parents[2]
 SMALL = {
@@ -54,9 +56,21 @@ def test_trains_and_tests(data, tmp_path, cfg):
     (record,) = map(simplejson.loads, (tmp_path / "history.jsonl").read_text().splitlines())
     assert record["epoch"] == 1
     assert {"loss", "top1_err", "data_time", "compute_time", "val"} <= set(record)
+    _check_card(tmp_path / "checkpoints" / "checkpoint_epoch_00001.pyth", data)
     tested = results(tmp_path)
     assert sum(map(sum, tested["confusion"])) == 8
     assert tested["num_views"] == 6
+
+
+def _check_card(path, data):
+    """A checkpoint says by itself what it takes to use it: the network, its classes, its clips."""
+    checkpoint = torch.load(path, weights_only=True)
+    card = ModelCard.from_dict(checkpoint[CARD_KEY], source=str(path))
+    card.build().load_state_dict(checkpoint["model_state"])
+    assert list(card.classes) == simplejson.loads((data / "classes.json").read_text())
+    clip = card.preprocessing
+    assert (clip.num_frames, clip.sampling_rate, clip.fps, clip.crop_size, clip.short_side) == (4, 2, 24, 32, 32)
+    assert (card.num_clips, card.num_crops, card.ensemble) == (2, 3, "sum")
 
 
 def test_options_with_and_without_the_flag_and_several_files(data, tmp_path):
