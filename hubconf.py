@@ -2,7 +2,7 @@
 
 dependencies = ["torch", "torchvision", "pytorchvideo", "fvcore", "iopath", "simplejson", "yaml"]
 
-from pytorchvideo_autox3d.hub import (  # noqa: E402, F401
+from pytorchvideo_autox3d.models.hub import (  # noqa: E402, F401
     autox3d_l,
     autox3d_m,
     autox3d_s,

@@ -38,7 +38,7 @@ from pytorchvideo_autox3d.engine import (
     make_schedule,
 )
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
-from pytorchvideo_autox3d.layers.depthwise import accelerate, set_depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import accelerate, set_depthwise_kernels
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space

@@ -18,7 +18,7 @@ from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Hook, Precision
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
-from pytorchvideo_autox3d.layers.depthwise import set_depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import set_depthwise_kernels
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,

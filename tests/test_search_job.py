@@ -10,9 +10,9 @@ from pytorchvideo_autox3d import build, jobs, search_job
 from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
-from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
+from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, RegistryError, SearchError
-from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.search import read_history
 from pytorchvideo_autox3d.space import Architecture
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from pytorchvideo_autox3d.engine import build_optimizer, clip_gradients, make_schedule, set_lr
 from pytorchvideo_autox3d.files import write_json
-from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 STEPS = 200

@@ -20,7 +20,8 @@ import simplejson
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.data import ClipBatch, ClipNormalize, make_demo_data, open_video, read_manifest
+from pytorchvideo_autox3d.data import ClipBatch, ClipNormalize, open_video, read_manifest
+from pytorchvideo_autox3d.data.tools import make_demo_data
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     build_optimizer,

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.hub import HUB
-from pytorchvideo_autox3d.layers.depthwise import DepthwiseConv3d, depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import DepthwiseConv3d, depthwise_kernels
+from pytorchvideo_autox3d.models.hub import HUB
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 # The model of the demonstration: X3D at the size of its clips.

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from pytorchvideo_autox3d.analysis import count_module, measure_latency, peak_memory
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.hub import HUB
 from pytorchvideo_autox3d.models import ClipNet
+from pytorchvideo_autox3d.models.hub import HUB
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 Clip = tuple[int, int, int]

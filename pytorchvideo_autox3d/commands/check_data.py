@@ -16,7 +16,7 @@ from rich.text import Text
 from pytorchvideo_autox3d.commands.arguments import check_at_least
 
 if TYPE_CHECKING:
-    from pytorchvideo_autox3d.data.check import CheckReport
+    from pytorchvideo_autox3d.data.tools.check import CheckReport
 
 _SHOWN = 20  # faults on the terminal
 _PAGE_WIDTH = 160
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Check, or go on with a check that was interrupted."""
     from pytorchvideo_autox3d.data import read_list
-    from pytorchvideo_autox3d.data.check import Rules, check_list
+    from pytorchvideo_autox3d.data.tools.check import Rules, check_list
     from pytorchvideo_autox3d.files import write_text
 
     check_at_least(args, 0, "workers", "min_frames", "short_side", "seconds")

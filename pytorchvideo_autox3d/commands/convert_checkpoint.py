@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytorchvideo_autox3d.slowfast.checkpoints import FORMATS, convert_checkpoint
+from pytorchvideo_autox3d.models.x3d_checkpoints import FORMATS, convert_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

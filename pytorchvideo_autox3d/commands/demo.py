@@ -19,7 +19,7 @@ from pytorchvideo_autox3d.errors import ConfigError
 if TYPE_CHECKING:
     from fvcore.common.config import CfgNode
 
-    from pytorchvideo_autox3d.data import DemoSettings
+    from pytorchvideo_autox3d.data.tools import DemoSettings
     from pytorchvideo_autox3d.report import ClipStrip, DemoReport, ModelResult, SearchResult
     from pytorchvideo_autox3d.space import Architecture
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """All stages, in order; the last line says where the report is."""
-    from pytorchvideo_autox3d.data import make_demo_data
+    from pytorchvideo_autox3d.data.tools import make_demo_data
     from pytorchvideo_autox3d.report import write_report
 
     settings = _data_settings(args)
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _data_settings(args: argparse.Namespace) -> DemoSettings:
-    from pytorchvideo_autox3d.data import DemoSettings
+    from pytorchvideo_autox3d.data.tools import DemoSettings
 
     if args.videos_per_class is None:
         return DemoSettings(seed=args.seed)
@@ -250,7 +250,7 @@ def _report(
     settings: DemoSettings,
     search: SearchResult,
 ) -> DemoReport:
-    from pytorchvideo_autox3d.data import DEMO_CLASSES
+    from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
     from pytorchvideo_autox3d.report import DemoReport, describe_machine
 
     return DemoReport(
@@ -275,7 +275,7 @@ def _report(
 def _strips(cfg: CfgNode) -> list[ClipStrip]:
     """The first training clip of every class."""
     from pytorchvideo_autox3d import build
-    from pytorchvideo_autox3d.data import DEMO_CLASSES
+    from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
     from pytorchvideo_autox3d.report import ClipStrip, film_strip
 
     dataset = build.build_dataset(cfg, "train")

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Make the data and say what there is."""
-    from pytorchvideo_autox3d.data import DEMO_CLASSES, DemoSettings, make_demo_data
+    from pytorchvideo_autox3d.data.tools import DEMO_CLASSES, DemoSettings, make_demo_data
 
     chosen = ("seed", "train_per_class", "val_per_class", "test_per_class")
     settings = DemoSettings(**{key: getattr(args, key) for key in chosen if getattr(args, key) is not None})

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Draw the lists and say what there is."""
     from pytorchvideo_autox3d.data.list_forms import read_list
-    from pytorchvideo_autox3d.data.mini_kinetics import MiniKinetics, make_mini_kinetics
+    from pytorchvideo_autox3d.data.tools.mini_kinetics import MiniKinetics, make_mini_kinetics
 
     check_at_least(args, 1, "classes", "train_per_class", "val_per_class")
     check_at_least(args, 0, "seed")

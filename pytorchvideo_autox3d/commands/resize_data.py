@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Resize, or go on with what was interrupted."""
     from pytorchvideo_autox3d.data import read_list
-    from pytorchvideo_autox3d.data.resize import ResizeSettings, resize_list
+    from pytorchvideo_autox3d.data.tools.resize import ResizeSettings, resize_list
 
     check_at_least(args, 0, "workers")
     manifest = read_list(args.list, path_prefix=args.prefix)

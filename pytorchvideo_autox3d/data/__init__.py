@@ -1,4 +1,4 @@
-"""Video files in, batches of clips out: manifest -> views -> decode -> transforms -> loader; and demo data.
+"""Video files in, batches of clips out: manifest -> views -> decode -> transforms -> loader.
 
 Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
 """
@@ -8,8 +8,6 @@ from pytorchvideo_autox3d.data.augment import ClipMix, Erasing, policy_transform
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
 from pytorchvideo_autox3d.data.decode import READERS, VideoReader, check_reader, open_video
-from pytorchvideo_autox3d.data.demo import DemoSettings, make_demo_data
-from pytorchvideo_autox3d.data.demo_motion import CLASSES as DEMO_CLASSES
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
@@ -21,7 +19,6 @@ from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View
 
 __all__ = [
-    "DEMO_CLASSES",
     "HMDB51",
     "READERS",
     "UCF101",
@@ -30,7 +27,6 @@ __all__ = [
     "ClipLoader",
     "ClipMix",
     "ClipNormalize",
-    "DemoSettings",
     "Erasing",
     "FaultCounter",
     "FaultPolicy",
@@ -47,7 +43,6 @@ __all__ = [
     "clip_generator",
     "collate_clips",
     "find_list",
-    "make_demo_data",
     "open_video",
     "policy_transform",
     "read_list",

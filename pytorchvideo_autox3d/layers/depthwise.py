@@ -1,180 +1,19 @@
-"""Depthwise 3D convolution at the speed of memory: a drop-in for `nn.Conv3d`, and `accelerate` for whole models.
+"""The depthwise convolution under the name that it had here before `kernels` became a package."""
 
-Frameworks run the depthwise t x s^2 convolution badly, most of all its backward pass on a CPU; here it has kernels
-of its own (numba on the CPU, Triton on the GPU). Whatever those don't cover goes to torch's convolution: another
-kernel, stride, dilation, padding or device, a float16 CPU tensor, tracing, exporting, a functional transform. The
-result is the same to rounding, always in channels_last_3d where a kernel made it.
+from pytorchvideo_autox3d.kernels.depthwise import (
+    DepthwiseConv3d,
+    accelerate,
+    depthwise_conv3d,
+    depthwise_kernels,
+    depthwise_kernels_enabled,
+    set_depthwise_kernels,
+)
 
-Switch: the environment variable AUTOX3D_DEPTHWISE=0 or `set_depthwise_kernels(False)` turns the kernels off.
-"""
-
-from __future__ import annotations
-
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from pytorchvideo_autox3d.errors import ConfigError
-from pytorchvideo_autox3d.layers import depthwise_ops
-
-ENVIRONMENT = "AUTOX3D_DEPTHWISE"
-_SIZES = (1, 3, 5, 7)
-_STRIDES = (1, 2)
-_DTYPES = {
-    "cpu": (torch.float32, torch.bfloat16, torch.float64),
-    "cuda": (torch.float32, torch.float16, torch.bfloat16),
-}
-# A vector of fewer channels would leave the registers half empty.
-_LEAST_CHANNELS = 4
-
-
-def _initially_enabled() -> bool:
-    value = os.environ.get(ENVIRONMENT, "1")
-    if value not in ("0", "1"):
-        raise ConfigError(f"environment variable {ENVIRONMENT}={value!r}: must be 0 or 1")
-    return value == "1"
-
-
-_enabled = _initially_enabled()
-
-
-def depthwise_kernels_enabled() -> bool:
-    """Whether depthwise convolutions use this package's kernels where they apply."""
-    return _enabled
-
-
-def set_depthwise_kernels(enabled: bool) -> None:
-    """Turn the kernels on or off for the whole process; the environment's AUTOX3D_DEPTHWISE=0 keeps them off."""
-    global _enabled
-    _enabled = enabled and _initially_enabled()
-
-
-@contextmanager
-def depthwise_kernels(enabled: bool) -> Iterator[None]:
-    """Turn the kernels on or off for a block of code; the setting is the process's, not the thread's."""
-    before = _enabled
-    set_depthwise_kernels(enabled)
-    try:
-        yield
-    finally:
-        set_depthwise_kernels(before)
-
-
-def _geometry_covered(
-    weight: Tensor, stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...], groups: int
-) -> bool:
-    channels, per_group, size_t, size, size_w = weight.shape
-    return (
-        per_group == 1
-        and groups == channels
-        and channels >= _LEAST_CHANNELS
-        and size == size_w
-        and size_t in _SIZES
-        and size in _SIZES
-        and stride[0] in _STRIDES
-        and stride[1] in _STRIDES
-        and stride[1] == stride[2]
-        and tuple(padding) == (size_t // 2, size // 2, size // 2)
-        and tuple(dilation) == (1, 1, 1)
-    )
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """A tensor with memory of its own: no subclass that gives operators another meaning (fake, DTensor, ...)."""
-    return type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
-
-
-def _transformed() -> bool:
-    """Under tracing, exporting or a functional transform, where a plain convolution must be seen."""
-    return (
-        torch.jit.is_tracing()
-        or torch.compiler.is_exporting()
-        or torch.onnx.is_in_onnx_export()
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-    )
-
-
-def _operand_covered(x: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
-    return (
-        x.dim() == 5
-        and x.shape[1] == weight.shape[0]
-        and x.device == weight.device
-        and dtype in _DTYPES.get(x.device.type, ())
-        and _is_plain(x)
-        and _is_plain(weight)
-        and (x.device.type != "cuda" or depthwise_ops.HAS_TRITON)
-        and min(x.shape[2:]) > 0
-    )
-
-
-def _operand_dtype(x: Tensor, weight: Tensor) -> torch.dtype | None:
-    """The type the convolution runs in: autocast's (which leaves float64 alone), else the operands' own."""
-    device = x.device.type
-    if device not in _DTYPES:  # meta, for one, has no autocast to ask about
-        return None
-    if torch.is_autocast_enabled(device) and torch.float64 not in (x.dtype, weight.dtype):
-        return torch.get_autocast_dtype(device)
-    return x.dtype if x.dtype == weight.dtype else None
-
-
-def depthwise_conv3d(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: tuple[int, ...] = (1, 1, 1),
-    padding: tuple[int, ...] = (0, 0, 0),
-    dilation: tuple[int, ...] = (1, 1, 1),
-    groups: int | None = None,
-) -> Tensor:
-    """`F.conv3d` of x (B, C, T, H, W) with weight (C, 1, t, s, s); by the kernels where they apply.
-
-    `groups` defaults to the weight's output channels. Errors are those of `F.conv3d`.
-    """
-    groups = weight.shape[0] if groups is None else groups
-    if not _enabled or _transformed():
-        return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
-    dtype = _operand_dtype(x, weight)
-    if (
-        dtype is None
-        or not _geometry_covered(weight, stride, padding, dilation, groups)
-        or not _operand_covered(x, weight, dtype)
-    ):
-        return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
-    out = depthwise_ops.conv3d(x.to(dtype), weight.to(dtype), stride[0], stride[1])
-    return out if bias is None else out + bias.to(dtype).view(-1, 1, 1, 1)
-
-
-class DepthwiseConv3d(nn.Conv3d):
-    """`nn.Conv3d` (same arguments, parameters, state and initialisation) whose depthwise case is fast.
-
-    With other settings than a depthwise convolution's it is a plain `nn.Conv3d`. Input (B, C, T, H, W) or
-    (C, T, H, W).
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        if torch.jit.is_scripting() or self.padding_mode != "zeros" or isinstance(self.padding, str):
-            return self._conv_forward(input, self.weight, self.bias)
-        else:  # noqa: RET505 -- TorchScript leaves the branch out only when it is written as one
-            return depthwise_conv3d(
-                input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-            )
-
-
-def accelerate(model: nn.Module) -> int:
-    """Turn every depthwise `nn.Conv3d` of `model` into a `DepthwiseConv3d`, in place; returns how many.
-
-    The modules stay the same objects, so parameters, state_dict keys, hooks, training flags and references to
-    them are untouched. Subclasses of `nn.Conv3d` are left alone. What the kernels return is channels_last_3d whatever
-    the input's layout, so code behind them that needs contiguous memory takes `reshape` rather than `view`.
-    """
-    count = 0
-    for module in model.modules():
-        if type(module) is nn.Conv3d and module.groups == module.in_channels == module.out_channels > 1:
-            module.__class__ = DepthwiseConv3d
-            count += 1
-    return count
+__all__ = [
+    "DepthwiseConv3d",
+    "accelerate",
+    "depthwise_conv3d",
+    "depthwise_kernels",
+    "depthwise_kernels_enabled",
+    "set_depthwise_kernels",
+]

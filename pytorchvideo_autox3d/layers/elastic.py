@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pytorchvideo_autox3d.layers.depthwise import depthwise_conv3d
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d
 from pytorchvideo_autox3d.layers.mbconv import depthwise_conv
 
 

@@ -12,7 +12,7 @@ from fvcore.nn.squeeze_excitation import SqueezeExcitation
 from pytorchvideo.layers.utils import round_width
 from torch import nn
 
-from pytorchvideo_autox3d.layers.depthwise import DepthwiseConv3d
+from pytorchvideo_autox3d.kernels.depthwise import DepthwiseConv3d
 
 # X3D's ratio (X3D, section 3.1); its reduced width is rounded to a multiple of 8, at least 8.
 SE_RATIO = 0.0625

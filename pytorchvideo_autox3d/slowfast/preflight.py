@@ -14,7 +14,7 @@ from torch import nn
 from pytorchvideo_autox3d import build, search_job
 from pytorchvideo_autox3d.engine.weights import load_model_state
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
-from pytorchvideo_autox3d.slowfast.checkpoints import format_of, model_state, read_checkpoint
+from pytorchvideo_autox3d.models.x3d_checkpoints import format_of, model_state, read_checkpoint
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.models import is_ours
 from pytorchvideo_autox3d.slowfast.norms import KINDS

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d.analysis import count_module, count_parameters
-from pytorchvideo_autox3d.hub import HUB
+from pytorchvideo_autox3d.models.hub import HUB
 
 
 def test_by_hand():

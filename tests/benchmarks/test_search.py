@@ -1,7 +1,7 @@
 import pytest
 
 from pytorchvideo_autox3d.benchmarks import search
-from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 
 SPACE = """
 name: tiny

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from pytorchvideo_autox3d.cli import main
-from pytorchvideo_autox3d.data import DemoSettings, make_demo_data, read_list
+from pytorchvideo_autox3d.data import read_list
+from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,13 @@ from torch import nn
 
 from pytorchvideo_autox3d.data import (
     ClipNormalize,
-    DemoSettings,
     FaultPolicy,
     Kinetics,
     Manifest,
     build_loader,
-    make_demo_data,
     read_manifest,
 )
+from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     Hook,

@@ -12,8 +12,8 @@ import torch
 
 from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.config import config_path
-from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
-from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.models import CARD_KEY, ModelCard
 
 ROOT = Path(__file__).parents[2]

@@ -174,7 +174,7 @@ def test_equal_weights_give_equal_logits_for_autox3d(clip):
 
 @pytest.mark.parametrize("depth", [1.0, 2.2])
 def test_equal_weights_give_equal_logits_for_their_x3d(clip, depth):
-    from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
+    from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 
     cfg = load_small("autox3d/X3D_S.yaml", X3D__DEPTH_FACTOR=depth)
     theirs, native = build(cfg).eval(), ours(cfg)
@@ -194,7 +194,7 @@ def test_equal_weights_give_equal_logits_for_their_x3d(clip, depth):
 
 def test_their_x3d_at_a_larger_crop_averages_the_scores_of_windows():
     """What docs/pyslowfast.md says of it, to 1e-5: our own head over each window of the training crop's map."""
-    from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
+    from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 
     cfg = load_small("autox3d/X3D_S.yaml", X3D__DEPTH_FACTOR=1.0)  # trained on 32 pixels: a map of 1 x 1
     theirs, native = build(cfg).eval(), ours(cfg)
@@ -214,7 +214,7 @@ def test_their_x3d_at_a_larger_crop_averages_the_scores_of_windows():
 
 
 def test_equal_weights_give_equal_logits_for_their_ptvx3d(clip):
-    from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
+    from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 
     cfg = load_small("autox3d/X3D_S.yaml", MODEL__MODEL_NAME="PTVX3D", X3D__DEPTH_FACTOR=1.0)
     theirs = build(cfg).eval()
@@ -231,7 +231,7 @@ def test_equal_weights_give_equal_logits_for_their_ptvx3d(clip):
 def test_a_checkpoint_of_theirs_converts_as_a_file(tmp_path, clip):
     import slowfast.utils.checkpoint as cu
 
-    from pytorchvideo_autox3d.slowfast.checkpoints import convert_checkpoint, read_checkpoint
+    from pytorchvideo_autox3d.models.x3d_checkpoints import convert_checkpoint, read_checkpoint
 
     cfg = load_small("autox3d/X3D_S.yaml", X3D__DEPTH_FACTOR=1.0, OUTPUT_DIR=str(tmp_path))
     model = build(cfg).eval()

@@ -126,7 +126,7 @@ def test_a_caffe2_pickle(refused, tmp_path):
 
 
 def test_another_format_names_its_keys_and_the_conversion(refused, states, tmp_path):
-    from pytorchvideo_autox3d.slowfast.checkpoints import convert_state
+    from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 
     path = tmp_path / "hub.pyth"
     torch.save({"model_state": convert_state(states["X3D"], "pytorchvideo")}, path)

@@ -39,7 +39,7 @@ def _one_thread():
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """A little of the demo data, with lists of odd lengths."""
-    from pytorchvideo_autox3d.data import DemoSettings, make_demo_data
+    from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 
     settings = DemoSettings(train_per_class=1, val_per_class=1, test_per_class=1, size=(64, 48), num_frames=12)
     root = make_demo_data(tmp_path_factory.mktemp("slowfast") / "demo", settings=settings, show_progress=False)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.search import Policy
 from pytorchvideo_autox3d.space import GroupSpec, HeadSpec, SearchSpace, StemSpec
 from pytorchvideo_autox3d.supernet import Supernet

@@ -3,7 +3,7 @@
 import torch
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.layers.depthwise import set_depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import set_depthwise_kernels
 from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, search
 from pytorchvideo_autox3d.space import GroupSpec, HeadSpec, SearchSpace, StemSpec
 from pytorchvideo_autox3d.supernet import Supernet

@@ -1,6 +1,6 @@
 import pytest
 
-from pytorchvideo_autox3d.layers.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 
 
 @pytest.fixture(autouse=True)

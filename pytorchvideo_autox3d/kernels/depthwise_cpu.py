@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.layers.depthwise_ir import Kind
-from pytorchvideo_autox3d.layers.depthwise_kernels import ITEMS, OUT, SOURCE, WEIGHT, correlate_kernel, weight_kernel
-from pytorchvideo_autox3d.layers.depthwise_ops import output_shape
-from pytorchvideo_autox3d.layers.kernel_threads import threads
-from pytorchvideo_autox3d.layers.vector_ir import vector_bytes
+from pytorchvideo_autox3d.kernels.depthwise_ir import Kind
+from pytorchvideo_autox3d.kernels.depthwise_kernels import ITEMS, OUT, SOURCE, WEIGHT, correlate_kernel, weight_kernel
+from pytorchvideo_autox3d.kernels.shapes import output_shape
+from pytorchvideo_autox3d.kernels.threads import threads
+from pytorchvideo_autox3d.kernels.vector_ir import vector_bytes
 
 ELEMENTS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 # Multiply-adds below which waking another thread costs more than it saves, and per item of a larger call.

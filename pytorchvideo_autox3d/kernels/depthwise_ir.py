@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from llvmlite import ir
 
-from pytorchvideo_autox3d.layers.vector_ir import (
+from pytorchvideo_autox3d.kernels.vector_ir import (
     I64,
     Element,
     channel_vectors,

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pytorchvideo_autox3d.layers.depthwise import depthwise_conv3d
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d
 
 # batch, channels, frames, rows, columns, t, s, stride_t, stride_s
 CASES = [
@@ -79,7 +79,7 @@ def test_agrees_with_torch_on_a_gpu(case, dtype):
 
 
 if __name__ == "__main__":
-    from pytorchvideo_autox3d.layers import depthwise_triton
+    from pytorchvideo_autox3d.kernels import depthwise_triton
 
     torch.set_num_threads(1)
     for one in CASES:

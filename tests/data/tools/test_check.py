@@ -4,8 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from pytorchvideo_autox3d.data import check, read_manifest
-from pytorchvideo_autox3d.data.check import Rules, check_list
+from pytorchvideo_autox3d.data import read_manifest
+from pytorchvideo_autox3d.data.tools import check
+from pytorchvideo_autox3d.data.tools.check import Rules, check_list
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 from rich.progress import Progress
 
-from pytorchvideo_autox3d.data.demo_motion import CLASSES, PHOTOGRAPHS, Picture, load_photographs, render_video
+from pytorchvideo_autox3d.data.tools.demo_motion import CLASSES, PHOTOGRAPHS, Picture, load_photographs, render_video
 from pytorchvideo_autox3d.errors import DataError
 
 SPLITS = ("train", "val", "test")

@@ -71,7 +71,7 @@ def _reference(name: str, train_macs: int, test_macs: int, params: int) -> HubEn
     )  # fmt: skip
 
 
-# Figures: `autox3d bench model`, which counts them anew; tests/test_hub.py holds these to it.
+# Figures: `autox3d bench model`, which counts them anew; tests/models/test_hub.py holds these to it.
 _ENTRIES = (
     _reference("S", 2168003422, 2948986924, 3555082),
     _reference("M", 5225467600, 6824141680, 3555082),

@@ -20,8 +20,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from pytorchvideo_autox3d.layers import depthwise_ir, depthwise_weight_ir, vector_ir
-from pytorchvideo_autox3d.layers.depthwise_ir import Kind
+from pytorchvideo_autox3d.kernels import depthwise_ir, depthwise_weight_ir, vector_ir
+from pytorchvideo_autox3d.kernels.depthwise_ir import Kind
 
 _logger = logging.getLogger(__name__)
 # A call's parameters: 64-bit integers at these places, then the spans of frames and of rows (forward and input

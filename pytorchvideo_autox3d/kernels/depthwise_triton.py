@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pytorchvideo_autox3d.layers.depthwise_ops import output_shape
+from pytorchvideo_autox3d.kernels.shapes import output_shape
 
 Strides = tuple[int, int]
 # The interpreter has nothing to tune and needs no device.

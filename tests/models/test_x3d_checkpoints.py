@@ -8,7 +8,7 @@ from pytorchvideo.models.x3d import create_x3d
 
 from pytorchvideo_autox3d.commands import convert_checkpoint as command
 from pytorchvideo_autox3d.errors import CheckpointError
-from pytorchvideo_autox3d.slowfast.checkpoints import (
+from pytorchvideo_autox3d.models.x3d_checkpoints import (
     FORMATS,
     convert_checkpoint,
     convert_state,

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytorchvideo_autox3d.data import demo_motion
-from pytorchvideo_autox3d.data.demo_motion import CLASSES, PHOTOGRAPHS, Pose, draw_motion, load_photographs, render
+from pytorchvideo_autox3d.data.tools import demo_motion
+from pytorchvideo_autox3d.data.tools.demo_motion import (
+    CLASSES,
+    PHOTOGRAPHS,
+    Pose,
+    draw_motion,
+    load_photographs,
+    render,
+)
 from pytorchvideo_autox3d.errors import DataError
 
 SIZE = (96, 72)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pytorchvideo_autox3d.data import Manifest, read_list
-from pytorchvideo_autox3d.data.mini_kinetics import MiniKinetics, make_mini_kinetics
+from pytorchvideo_autox3d.data.tools.mini_kinetics import MiniKinetics, make_mini_kinetics
 from pytorchvideo_autox3d.errors import DataError
 
 COUNTS = [5, 9, 7, 9, 2, 7]

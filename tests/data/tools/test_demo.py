@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from pytorchvideo_autox3d.data import DEMO_CLASSES, DemoSettings, make_demo_data, open_video, read_manifest
-from pytorchvideo_autox3d.data import demo as demo_module
+from pytorchvideo_autox3d.data import open_video, read_manifest
+from pytorchvideo_autox3d.data.tools import DEMO_CLASSES, DemoSettings, make_demo_data
+from pytorchvideo_autox3d.data.tools import demo as demo_module
 from pytorchvideo_autox3d.errors import DataError
 
 SMALL = DemoSettings(seed=3, train_per_class=2, val_per_class=1, test_per_class=1, size=(48, 32), num_frames=6, fps=12)

@@ -2,7 +2,7 @@ import av
 import pytest
 
 from pytorchvideo_autox3d.data import open_video, read_manifest
-from pytorchvideo_autox3d.data.resize import ResizeSettings, resize_list, resize_video
+from pytorchvideo_autox3d.data.tools.resize import ResizeSettings, resize_list, resize_video
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 SMALL = ResizeSettings(short_side=24, gop=6)

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from pytorchvideo_autox3d.kernels.shapes import output_shape
+
 _LIBRARY = torch.library.Library("autox3d", "DEF")
 _LIBRARY.define("depthwise_conv3d(Tensor x, Tensor weight, int stride_t, int stride_s) -> Tensor")
 _LIBRARY.define(
@@ -34,23 +36,11 @@ input_gradient = torch.ops.autox3d.depthwise_conv3d_input_gradient.default
 weight_gradient = torch.ops.autox3d.depthwise_conv3d_weight_gradient.default
 
 
-def output_shape(x_shape: Sequence[int], stride_t: int, stride_s: int) -> tuple[int, ...]:
-    """Shape (B, C, T', H', W') of the convolution's result."""
-    batch, channels, frames, rows, columns = x_shape
-    return (
-        batch,
-        channels,
-        (frames - 1) // stride_t + 1,
-        (rows - 1) // stride_s + 1,
-        (columns - 1) // stride_s + 1,
-    )
-
-
 # ------------------------------------------------------------------------------------------------------ kernels
 
 
 def _cpu() -> ModuleType:
-    from pytorchvideo_autox3d.layers import depthwise_cpu
+    from pytorchvideo_autox3d.kernels import depthwise_cpu
 
     return depthwise_cpu
 
@@ -71,7 +61,7 @@ def _register_kernels(key: str, kernels: Any) -> None:
 
 
 def _gpu() -> ModuleType:
-    from pytorchvideo_autox3d.layers import depthwise_triton
+    from pytorchvideo_autox3d.kernels import depthwise_triton
 
     return depthwise_triton
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from pytorchvideo_autox3d.layers.depthwise_ir import correlate_taps, switch_tiles
-from pytorchvideo_autox3d.layers.vector_ir import (
+from pytorchvideo_autox3d.kernels.depthwise_ir import correlate_taps, switch_tiles
+from pytorchvideo_autox3d.kernels.vector_ir import (
     I64,
     Element,
     channel_vectors,

@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from pytorchvideo_autox3d.layers import depthwise_cpu
-from pytorchvideo_autox3d.layers.depthwise import (
+from pytorchvideo_autox3d.kernels import depthwise_cpu
+from pytorchvideo_autox3d.kernels.depthwise import (
     DepthwiseConv3d,
     accelerate,
     depthwise_conv3d,
@@ -223,7 +223,7 @@ def run_python(code, **environment):
 FORK = """
 import os, torch
 from torch.utils.data import DataLoader
-from pytorchvideo_autox3d.layers.depthwise import depthwise_conv3d
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d
 # Only the kernel may run in the forked child: torch's own parallel loops hang there.
 clip = torch.ones(3, 40, 5, 17, 23).contiguous(memory_format=torch.channels_last_3d)
 weight = torch.ones(40, 1, 3, 3, 3)
@@ -252,7 +252,7 @@ def test_survives_a_fork_and_data_workers():
 
 def test_costs_nothing_until_used():
     result = run_python(
-        "import sys, pytorchvideo_autox3d.layers.depthwise\n"
+        "import sys, pytorchvideo_autox3d.kernels.depthwise\n"
         "assert 'numba' not in sys.modules and 'llvmlite' not in sys.modules"
     )
     assert result.returncode == 0, result.stderr
@@ -306,7 +306,7 @@ def test_switch():
         assert not uses_kernel(lambda: conv(clip))
         with depthwise_kernels(True):
             assert uses_kernel(lambda: conv(clip))
-    code = "from pytorchvideo_autox3d.layers import depthwise; print(depthwise.depthwise_kernels_enabled())"
+    code = "from pytorchvideo_autox3d.kernels import depthwise; print(depthwise.depthwise_kernels_enabled())"
     assert run_python(code, AUTOX3D_DEPTHWISE="0").stdout.strip() == "False"
     wrong = run_python(code, AUTOX3D_DEPTHWISE="off")
     assert "AUTOX3D_DEPTHWISE='off': must be 0 or 1" in wrong.stderr

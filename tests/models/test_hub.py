@@ -43,7 +43,7 @@ def test_weights_are_refused_and_names_checked():
 
 
 def test_hubconf_offers_them():
-    path = Path(__file__).parent.parent / "hubconf.py"
+    path = Path(__file__).parents[2] / "hubconf.py"
     spec = importlib.util.spec_from_file_location("hubconf", path)
     hubconf = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hubconf)
