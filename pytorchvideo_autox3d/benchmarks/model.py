@@ -49,7 +49,7 @@ def run(
     batch in eval mode, in float32, with as many threads as torch has.
 
     Args:
-        models: names in the hub ("autox3d_s"), or in the MODEL registry ("CSN").
+        models: names in the hub ("autox3d_s"), or in the MODEL registry ("IR_CSN").
         clips: (T, H, W) each; empty means each model's own training clip.
         device: where to run.
         batch_size: clips a forward pass.

@@ -96,8 +96,8 @@ def create_c2d(
     )
 
 
-@MODEL_REGISTRY.register(name="I3D")
-def create_i3d(
+@MODEL_REGISTRY.register(name="I3D_ResNet")
+def create_i3d_resnet(
     *,
     model_num_class: int = 400,
     input_clip_length: int = 8,
@@ -105,7 +105,10 @@ def create_i3d(
     dropout_rate: float = 0.5,
     model_depth: int = 50,
 ) -> ClipNet:
-    """A ResNet inflated in time (Carreira and Zisserman, CVPR 2017); pytorchvideo's `i3d_r50` at depth 50."""
+    """I3D on a ResNet, as Wang et al. (CVPR 2018) inflate it; pytorchvideo's `i3d_r50` at depth 50.
+
+    The I3D of Carreira and Zisserman (CVPR 2017) inflates Inception.
+    """
     alternating = [(3, 1, 1), (1, 1, 1)]
     return _resnet(
         locals(),
@@ -115,8 +118,8 @@ def create_i3d(
     )
 
 
-@MODEL_REGISTRY.register(name="R2Plus1D")
-def create_r2plus1d_baseline(
+@MODEL_REGISTRY.register(name="R2Plus1D_Bottleneck")
+def create_r2plus1d_bottleneck(
     *,
     model_num_class: int = 400,
     input_clip_length: int = 16,
@@ -124,7 +127,7 @@ def create_r2plus1d_baseline(
     dropout_rate: float = 0.5,
     model_depth: int = 50,
 ) -> ClipNet:
-    """R(2+1)D (Tran et al., CVPR 2018) on a bottleneck ResNet, as pytorchvideo builds it."""
+    """R(2+1)D on a bottleneck ResNet, as pytorchvideo builds it; Tran et al. (CVPR 2018) use basic blocks."""
     _checked(model_num_class, input_clip_length, input_crop_size, dropout_rate, model_depth)
     net = create_r2plus1d(
         model_num_class=model_num_class,
@@ -136,8 +139,8 @@ def create_r2plus1d_baseline(
     return _adopt(net, net.blocks[-1].proj.in_features, input_clip_length, input_crop_size)
 
 
-@MODEL_REGISTRY.register(name="CSN")
-def create_csn_baseline(
+@MODEL_REGISTRY.register(name="IR_CSN")
+def create_ir_csn(
     *,
     model_num_class: int = 400,
     input_clip_length: int = 32,
@@ -155,6 +158,11 @@ def create_csn_baseline(
         head_pool=nn.AdaptiveAvgPool3d,
     )
     return _adopt(net, net.blocks[-1].proj.in_features, input_clip_length, input_crop_size)
+
+
+# What these were called before their names said which variant they are.
+for _old, _new in (("I3D", "I3D_ResNet"), ("R2Plus1D", "R2Plus1D_Bottleneck"), ("CSN", "IR_CSN")):
+    MODEL_REGISTRY.rename(_old, _new)
 
 
 class SlowFastNet(ClipNet):

@@ -27,7 +27,7 @@ def register_models() -> tuple[str, ...]:
     """Register every model of ours that PySlowFast has none of that name for; return those names."""
     from slowfast.models import MODEL_REGISTRY as THEIRS
 
-    builders = {name: build_classifier for name, _ in MODEL_REGISTRY} | {DETECTION_MODEL: build_detection}
+    builders = dict.fromkeys(MODEL_REGISTRY.names(), build_classifier) | {DETECTION_MODEL: build_detection}
     added = tuple(name for name in builders if name not in THEIRS)
     for name in added:
         THEIRS.register(_builder(name, builders[name]))

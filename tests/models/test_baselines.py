@@ -34,7 +34,7 @@ def test_slowfast_packs_its_pathways(frames, alpha, slow):
         assert model(torch.randn(1, 3, frames, 32, 32)).shape == (1, 3)
 
 
-@pytest.mark.parametrize("name", ["Slow", "C2D", "I3D", "R2Plus1D", "CSN", "SlowFast"])
+@pytest.mark.parametrize("name", ["Slow", "C2D", "I3D_ResNet", "R2Plus1D_Bottleneck", "IR_CSN", "SlowFast"])
 def test_an_unknown_depth_is_an_error(name):
     with pytest.raises(ModelError, match="model_depth 49 is not one of 50, 101, 152"):
         MODEL_REGISTRY.get(name)(model_depth=49)

@@ -10,7 +10,7 @@ from pytorchvideo_autox3d import models  # noqa: F401  (registers them)
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
-OURS = ["AutoX3D", "X3D", "MobileNetV2_3D", "SlowFast", "Slow", "C2D", "I3D", "R2Plus1D", "CSN"]
+OURS = ["AutoX3D", "X3D", "MobileNetV2_3D", "SlowFast", "Slow", "C2D", "I3D_ResNet", "R2Plus1D_Bottleneck", "IR_CSN"]
 CLASSES = 5
 
 
