@@ -49,6 +49,8 @@ class MBConv3D(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output.
         inner_channels: channels of the depthwise convolution (expansion times `in_channels`).
+        expand: False leaves out the expansion with its normalisation and activation, as MobileNetV2's blocks of t = 1
+            do; the depthwise convolution then reads the input, and `inner_channels` is `in_channels`.
         kernel: (t, s), odd; the depthwise kernel is t x s x s.
         stride: spatial stride; time is never reduced.
         se_ratio: squeeze-excitation width over `inner_channels`; 0 leaves it out.
@@ -63,6 +65,7 @@ class MBConv3D(nn.Module):
         out_channels: int,
         *,
         inner_channels: int,
+        expand: bool = True,
         kernel: tuple[int, int] = (3, 3),
         stride: int = 1,
         se_ratio: float = SE_RATIO,
@@ -71,10 +74,11 @@ class MBConv3D(nn.Module):
         inner_activation: Callable[[], nn.Module] = nn.SiLU,
     ) -> None:
         super().__init__()
+        assert expand or inner_channels == in_channels, f"{inner_channels} channels of {in_channels} without expansion"
         t, s = kernel
-        self.expand = pointwise_conv(in_channels, inner_channels)
-        self.expand_norm = norm(inner_channels)
-        self.activation = activation()
+        self.expand = pointwise_conv(in_channels, inner_channels) if expand else nn.Identity()
+        self.expand_norm = norm(inner_channels) if expand else nn.Identity()
+        self.activation = activation() if expand else nn.Identity()
         self.depthwise = depthwise_conv(inner_channels, (t, s, s), (1, stride, stride))
         self.depthwise_norm = norm(inner_channels)
         self.squeeze_excite = squeeze_excitation(inner_channels, se_ratio) if se_ratio > 0 else nn.Identity()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from pytorchvideo.layers.utils import round_width
 from torch import nn
 
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D, pointwise_conv
@@ -25,11 +26,6 @@ _STAGES = (
 _STEM_CHANNELS, _LAST_CHANNELS = 32, 1280
 
 
-def _round_width(channels: int, width_factor: float) -> int:
-    """Multiples of 8, as MobileNetV2 rounds its width multiplier."""
-    return max(8, int(channels * width_factor + 4) // 8 * 8)
-
-
 @MODEL_REGISTRY.register(name="MobileNetV2_3D")
 def create_mobilenet_v2_3d(
     *,
@@ -41,16 +37,17 @@ def create_mobilenet_v2_3d(
 ) -> ClipNet:
     """MobileNetV2 (Sandler et al., CVPR 2018) with every depthwise kernel 3x3^2; ReLU6, no squeeze-excitation.
 
+    As there, the first block (t = 1) has no expanding convolution.
     The paper does not say how its own MobileNetV2-3D (6.5 GFLOPs, 4.4 M) differs from this plain inflation.
     """
     check_positive(
         model_num_class=model_num_class, input_clip_length=input_clip_length, input_crop_size=input_crop_size
     )
     check_dropout(dropout_rate)
-    width = _round_width(_STEM_CHANNELS, width_factor)
+    width = round_width(_STEM_CHANNELS, width_factor)
     blocks = [create_stem(3, width, 1, norm=nn.BatchNorm3d, activation=nn.ReLU6)]
     for expansion, base, count, stride in _STAGES:
-        channels = _round_width(base, width_factor)
+        channels = round_width(base, width_factor)
         stage = []
         for index in range(count):
             stage.append(
@@ -58,6 +55,7 @@ def create_mobilenet_v2_3d(
                     width,
                     channels,
                     inner_channels=width * expansion,
+                    expand=expansion > 1,
                     stride=stride if index == 0 else 1,
                     se_ratio=0.0,
                     activation=nn.ReLU6,
@@ -66,7 +64,7 @@ def create_mobilenet_v2_3d(
             )
             width = channels
         blocks.append(nn.Sequential(*stage))
-    last = _round_width(_LAST_CHANNELS, max(1.0, width_factor))
+    last = round_width(_LAST_CHANNELS, max(1.0, width_factor))
     layers = [("conv", pointwise_conv(width, last)), ("norm", nn.BatchNorm3d(last)), ("activation", nn.ReLU6())]
     blocks.append(nn.Sequential(OrderedDict(layers)))
     head = create_linear_head(in_channels=last, num_classes=model_num_class, dropout_rate=dropout_rate)

@@ -32,6 +32,16 @@ def test_squeeze_width_is_x3ds():
         assert MBConv3D(4, 4, inner_channels=inner).squeeze_excite.block[0].out_channels == reduced
 
 
+def test_without_expansion_by_hand():
+    torch.manual_seed(0)
+    block = MBConv3D(6, 4, inner_channels=6, expand=False, se_ratio=0.0, inner_activation=nn.ReLU6).eval()
+    x = torch.randn(2, 6, 3, 5, 4)
+    with torch.no_grad():
+        y = F.relu6(block.depthwise_norm(F.conv3d(x, block.depthwise.weight, padding=1, groups=6)))
+        assert torch.allclose(block(x), block.project_norm(F.conv3d(y, block.project.weight)), atol=1e-5)
+    assert [name for name, _ in block.named_parameters() if "expand" in name] == []
+
+
 def test_options():
     block = MBConv3D(4, 4, inner_channels=8, se_ratio=0.0, norm=nn.InstanceNorm3d, inner_activation=nn.ReLU6)
     assert isinstance(block.squeeze_excite, nn.Identity)

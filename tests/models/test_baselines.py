@@ -38,13 +38,3 @@ def test_slowfast_packs_its_pathways(frames, alpha, slow):
 def test_an_unknown_depth_is_an_error(name):
     with pytest.raises(ModelError, match="model_depth 49 is not one of 50, 101, 152"):
         MODEL_REGISTRY.get(name)(model_depth=49)
-
-
-def test_mobilenet_is_uniform():
-    model = MODEL_REGISTRY.get("MobileNetV2_3D")()
-    depthwise = [m for m in model.modules() if isinstance(m, nn.Conv3d) and m.groups > 1]
-    # MobileNetV2 has 17 blocks; the first expands by 1, the others by 6.
-    assert len(depthwise) == 17
-    assert {conv.kernel_size for conv in depthwise} == {(3, 3, 3)}
-    assert depthwise[0].out_channels == 32
-    assert depthwise[-1].out_channels == 6 * 160
