@@ -1,6 +1,6 @@
 """Registries of the components that a config names; one registry feeds the harness, the hub and the tools.
 
-Entries take real keyword arguments, never a config: `build.py` alone translates a config into arguments.
+Entries take real keyword arguments, never a config: `jobs.build` alone translates a config into arguments.
 """
 
 from __future__ import annotations

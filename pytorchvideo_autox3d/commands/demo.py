@@ -136,8 +136,8 @@ def _as_groups(architecture: Architecture) -> list[Any]:
 
 
 def _macs(cfg: CfgNode) -> int:
-    from pytorchvideo_autox3d import build
     from pytorchvideo_autox3d.analysis import count_module
+    from pytorchvideo_autox3d.jobs import build
 
     return count_module(build.build_model(cfg), _clip(cfg)).macs
 
@@ -178,8 +178,8 @@ def _latencies(entries: list[Entry]) -> dict[str, float]:
     """Median milliseconds of one clip, of all models in turn."""
     import torch
 
-    from pytorchvideo_autox3d import build
     from pytorchvideo_autox3d.analysis import measure_latency
+    from pytorchvideo_autox3d.jobs import build
 
     def forward_of(cfg: CfgNode) -> Any:
         model = build.build_model(cfg).eval()
@@ -196,8 +196,8 @@ def _clip(cfg: CfgNode) -> tuple[int, int, int]:
 
 
 def _result(entry: Entry, latency_ms: float) -> ModelResult:
-    from pytorchvideo_autox3d import build
     from pytorchvideo_autox3d.analysis import count_module
+    from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import ModelResult
 
     cfg = entry.cfg
@@ -274,8 +274,8 @@ def _report(
 
 def _strips(cfg: CfgNode) -> list[ClipStrip]:
     """The first training clip of every class."""
-    from pytorchvideo_autox3d import build
     from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
+    from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import ClipStrip, film_strip
 
     dataset = build.build_dataset(cfg, "train")

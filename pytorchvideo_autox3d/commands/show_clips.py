@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Draw the sheet: a row a clip, with the class, the video's number and the epoch or view."""
-    from pytorchvideo_autox3d import build
     from pytorchvideo_autox3d.config import load_cfg
     from pytorchvideo_autox3d.data import ClipBatchSampler
     from pytorchvideo_autox3d.files import written_beside
+    from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import contact_sheet
 
     if min(args.videos, args.clips) < 1:

@@ -12,8 +12,8 @@ import torch.distributed as dist
 from fvcore.common.config import CfgNode
 from torch import Tensor
 
-from pytorchvideo_autox3d import build
 from pytorchvideo_autox3d.data import ClipNormalize
+from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.slowfast.configuration import NATIVE_DATASETS, native_cfg
 from pytorchvideo_autox3d.slowfast.items import TestClips, TrainClips
 from pytorchvideo_autox3d.slowfast.repairs import repair_imports

@@ -21,6 +21,7 @@ from pytorchvideo_autox3d import errors
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, TrainingError
+from pytorchvideo_autox3d.kernels import set_depthwise_kernels
 from pytorchvideo_autox3d.slowfast.repairs import repair_imports
 
 logger = logging.getLogger(__name__)
@@ -121,11 +122,11 @@ test_job.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever 
 def search_job(cfg: CfgNode) -> Any:
     """Our search, in each process that PySlowFast started."""
     _prepare(cfg)
-    from pytorchvideo_autox3d import search_job as ours
+    from pytorchvideo_autox3d.jobs import SearchJob
     from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 
     setup_logging(cfg.OUTPUT_DIR)
-    return ours.search(native_cfg(cfg), _process_info(cfg))
+    return SearchJob.from_config(native_cfg(cfg)).run(_process_info(cfg))
 
 
 def _process_info(cfg: CfgNode) -> ProcessInfo:
@@ -138,6 +139,7 @@ def _process_info(cfg: CfgNode) -> ProcessInfo:
 
 def _prepare(cfg: CfgNode) -> None:
     register()
+    set_depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS)
     if cfg.NUM_GPUS > 1:
         # PySlowFast silences all processes but the first by replacing print, which numba's import looks up by name.
         importlib.import_module("numba")

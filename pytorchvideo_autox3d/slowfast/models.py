@@ -9,8 +9,8 @@ import torch
 from fvcore.common.config import CfgNode
 from torch import Tensor, nn
 
-from pytorchvideo_autox3d import build, search_job
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
+from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.search import AutoX3DSearchNet, Policy
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
@@ -113,7 +113,7 @@ def _build(cfg: CfgNode, name: str | None = None) -> Any:
     ours = native_cfg(cfg)
     ours.MODEL.MODEL_NAME = name or cfg.MODEL.MODEL_NAME
     if ours.MODEL.MODEL_NAME == SEARCH_MODEL:
-        supernet = search_job.build_supernet(ours)
+        supernet = build.build_supernet(ours)
         return AutoX3DSearchNet(supernet, Policy(space=supernet.space))
     return build.build_model(ours)
 

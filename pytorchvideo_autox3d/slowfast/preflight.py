@@ -11,9 +11,9 @@ from typing import Any
 from fvcore.common.config import CfgNode
 from torch import nn
 
-from pytorchvideo_autox3d import build, search_job
 from pytorchvideo_autox3d.engine.weights import load_model_state
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
+from pytorchvideo_autox3d.jobs import SearchJob, build
 from pytorchvideo_autox3d.models.x3d_checkpoints import format_of, model_state, read_checkpoint
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.models import is_ours
@@ -35,7 +35,7 @@ def check(cfg: CfgNode) -> None:
     if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     if cfg.SEARCH.ENABLE:
-        search_job.check(native_cfg(cfg))
+        SearchJob.from_config(native_cfg(cfg))
         return
     _check_names(cfg)
     name = cfg.MODEL.MODEL_NAME

@@ -7,7 +7,7 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.config_rules import check_values
+from pytorchvideo_autox3d.config import check_values, value_at
 from pytorchvideo_autox3d.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ def check_native_values(ours: CfgNode) -> None:
 def warn_of_no_effect(cfg: CfgNode) -> None:
     """Log our own keys that were set and do nothing under PySlowFast."""
     for key, value in WITHOUT_EFFECT.items():
-        if _value(cfg, key) != value:
-            logger.warning("%s %r has no effect in PySlowFast", key, _value(cfg, key))
+        if value_at(cfg, key) != value:
+            logger.warning("%s %r has no effect in PySlowFast", key, value_at(cfg, key))
 
 
 def splits_of(cfg: CfgNode) -> list[str]:
@@ -103,12 +103,7 @@ def _check_detection(cfg: CfgNode) -> None:
 
 def _check_our_items(cfg: CfgNode) -> None:
     for key in ONE_CLIP:
-        if _value(cfg, key) != 1:
-            raise ConfigError(f"{key} is {_value(cfg, key)}, expected 1: {cfg.TRAIN.DATASET} gives a clip a video")
+        if value_at(cfg, key) != 1:
+            raise ConfigError(f"{key} is {value_at(cfg, key)}, expected 1: {cfg.TRAIN.DATASET} gives a clip a video")
     if cfg.DATA.MULTI_LABEL:
         raise ConfigError(f"DATA.MULTI_LABEL: {cfg.TRAIN.DATASET} has one label a video")
-
-
-def _value(cfg: CfgNode, key: str) -> Any:
-    node, leaf = key.split(".")
-    return cfg[node][leaf]

@@ -51,7 +51,7 @@ def randomized(model):
 
 
 def ours(cfg):
-    from pytorchvideo_autox3d.build import build_model
+    from pytorchvideo_autox3d.jobs.build import build_model
     from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 
     return build_model(native_cfg(cfg)).eval()

@@ -204,7 +204,7 @@ def test_multigrid(demo, tmp_path):
     assert "SubBatchNorm3d" in norms
     last = sorted((tmp_path / "checkpoints").iterdir())[-1]
     state = torch.load(last, weights_only=True)["model_state"]
-    from pytorchvideo_autox3d.build import build_model
+    from pytorchvideo_autox3d.jobs.build import build_model
     from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 
     build_model(native_cfg(cfg)).load_state_dict(state)

@@ -10,6 +10,7 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
+from pytorchvideo_autox3d.config.keys import value_at
 from pytorchvideo_autox3d.errors import ConfigError
 
 AT_LEAST_ONE = (
@@ -48,7 +49,7 @@ def check_values(cfg: CfgNode) -> None:
 
 def _check_all(cfg: CfgNode, keys: tuple[str, ...], valid: Callable[[Any], bool], expected: str) -> None:
     for key in keys:
-        value = _value(cfg, key)
+        value = value_at(cfg, key)
         if not valid(value):
             raise ConfigError(f"{key} is {value!r}, expected {expected}")
 
@@ -67,10 +68,3 @@ def _check_together(cfg: CfgNode) -> None:
     warmup, epochs = cfg.SOLVER.WARMUP_EPOCHS, cfg.SOLVER.MAX_EPOCH
     if cfg.TRAIN.ENABLE and not cfg.SEARCH.ENABLE and warmup >= epochs:
         raise ConfigError(f"SOLVER.WARMUP_EPOCHS is {warmup:g}, expected less than SOLVER.MAX_EPOCH {epochs}")
-
-
-def _value(cfg: CfgNode, key: str) -> Any:
-    node: Any = cfg
-    for part in key.split("."):
-        node = node[part]
-    return node

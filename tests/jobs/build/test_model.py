@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from pytorchvideo_autox3d import build
 from pytorchvideo_autox3d.analysis import complexity, count_module
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.errors import ConfigError, SpaceError
+from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.models import reference_architecture
 
 
@@ -55,68 +55,11 @@ def test_x3d_is_built_as_the_config_says(name, depth, classes, params):
     assert model.blocks[-1].proj.out_features == classes
 
 
-def test_rates_scale_with_machines_where_the_recipe_says_so():
-    cfg = cfg_of()
-    peak = max(build.build_schedule(cfg)(step / 1000) for step in range(1000))
-    of_eight = max(build.build_schedule(cfg, num_machines=8)(step / 1000) for step in range(1000))
-    assert of_eight == pytest.approx(8 * peak)
-    # The paper's 0.4 for 64 GPUs (section 5.1.2), a little less where the warm-up meets the cosine at epoch 34.
-    assert of_eight == pytest.approx(0.4, rel=0.05)
-
-
-def test_settings_follow_the_keys():
-    cfg = cfg_of(
-        "TRAIN.MIXED_PRECISION", True, "AUTOX3D.AUTOCAST", "float16", "SOLVER.CLIP_GRAD_L2NORM", 1.5,
-        "AUTOX3D.GRAD_ACCUMULATION", 3, "BN.USE_PRECISE_STATS", False,
-    )  # fmt: skip
-    settings = build.build_train_settings(cfg)
-    assert (settings.precision, settings.clip_norm, settings.accumulation) == ("fp16", 1.5, 3)
-    assert settings.precise_bn_batches == 0
-    assert settings.tensorboard_dir is None
-
-
-@pytest.mark.parametrize(
-    ("function", "opts", "said"),
-    [
-        (build.precision_of, ["AUTOX3D.AUTOCAST", "half"], "AUTOX3D.AUTOCAST"),
-        (build.build_loss, ["MODEL.LOSS_FUNC", "mse"], "MODEL.LOSS_FUNC"),
-        (lambda cfg: build.build_test_settings(cfg, views_a_pass=1), ["DATA.ENSEMBLE_METHOD", "mean"], "ENSEMBLE"),
-        (lambda cfg: build.build_dataset(cfg, "train"), [], "DATA.PATH_TO_DATA_DIR is empty"),
-    ],
-)
-def test_a_wrong_value_names_its_key(function, opts, said):
-    with pytest.raises(ConfigError, match=said):
-        function(cfg_of(*opts))
-
-
 def test_the_demo_models_cost_what_they_should():
     cfg = cfg_of(file="autox3d/demo_x3d.yaml")
     x3d = count_module(build.build_model(cfg), (8, 32, 32)).macs
     own = count_module(build.build_model(cfg_of(file="autox3d/demo.yaml")), (8, 32, 32)).macs
     assert own == pytest.approx(x3d, rel=0.05)
-
-
-def test_augmentation_under_pyslowfasts_names(tmp_path):
-    assert build.build_mix(cfg_of()) is None
-    mix = build.build_mix(cfg_of("MIXUP.ENABLE", True, "MIXUP.PROB", 0.3, "MODEL.NUM_CLASSES", 7))
-    assert (mix.num_classes, mix.prob, mix.label_smoothing) == (7, 0.3, 0.1)
-    with pytest.raises(ConfigError, match=r"AUTOX3D\.LABEL_SMOOTHING: with MIXUP\.ENABLE"):
-        build.build_mix(cfg_of("MIXUP.ENABLE", True, "AUTOX3D.LABEL_SMOOTHING", 0.1))
-    (tmp_path / "train.csv").write_text("a.mp4 0\n")
-    data = ["DATA.PATH_TO_DATA_DIR", str(tmp_path), "AUG.ENABLE", True]
-    with pytest.raises(ConfigError, match=r"AUTOX3D\.AUTO_AUGMENT and AUG\.AA_TYPE"):
-        build.build_dataset(cfg_of(*data, "AUTOX3D.AUTO_AUGMENT", "imagenet"), "train")
-    assert build.build_dataset(cfg_of(*data, "AUTOX3D.AUTO_AUGMENT", ""), "train").num_videos == 1
-
-
-def test_what_a_bad_video_means():
-    assert build.build_fault_policy(cfg_of(), "train", 1000).action == "skip"
-    assert build.build_fault_policy(cfg_of(), "val", 1000).limit == 10
-    assert build.build_fault_policy(cfg_of(), "test", 1000).action == "error"
-    with pytest.raises(ConfigError, match=r"AUTOX3D\.BAD_VIDEO_TEST: 'ignore'"):
-        build.build_fault_policy(cfg_of("AUTOX3D.BAD_VIDEO_TEST", "ignore"), "test", 10)
-    with pytest.raises(ConfigError, match=r"AUTOX3D\.BAD_VIDEO_LIMIT: 2\.0 is no share"):
-        build.build_fault_policy(cfg_of("AUTOX3D.BAD_VIDEO_LIMIT", 2.0), "train", 10)
 
 
 SPACE = """

@@ -1,13 +1,13 @@
-"""What is refused before a job starts: every error is raised by `preflight.check` alone, with nothing written."""
+"""What is refused before a job starts: every error is raised by `make_jobs` alone, with nothing written."""
 
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from pytorchvideo_autox3d import preflight
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.errors import ConfigError, DataError, RegistryError
+from pytorchvideo_autox3d.jobs import make_jobs
 
 SPACE = """
 name: tiny
@@ -26,7 +26,7 @@ def test_a_space_with_an_unknown_attention(file, tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(SPACE)
     with pytest.raises(ConfigError) as caught:
-        preflight.check(cfg_of(file, **{"AUTOX3D.SPACE": str(path), "OUTPUT_DIR": str(tmp_path / "out")}))
+        make_jobs(cfg_of(file, **{"AUTOX3D.SPACE": str(path), "OUTPUT_DIR": str(tmp_path / "out")}))
     message = "group 2: attentions: no attention named 'glor'; did you mean 'glore'? known: glore, none, nonlocal"
     assert str(caught.value) == f"AUTOX3D.SPACE: {path}: {message}"
     assert not (tmp_path / "out").exists()
@@ -40,7 +40,7 @@ def lists(tmp_path):
 
 
 def test_what_can_run_passes(lists):
-    preflight.check(cfg_of("autox3d/demo.yaml", **lists))
+    make_jobs(cfg_of("autox3d/demo.yaml", **lists))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_can_run_passes(lists):
 )
 def test_a_value_that_names_nothing_is_told_with_its_key(lists, key, value, message):
     with pytest.raises((ConfigError, RegistryError)) as caught:
-        preflight.check(cfg_of("autox3d/demo.yaml", **lists, **{key: value}))
+        make_jobs(cfg_of("autox3d/demo.yaml", **lists, **{key: value}))
     assert str(caught.value).startswith(f"{key}: {message}")
     assert not Path(lists["OUTPUT_DIR"]).exists()
 
@@ -74,7 +74,7 @@ def test_a_value_that_names_nothing_is_told_with_its_key(lists, key, value, mess
 def test_the_searchs_own_model_is_for_searching(lists):
     import_module("pytorchvideo_autox3d.search")  # registers it
     with pytest.raises(ConfigError, match=r"MODEL\.MODEL_NAME: AutoX3DSearch .* SEARCH\.ENABLE True"):
-        preflight.check(cfg_of("autox3d/demo.yaml", **lists, **{"MODEL.MODEL_NAME": "AutoX3DSearch"}))
+        make_jobs(cfg_of("autox3d/demo.yaml", **lists, **{"MODEL.MODEL_NAME": "AutoX3DSearch"}))
 
 
 def test_augmentation_is_told_with_its_keys(lists):
@@ -84,13 +84,13 @@ def test_augmentation_is_told_with_its_keys(lists):
     ):
         changes = {"AUG.ENABLE": True, "AUTOX3D.AUTO_AUGMENT": "", key: value}
         with pytest.raises(ConfigError) as caught:
-            preflight.check(cfg_of("autox3d/demo.yaml", **lists, **changes))
+            make_jobs(cfg_of("autox3d/demo.yaml", **lists, **changes))
         assert str(caught.value).startswith(named)
     with pytest.raises(ConfigError, match="MIXUP: mixup: prob is 2"):
-        preflight.check(cfg_of("autox3d/demo.yaml", **lists, **{"MIXUP.ENABLE": True, "MIXUP.PROB": 2.0}))
+        make_jobs(cfg_of("autox3d/demo.yaml", **lists, **{"MIXUP.ENABLE": True, "MIXUP.PROB": 2.0}))
 
 
 def test_a_bad_list_is_told_with_its_line(lists):
     Path(lists["DATA.PATH_TO_DATA_DIR"], "val.csv").write_text("a.mp4 0\nb.mp4 8\n")
     with pytest.raises(DataError, match=r"val\.csv:2: label 8 is out of range, expected 0 to 7"):
-        preflight.check(cfg_of("autox3d/demo.yaml", **lists))
+        make_jobs(cfg_of("autox3d/demo.yaml", **lists))

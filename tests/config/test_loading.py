@@ -5,7 +5,7 @@ import pytest
 from pytorchvideo_autox3d.config import config_path, get_cfg, load_cfg
 from pytorchvideo_autox3d.errors import ConfigError
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs" / "autox3d").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "autox3d").glob("*.yaml"))
 
 
 def write(folder: Path, text: str, name: str = "c.yaml") -> Path:

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytorchvideo_autox3d import build, jobs, search_job
+from pytorchvideo_autox3d import jobs
 from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, RegistryError, SearchError
-from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
-from pytorchvideo_autox3d.search import read_history
+from pytorchvideo_autox3d.jobs import SearchJob, build
+from pytorchvideo_autox3d.kernels import depthwise_kernels
+from pytorchvideo_autox3d.search import Budgets, cost_table, read_history
 from pytorchvideo_autox3d.space import Architecture
 
 SPACE = """
@@ -105,10 +106,14 @@ def test_shared_search_uses_the_whole_list(options):
     from pytorchvideo_autox3d.distributed import init_from_env
 
     info = init_from_env("gloo")
-    weights, policy = search_job.build_search_loaders(demo_cfg(options(**{"SEARCH.SHARED": True})), info)
-    assert policy is None
+
+    def loaders(**changes):
+        job = SearchJob.from_config(demo_cfg(options(**changes)))
+        return build.build_search_loaders(job.cfg, info, job.parts)
+
+    (weights,) = loaders(**{"SEARCH.SHARED": True})
     assert weights.dataset.num_videos == 16
-    weights, policy = search_job.build_search_loaders(demo_cfg(options(**{"SEARCH.POLICY_SPLIT": 0.25})), info)
+    weights, policy = loaders(**{"SEARCH.POLICY_SPLIT": 0.25})
     assert (weights.dataset.num_videos, policy.dataset.num_videos) == (12, 4)
     assert not set(weights.dataset.paths) & set(policy.dataset.paths)
 
@@ -163,8 +168,8 @@ def test_another_start_says_what_changed_and_a_refused_one_changes_nothing(optio
 @pytest.mark.parametrize("name", ["search_S", "search_X3D_S_attention", "search_demo"])
 def test_shipped_searches_are_within_reach(name):
     cfg = load_cfg(config_path(f"autox3d/{name}.yaml"))
-    supernet = search_job.build_supernet(cfg)
-    search_job.Budgets(search_job.cost_table(supernet), search_job.build_budgets(cfg))
+    supernet = build.build_supernet(cfg)
+    Budgets(cost_table(supernet), build.build_budgets(cfg))
 
-    assert search_job.build_search_settings(cfg).num_samples == cfg.SEARCH.NUM_SAMPLES
-    assert search_job.retrain_config(cfg)["MODEL"]["NUM_CLASSES"] == cfg.MODEL.NUM_CLASSES
+    assert build.build_search_settings(cfg).num_samples == cfg.SEARCH.NUM_SAMPLES
+    assert build.retrain_config(cfg)["MODEL"]["NUM_CLASSES"] == cfg.MODEL.NUM_CLASSES

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.config import changed_keys
 from pytorchvideo_autox3d.engine import Hook, TrainLoop
 from pytorchvideo_autox3d.files import write_text
 
@@ -34,8 +33,10 @@ class RecordConfig(Hook):
             return
         path = Path(self._cfg.OUTPUT_DIR, CONFIG_NAME)
         if loop.global_step and path.is_file():
-            for change in changes(yaml.safe_load(path.read_text(encoding="utf8")), yaml.safe_load(self._cfg.dump())):
-                _logger.warning("resuming with another setting: %s", change)
+            before, after = yaml.safe_load(path.read_text(encoding="utf8")), yaml.safe_load(self._cfg.dump())
+            for key, old, new in changed_keys(before, after):
+                if not key.startswith(_FREE):
+                    _logger.warning("resuming with another setting: %s %r -> %r", key, old, new)
         write_text(path, self._cfg.dump())
 
 
@@ -44,21 +45,3 @@ def record_unless_there(cfg: CfgNode) -> None:
     path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
     if distributed.is_main() and not path.is_file():
         write_text(path, cfg.dump())
-
-
-def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What differs, as "KEY before -> after", in the order of `after`; keys that only one has are left out."""
-    old = dict(_flat(before))
-    return [
-        f"{key} {old[key]!r} -> {value!r}"
-        for key, value in _flat(after)
-        if key in old and old[key] != value and not key.startswith(_FREE)
-    ]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

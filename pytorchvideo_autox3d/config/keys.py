@@ -1,0 +1,37 @@
+"""Dotted keys of nested configs, as SOLVER.BASE_LR: of a `CfgNode` and of what its yaml reads as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key that holds a value, dotted, with that value, in the order of the config."""
+    for key, value in values.items():
+        if isinstance(value, dict):  # a CfgNode is one
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def value_at(values: Mapping[str, Any], key: str) -> Any:
+    """The value, or the group of keys, at a dotted key.
+
+    Raises:
+        KeyError: there is none.
+    """
+    node: Any = values
+    for part in key.split("."):
+        if not isinstance(node, Mapping):
+            raise KeyError(key)
+        node = node[part]
+    return node
+
+
+def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Each key that both have with other values, as (key, value before, value after), in the order of `after`."""
+    old = dict(leaves(before))
+    for key, value in leaves(after):
+        if key in old and old[key] != value:
+            yield key, old[key], value

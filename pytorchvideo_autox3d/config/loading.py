@@ -1,0 +1,160 @@
+"""Reading a config: safe yaml over the defaults; typos and wrong types are errors that name the nearest known key.
+
+Only `jobs` turns a config into objects; nothing else reads one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode
+from iopath.common.file_io import g_pathmgr
+
+from pytorchvideo_autox3d.config.keys import leaves, value_at
+from pytorchvideo_autox3d.config.rules import check_values
+from pytorchvideo_autox3d.config.schema import get_cfg
+from pytorchvideo_autox3d.errors import ConfigError
+
+# Keys of PySlowFast's X3D recipes that choose between implementations we have only one of. They are accepted so that
+# its yaml files load unchanged, and a value other than these is reported as having no effect.
+WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
+    "DATA.DECODING_BACKEND": ("pyav", "torchvision"),
+    "DATA.DECODING_SHORT_SIZE": (256,),
+    "DATA.PATH_LABEL_SEPARATOR": (" ", ","),  # sniffed
+    "DATA.INPUT_CHANNEL_NUM": ([3], [3, 3]),
+    "DATA.USE_OFFSET_SAMPLING": (True, False),
+    "AUG.NUM_SAMPLE": (1,),
+    "BN.NORM_TYPE": ("batchnorm",),
+    "AUG.COLOR_JITTER": (0.4,),
+    "AUG.RE_SPLIT": (False,),
+    "RESNET.TRANS_FUNC": ("x3d_transform", "bottleneck_transform"),
+    "RESNET.STRIDE_1X1": (False,),
+    "RESNET.ZERO_INIT_FINAL_BN": (True, False),
+    "X3D.CHANNELWISE_3x3x3": (True,),
+    "X3D.SCALE_RES2": (False,),
+    "MODEL.ARCH": ("x3d", "autox3d", "slowfast", "slow", "c2d", "i3d", "csn", "r2plus1d", "mobilenetv2_3d"),
+    "MODEL.HEAD_ACT": ("softmax",),
+    "TASK": ("",),
+}
+
+
+def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> CfgNode:
+    """Read one yaml file, or several in turn, then `opts` (KEY VALUE KEY VALUE ...), over the defaults.
+
+    Returns a frozen config. Raises `ConfigError` for a missing file, yaml that does not parse or carries python
+    tags, an unknown key (naming the nearest known one), a value of the wrong type, and one that nothing could run with.
+    """
+    cfg = get_cfg()
+    merge_into(cfg, path, opts)
+    for key, value in leaves(cfg):
+        if key in WITHOUT_EFFECT and value not in WITHOUT_EFFECT[key]:
+            warnings.warn(f"{key}={value!r} has no effect in this harness", stacklevel=2)
+    check_values(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def merge_into(cfg: CfgNode, path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> None:
+    """Read yaml files and `opts` over `cfg`, in place, be it ours or PySlowFast's; raises as `load_cfg` does."""
+    for one in [path] if isinstance(path, str | Path) else path:
+        _merge(cfg, _read_with_base(str(one)), source=str(one))
+    if len(opts) % 2:
+        raise ConfigError(f"options come in pairs KEY VALUE, but {opts[-1]!r} has no value")
+    for key, value in zip(opts[::2], opts[1::2], strict=True):
+        _set(cfg, str(key), value, source="command line")
+
+
+def config_path(name: str) -> Path:
+    """The file of a shipped config, given as `autox3d/S.yaml`, from a checkout or an installed wheel alike."""
+    found = _shipped(name)
+    if found is None:
+        raise ConfigError(f"no shipped config named {name!r}")
+    return found
+
+
+def _shipped(name: str) -> Path | None:
+    package = Path(__file__).parents[1]
+    candidates = [root / name for root in (package.parent / "configs", package / "configs")]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The mapping of a yaml file, merged over that of the file its `_BASE_` names, if any."""
+    if path in seen:
+        raise ConfigError(f"{path}: _BASE_ leads back to the file itself")
+    if not g_pathmgr.isfile(path):
+        # Who installed a wheel has no configs/ folder; --cfg configs/autox3d/S.yaml then means the shipped one.
+        shipped = _shipped(path.removeprefix("configs/"))
+        if shipped is None:
+            raise ConfigError(f"no config file {path!r}")
+        path = str(shipped)
+    try:
+        with g_pathmgr.open(path, "r") as file:
+            values = yaml.safe_load(file) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not safe yaml: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
+    base = values.pop("_BASE_", None)
+    if base is None:
+        return values
+    return _overlay(_read_with_base(str(Path(path).parent / base), (*seen, path)), values)
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlay(merged[key], value) if both else value
+    return merged
+
+
+def _merge(cfg: CfgNode, values: dict[Any, Any], *, source: str, prefix: str = "") -> None:
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            _find(cfg, name, source=source)
+            _merge(cfg, value, source=source, prefix=f"{name}.")
+        else:
+            _set(cfg, name, value, source=source)
+
+
+def _set(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
+    """Set one leaf, coerced to the type of its default."""
+    default = _find(cfg, key, source=source)
+    if isinstance(default, CfgNode):
+        raise ConfigError(f"{source}: {key} is a group of keys, not a value")
+    if isinstance(default, float) and _is_int(value):
+        value = float(value)
+    if isinstance(default, str) and isinstance(value, str):
+        # yacs would evaluate it, and turn an OUTPUT_DIR of 2026 into a number.
+        parent, _, leaf = key.rpartition(".")
+        (_find(cfg, parent, source=source) if parent else cfg)[leaf] = value
+        return
+    try:
+        cfg.merge_from_list([key, value])
+    except (ValueError, SyntaxError) as error:
+        expected = type(default).__name__
+        raise ConfigError(f"{source}: {key} must be of type {expected}, got {value!r}") from error
+
+
+def _is_int(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lstrip("+-").isdigit()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _find(cfg: CfgNode, key: str, *, source: str) -> Any:
+    """The present value at a dotted key; an unknown key is an error that names the nearest known one."""
+    try:
+        return value_at(cfg, key)
+    except KeyError:
+        known = [*(name for name, _ in leaves(cfg)), *cfg]
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{source}: unknown key {key}{hint}") from None

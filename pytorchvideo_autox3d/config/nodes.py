@@ -1,0 +1,100 @@
+"""The three config nodes that PySlowFast lacks: AUTOX3D, GLORE and SEARCH.
+
+Every yaml under `configs/` loads in PySlowFast too, once `pytorchvideo_autox3d.slowfast` has added these nodes there.
+So a key that PySlowFast lacks always lives under one of the three.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fvcore.common.config import CfgNode
+
+
+def node(**values: Any) -> CfgNode:
+    return CfgNode(dict(values))
+
+
+def add_autox3d_config(cfg: CfgNode) -> None:
+    """Add the AUTOX3D, GLORE and SEARCH nodes, in place; used for our own config and for PySlowFast's."""
+    cfg.AUTOX3D = node(
+        # The architecture: a reference name ("S", "M", "L") or the path of an architecture JSON ...
+        ARCHITECTURE="S",
+        # ... or written out: one [[t, s], channels, expansion, attention] a group, over the space SPACE.
+        GROUPS=[],
+        # A named space ("table2", "table2-nonlocal") or the path of a yaml file of the same form.
+        SPACE="table2",
+        # Multiplies the blocks of every group; AutoX3D-L is AutoX3D-M with 2.0 (paper, section 5.3.1).
+        DEPTH_FACTOR=1.0,
+        # "table2": one 1x3x3 convolution (paper, Table 2); "x3d": a depthwise 5x1x1 after it, as X3D; "": the space's.
+        STEM="",
+        # Squeeze-excitation in every other block, with X3D's ratio (facts as in X3D); 0 switches it off.
+        SE_RATIO=0.0625,
+        LABEL_SMOOTHING=0.0,
+        GRAD_ACCUMULATION=1,
+        CHANNELS_LAST=True,
+        # Used where TRAIN.MIXED_PRECISION is on: "bfloat16" or "float16" (with loss scaling).
+        AUTOCAST="bfloat16",
+        # "" or "imagenet": AutoAugment, one policy for all frames of a clip (paper, section 5.1.2 and supplement).
+        AUTO_AUGMENT="",
+        # What decodes: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
+        READER="pyav",
+        # Which of the three published splits of UCF101 and HMDB51.
+        DATA_SPLIT=1,
+        # A video that can't be decoded: "error" stops, "skip" goes on with the sampler's next (a test goes on without),
+        # up to a share BAD_VIDEO_LIMIT of the list. Validation goes by the training's setting.
+        BAD_VIDEO_TRAIN="skip",
+        BAD_VIDEO_TEST="error",
+        BAD_VIDEO_LIMIT=0.01,
+        # Seconds after which a decode is given up as a bad video; 0 waits for ever.
+        DECODE_SECONDS=60.0,
+        # The fast depthwise 3D convolution kernels; off falls back to torch's convolution.
+        DEPTHWISE_KERNELS=True,
+    )
+    cfg.GLORE = node(
+        # Nodes m per channel C of the map the block stands on; the state is 2m. Fitted to Table 3 of the paper.
+        NODE_RATIO=1.25,
+    )
+    cfg.SEARCH = node(
+        ENABLE=False,
+        # The registered search and how channels are chosen: "fair" (paper, section 4.2) or "naive".
+        METHOD="parsec",
+        CHANNEL_SELECTION="fair",
+        # Architectures sampled a step (paper, section 4.1).
+        NUM_SAMPLES=13,
+        # The same in the warm-up; 0 is NUM_SAMPLES.
+        WARMUP_SAMPLES=0,
+        # FP-NAS: the number of samples shrinks with the policy's entropy, down to MIN_SAMPLES.
+        ADAPTIVE_SAMPLES=False,
+        MIN_SAMPLES=2,
+        EPOCHS=600,
+        # Epochs that train weights only, under a uniform policy (supplement: 200 of 600).
+        WARMUP_EPOCHS=200,
+        # In the warm-up one of the samples is the widest architecture (BigNAS; not in the paper).
+        SANDWICH=False,
+        # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it. The mean is the scale
+        # in which the paper adds the cost to its loss; the sum makes the effective sample size 1 for large batches.
+        LIKELIHOOD="mean",
+        TEMPERATURE=1.0,
+        # Weights r_k - 1/K instead of r_k for alpha: the same expectation with less noise (not in the paper).
+        CONTROL_VARIATE=False,
+        # Adam on alpha (paper, section 5.1.2).
+        POLICY_LR=0.02,
+        POLICY_WEIGHT_DECAY=0.0,
+        # The share of the training list that alpha learns from; SHARED learns both from the whole list.
+        POLICY_SPLIT=0.5,
+        SHARED=False,
+        # Budgets, in the unit of each: GFLOPs (multiply-adds, 1e9) and parameters (millions); 0 is no budget.
+        TARGET_GFLOPS=2.0,
+        TARGET_PARAMS_M=0.0,
+        COST_WEIGHT=1.0,
+        PARAMS_WEIGHT=1.0,
+        # How the result is taken: "most_likely", or "best_of" BEST_OF samples by validation score.
+        DERIVE="most_likely",
+        BEST_OF=16,
+        BN_BATCHES=16,
+        # More budgets in GFLOPs: an architecture for each from the same search, in OUTPUT_DIR/pareto.
+        PARETO_GFLOPS=[],
+        # The recipe of the retrain config: a yaml file, or one shipped under configs/; "" is this config itself.
+        RETRAIN_CFG="",
+    )

@@ -1,0 +1,12 @@
+"""The jobs that a config asks for: search, train, test. `build` turns each config key into the argument it stands for.
+
+A job is made `from_config`, which raises whatever config, lists and checkpoints tell of what it would end in, so that
+days of training don't end in a typing error of the test. Nothing is written and no video is opened before its `run`.
+"""
+
+from pytorchvideo_autox3d.jobs.launch import Job, launch, make_jobs, run
+from pytorchvideo_autox3d.jobs.search import SearchJob
+from pytorchvideo_autox3d.jobs.test import TestJob
+from pytorchvideo_autox3d.jobs.train import TrainJob
+
+__all__ = ["Job", "SearchJob", "TestJob", "TrainJob", "launch", "make_jobs", "run"]

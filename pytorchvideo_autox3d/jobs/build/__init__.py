@@ -1,0 +1,67 @@
+"""From config keys to the arguments of the parts: nothing else in the package reads a config to build something."""
+
+from pytorchvideo_autox3d.jobs.build.data import (
+    build_dataset,
+    build_fault_policy,
+    build_loader,
+    build_mix,
+    build_preprocess,
+    fault_hook,
+    read_lists,
+)
+from pytorchvideo_autox3d.jobs.build.model import (
+    build_architecture,
+    build_card,
+    build_model,
+    build_seeded_model,
+    build_space,
+)
+from pytorchvideo_autox3d.jobs.build.naming import naming
+from pytorchvideo_autox3d.jobs.build.optimisation import (
+    AUTOCAST,
+    build_loss,
+    build_schedule,
+    build_sgd,
+    build_test_settings,
+    build_train_settings,
+    precision_of,
+)
+from pytorchvideo_autox3d.jobs.build.search import (
+    build_budgets,
+    build_search_loaders,
+    build_search_settings,
+    build_supernet,
+    check_part,
+    retrain_config,
+    split_training_list,
+)
+
+__all__ = [
+    "AUTOCAST",
+    "build_architecture",
+    "build_budgets",
+    "build_card",
+    "build_dataset",
+    "build_fault_policy",
+    "build_loader",
+    "build_loss",
+    "build_mix",
+    "build_model",
+    "build_preprocess",
+    "build_schedule",
+    "build_search_loaders",
+    "build_search_settings",
+    "build_seeded_model",
+    "build_sgd",
+    "build_space",
+    "build_supernet",
+    "build_test_settings",
+    "build_train_settings",
+    "check_part",
+    "fault_hook",
+    "naming",
+    "precision_of",
+    "read_lists",
+    "retrain_config",
+    "split_training_list",
+]

@@ -1,0 +1,176 @@
+"""DATA, AUG, MIXUP and AUTOX3D's faults of a config -> data sets, loaders and what is done to their clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.data import (
+    ClipLoader,
+    ClipMix,
+    ClipNormalize,
+    Erasing,
+    FaultPolicy,
+    Manifest,
+    check_reader,
+    policy_transform,
+)
+from pytorchvideo_autox3d.data import build_loader as make_loader
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.engine import (
+    GaugeHook,
+)
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs.build.naming import naming
+from pytorchvideo_autox3d.registry import DATASET_REGISTRY
+
+
+def read_lists(cfg: CfgNode, modes: Sequence[str]) -> dict[str, Manifest]:
+    """The parsed list of each mode of "train", "val" and "test", so that a job reads each just once.
+
+    Raises:
+        ConfigError, RegistryError: a key of DATA, AUG or AUTOX3D that the mode's data set can't go with.
+        DataError: a list is missing or malformed.
+    """
+    lists = {}
+    for mode in modes:
+        build_fault_policy(cfg, mode, num_videos=1)
+        lists[mode] = build_dataset(cfg, mode).manifest
+    return lists
+
+
+def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
+    """The registered data set over `manifest`, or the list that it finds for the mode in DATA.PATH_TO_DATA_DIR.
+
+    `mode` is train, val or test.
+    """
+    if not cfg.DATA.PATH_TO_DATA_DIR:
+        raise ConfigError(f"DATA.PATH_TO_DATA_DIR is empty: name the folder that holds {mode}.csv")
+    part = "TEST" if mode == "test" else "TRAIN"
+    dataset = DATASET_REGISTRY.get(cfg[part].DATASET, key=f"{part}.DATASET")
+    with naming("AUTOX3D.READER"):
+        check_reader(cfg.AUTOX3D.READER)
+    if manifest is None:
+        manifest = dataset.find(
+            cfg.DATA.PATH_TO_DATA_DIR,
+            mode,
+            path_prefix=cfg.DATA.PATH_PREFIX,
+            num_classes=cfg.MODEL.NUM_CLASSES,
+            split=cfg.AUTOX3D.DATA_SPLIT,
+        )
+    return dataset(
+        manifest=manifest,
+        mode=mode,
+        num_frames=cfg.DATA.NUM_FRAMES,
+        sampling_rate=cfg.DATA.SAMPLING_RATE,
+        target_fps=cfg.DATA.TARGET_FPS,
+        jitter_scales=cfg.DATA.TRAIN_JITTER_SCALES,
+        crop_size=cfg.DATA.TEST_CROP_SIZE if mode == "test" else cfg.DATA.TRAIN_CROP_SIZE,
+        num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
+        num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
+        horizontal_flip=cfg.DATA.RANDOM_FLIP,
+        **_augmentation(cfg),
+        seed=cfg.RNG_SEED,
+        reader=cfg.AUTOX3D.READER,
+        decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
+    )
+
+
+def _augmentation(cfg: CfgNode) -> dict[str, Any]:
+    """AUTOX3D.AUTO_AUGMENT, else AUG.AA_TYPE; and AUG.RE_*."""
+    if not cfg.AUG.ENABLE:
+        return {"auto_augment": _policy(cfg, "AUTOX3D.AUTO_AUGMENT")}
+    if cfg.AUTOX3D.AUTO_AUGMENT and cfg.AUG.AA_TYPE:
+        both = f"{cfg.AUTOX3D.AUTO_AUGMENT!r} and {cfg.AUG.AA_TYPE!r}"
+        raise ConfigError(f"AUTOX3D.AUTO_AUGMENT and AUG.AA_TYPE: {both}, expected one of them to be empty")
+    with naming("AUG.RE_PROB, AUG.RE_MODE, AUG.RE_COUNT"):
+        erasing = Erasing(cfg.AUG.RE_PROB, cfg.AUG.RE_MODE, cfg.AUG.RE_COUNT) if cfg.AUG.RE_PROB else None
+    return {
+        "auto_augment": _policy(cfg, "AUTOX3D.AUTO_AUGMENT" if cfg.AUTOX3D.AUTO_AUGMENT else "AUG.AA_TYPE"),
+        "interpolation": cfg.AUG.INTERPOLATION,
+        "erasing": erasing,
+    }
+
+
+def _policy(cfg: CfgNode, key: str) -> str:
+    node, leaf = key.split(".")
+    name: str = cfg[node][leaf]
+    if name:
+        with naming(key):
+            policy_transform(name)
+    return name
+
+
+def build_mix(cfg: CfgNode) -> ClipMix | None:
+    """MIXUP.*: mixup and CutMix of training batches, or None."""
+    if not cfg.MIXUP.ENABLE:
+        return None
+    if cfg.AUTOX3D.LABEL_SMOOTHING:
+        raise ConfigError("AUTOX3D.LABEL_SMOOTHING: with MIXUP.ENABLE set MIXUP.LABEL_SMOOTH_VALUE in its place")
+    with naming("MIXUP"):
+        return ClipMix(
+            num_classes=cfg.MODEL.NUM_CLASSES,
+            mixup_alpha=cfg.MIXUP.ALPHA,
+            cutmix_alpha=cfg.MIXUP.CUTMIX_ALPHA,
+            prob=cfg.MIXUP.PROB,
+            switch_prob=cfg.MIXUP.SWITCH_PROB,
+            label_smoothing=cfg.MIXUP.LABEL_SMOOTH_VALUE,
+        )
+
+
+def build_fault_policy(cfg: CfgNode, mode: str, num_videos: int) -> FaultPolicy:
+    """AUTOX3D.BAD_VIDEO_*: what a video that can't be decoded means in a mode."""
+    key = "BAD_VIDEO_TEST" if mode == "test" else "BAD_VIDEO_TRAIN"
+    if cfg.AUTOX3D[key] not in ("error", "skip"):
+        raise ConfigError(f"AUTOX3D.{key}: {cfg.AUTOX3D[key]!r} is neither error nor skip")
+    if not 0 <= cfg.AUTOX3D.BAD_VIDEO_LIMIT <= 1:
+        raise ConfigError(f"AUTOX3D.BAD_VIDEO_LIMIT: {cfg.AUTOX3D.BAD_VIDEO_LIMIT} is no share from 0 to 1")
+    return FaultPolicy.with_share(cfg.AUTOX3D[key], cfg.AUTOX3D.BAD_VIDEO_LIMIT, num_videos)
+
+
+def build_loader(
+    cfg: CfgNode, mode: str, info: ProcessInfo, *, manifest: Any = None, seed: int | None = None
+) -> ClipLoader:
+    """The loader of one process. TRAIN.BATCH_SIZE and TEST.BATCH_SIZE are of one machine, as in PySlowFast.
+
+    `manifest` is as in `build_dataset`; `seed` orders the videos, by default RNG_SEED.
+    """
+    dataset = build_dataset(cfg, mode, manifest=manifest)
+    clips = cfg.TEST.BATCH_SIZE if mode == "test" else cfg.TRAIN.BATCH_SIZE
+    if mode == "train" and clips % info.local_world_size:
+        raise ConfigError(f"TRAIN.BATCH_SIZE: {clips} is not divisible by the {info.local_world_size} processes here")
+    videos = max(1, clips // info.local_world_size // dataset.num_views)
+    return make_loader(
+        dataset,
+        batch_size=videos,
+        shuffle=mode == "train",
+        drop_last=mode == "train",
+        num_workers=min(cfg.DATA_LOADER.NUM_WORKERS, os.cpu_count() or 1),
+        seed=cfg.RNG_SEED if seed is None else seed,
+        rank=info.rank,
+        world_size=info.world_size,
+        pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
+        faults=build_fault_policy(cfg, mode, dataset.num_videos),
+    )
+
+
+def build_preprocess(cfg: CfgNode) -> ClipNormalize:
+    """uint8 clips on the device to floats: DATA.MEAN and DATA.STD."""
+    return ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD)
+
+
+def fault_hook(*loaders: ClipLoader) -> GaugeHook:
+    """The skipped videos of all loaders and processes in every log line; one that two of them met counts twice."""
+
+    def read() -> dict[str, float]:
+        own = [loader.faults.gauges() for loader in loaders]
+        totals = {name: sum(gauges[name] for gauges in own) for name in own[0]}
+        sums = distributed.all_reduce_mean(torch.tensor(list(totals.values()))) * distributed.world_size()
+        return dict(zip(totals, sums.tolist(), strict=True))
+
+    return GaugeHook(read)

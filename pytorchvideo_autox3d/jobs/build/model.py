@@ -1,0 +1,161 @@
+"""MODEL, AUTOX3D and the baselines' nodes of a config -> space, architecture, network and its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fvcore.common.config import CfgNode
+from torch import nn
+
+from pytorchvideo_autox3d import distributed, models
+from pytorchvideo_autox3d.config import config_path
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs.build.naming import naming
+from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.models import ModelCard, Preprocessing
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY
+from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
+from pytorchvideo_autox3d.supernet import ELASTIC_ATTENTION_REGISTRY
+
+
+def build_space(cfg: CfgNode) -> SearchSpace:
+    """AUTOX3D.SPACE: a named space, a yaml file, or a yaml file shipped under configs/.
+
+    Raises:
+        ConfigError: there is no such space, or it is wrong; names the file, the group and the key.
+    """
+    name = cfg.AUTOX3D.SPACE
+    with naming("AUTOX3D.SPACE"):
+        if Path(name).is_absolute() and not Path(name).is_file():
+            raise ConfigError(f"{name}: no such file")
+        if name.endswith((".yaml", ".yml")) and not Path(name).is_file():
+            name = str(config_path(name))
+        space = load_space(name)
+        registry = ELASTIC_ATTENTION_REGISTRY if cfg.SEARCH.ENABLE else ATTENTION_REGISTRY
+        models.check_attentions(space, source=name, registry=registry)
+    return space
+
+
+def build_architecture(cfg: CfgNode) -> Architecture:
+    """AUTOX3D.GROUPS over AUTOX3D.SPACE where given, else the reference or the JSON that AUTOX3D.ARCHITECTURE names."""
+    if cfg.AUTOX3D.GROUPS:
+        return Architecture((_group(n, row) for n, row in enumerate(cfg.AUTOX3D.GROUPS, 1)), build_space(cfg))
+    name = cfg.AUTOX3D.ARCHITECTURE
+    if name in models.REFERENCE_MODELS:
+        return models.reference_architecture(name)
+    if not name.endswith(".json"):
+        known = ", ".join(models.REFERENCE_MODELS)
+        raise ConfigError(f"AUTOX3D.ARCHITECTURE: {name!r} is neither a reference ({known}) nor a .json file")
+    return models.read_architecture(name)
+
+
+def _group(number: int, row: Any) -> GroupChoice:
+    try:
+        (t, s), channels, expansion, attention = row
+    except (TypeError, ValueError):
+        shape = "[[t, s], channels, expansion, attention]"
+        raise ConfigError(f"AUTOX3D.GROUPS: group {number} is {row!r}, expected {shape}") from None
+    return GroupChoice((t, s), channels, expansion, attention)
+
+
+def build_model(cfg: CfgNode) -> nn.Module:
+    """The registered model MODEL.MODEL_NAME; raises an error of the family naming the key at fault.
+
+    Its weights are drawn from torch's global generator.
+    """
+    builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
+    model = builder(model_num_class=cfg.MODEL.NUM_CLASSES, **_arguments(cfg))
+    accelerate(model)
+    return model
+
+
+def build_seeded_model(cfg: CfgNode) -> nn.Module:
+    """The same weights in every process, whatever the processes draw afterwards."""
+    distributed.seed_all(cfg.RNG_SEED, per_process=False)
+    return build_model(cfg)
+
+
+def build_card(cfg: CfgNode, *, classes: Sequence[str] = ()) -> ModelCard:
+    """What must be known to use the network that the config trains; `classes` are the names in its lists, if any.
+
+    Where the lists name fewer classes than the network has, the rest of its outputs mean nothing: then there are none.
+    """
+    classes = classes if len(classes) == cfg.MODEL.NUM_CLASSES else ()
+    return ModelCard(
+        model=cfg.MODEL.MODEL_NAME,
+        arguments=_arguments(cfg),
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        classes=tuple(classes),
+        preprocessing=Preprocessing(
+            num_frames=cfg.DATA.NUM_FRAMES,
+            sampling_rate=cfg.DATA.SAMPLING_RATE,
+            fps=cfg.DATA.TARGET_FPS,
+            crop_size=cfg.DATA.TEST_CROP_SIZE,
+            short_side=max(cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TRAIN_JITTER_SCALES[0]),
+            mean=tuple(cfg.DATA.MEAN),
+            std=tuple(cfg.DATA.STD),
+        ),
+        num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
+        num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
+        ensemble=cfg.DATA.ENSEMBLE_METHOD,
+    )
+
+
+def _arguments(cfg: CfgNode) -> dict[str, Any]:
+    """The builder's arguments, but for the number of classes."""
+    return {
+        "input_clip_length": cfg.DATA.NUM_FRAMES,
+        "input_crop_size": cfg.DATA.TRAIN_CROP_SIZE,
+        "dropout_rate": cfg.MODEL.DROPOUT_RATE,
+        **_MODEL_ARGUMENTS.get(cfg.MODEL.MODEL_NAME, _resnet_arguments)(cfg),
+    }
+
+
+def _autox3d_arguments(cfg: CfgNode) -> dict[str, Any]:
+    return {
+        "architecture": build_architecture(cfg),
+        "depth_factor": cfg.AUTOX3D.DEPTH_FACTOR,
+        "stem": cfg.AUTOX3D.STEM or None,
+        "se_ratio": cfg.AUTOX3D.SE_RATIO,
+        "attention_options": {"glore": {"node_ratio": cfg.GLORE.NODE_RATIO}},
+    }
+
+
+def _x3d_arguments(cfg: CfgNode) -> dict[str, Any]:
+    return {
+        "width_factor": cfg.X3D.WIDTH_FACTOR,
+        "depth_factor": cfg.X3D.DEPTH_FACTOR,
+        "bottleneck_factor": cfg.X3D.BOTTLENECK_FACTOR,
+        "stem_channels": cfg.X3D.DIM_C1,
+        "head_hidden": cfg.X3D.DIM_C5,
+        "head_norm_hidden": cfg.X3D.BN_LIN5,
+    }
+
+
+def _slowfast_arguments(cfg: CfgNode) -> dict[str, Any]:
+    return {
+        "model_depth": cfg.RESNET.DEPTH,
+        "alpha": cfg.SLOWFAST.ALPHA,
+        "beta_inv": cfg.SLOWFAST.BETA_INV,
+        "fusion_ratio": cfg.SLOWFAST.FUSION_CONV_CHANNEL_RATIO,
+        "fusion_kernel": cfg.SLOWFAST.FUSION_KERNEL_SZ,
+    }
+
+
+def _resnet_arguments(cfg: CfgNode) -> dict[str, Any]:
+    return {"model_depth": cfg.RESNET.DEPTH}
+
+
+def _search_arguments(cfg: CfgNode) -> dict[str, Any]:
+    raise ConfigError("MODEL.MODEL_NAME: AutoX3DSearch is searched, not trained: set SEARCH.ENABLE True")
+
+
+_MODEL_ARGUMENTS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
+    "AutoX3D": _autox3d_arguments,
+    "AutoX3DSearch": _search_arguments,
+    "X3D": _x3d_arguments,
+    "SlowFast": _slowfast_arguments,
+    "MobileNetV2_3D": lambda cfg: {},
+}

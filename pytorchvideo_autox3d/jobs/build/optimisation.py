@@ -1,0 +1,101 @@
+"""SOLVER, BN, TRAIN and TEST of a config -> optimiser, schedule, loss and the settings of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from fvcore.common.config import CfgNode
+from torch import nn
+
+from pytorchvideo_autox3d.engine import (
+    CrossEntropy,
+    Schedule,
+    TestSettings,
+    TrainSettings,
+    build_optimizer,
+    make_schedule,
+)
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs.build.data import build_fault_policy
+
+AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
+
+
+def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
+    """The learning rate over progress; SOLVER.BASE_LR is for one machine where BASE_LR_SCALE_NUM_SHARDS says so."""
+    scale = num_machines if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1
+    return make_schedule(
+        cfg.SOLVER.LR_POLICY,
+        base_lr=cfg.SOLVER.BASE_LR * scale,
+        max_epoch=cfg.SOLVER.MAX_EPOCH,
+        warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
+        warmup_start_lr=cfg.SOLVER.WARMUP_START_LR * scale,
+        cosine_end_lr=cfg.SOLVER.COSINE_END_LR * scale,
+        cosine_after_warmup=cfg.SOLVER.COSINE_AFTER_WARMUP,
+        steps=cfg.SOLVER.STEPS,
+        lrs=cfg.SOLVER.LRS,
+    )
+
+
+def build_sgd(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of the weights; its learning rate is set from the schedule before every step."""
+    return build_optimizer(
+        model,
+        method=cfg.SOLVER.OPTIMIZING_METHOD,
+        base_lr=cfg.SOLVER.BASE_LR,
+        momentum=cfg.SOLVER.MOMENTUM,
+        dampening=cfg.SOLVER.DAMPENING,
+        nesterov=cfg.SOLVER.NESTEROV,
+        betas=tuple(cfg.SOLVER.BETAS),
+        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+        bn_weight_decay=cfg.BN.WEIGHT_DECAY,
+        zero_wd_1d_param=cfg.SOLVER.ZERO_WD_1D_PARAM,
+    )
+
+
+def build_loss(cfg: CfgNode) -> nn.Module:
+    """MODEL.LOSS_FUNC."""
+    if cfg.MODEL.LOSS_FUNC not in ("cross_entropy", "soft_cross_entropy"):
+        raise ConfigError(f"MODEL.LOSS_FUNC: {cfg.MODEL.LOSS_FUNC!r} is neither cross_entropy nor soft_cross_entropy")
+    return CrossEntropy(label_smoothing=cfg.AUTOX3D.LABEL_SMOOTHING)
+
+
+def precision_of(cfg: CfgNode) -> str:
+    """The engine's name of the number format that TRAIN.MIXED_PRECISION and AUTOX3D.AUTOCAST ask for."""
+    if cfg.AUTOX3D.AUTOCAST not in AUTOCAST:
+        raise ConfigError(f"AUTOX3D.AUTOCAST: {cfg.AUTOX3D.AUTOCAST!r} is none of {', '.join(AUTOCAST)}")
+    return AUTOCAST[cfg.AUTOX3D.AUTOCAST] if cfg.TRAIN.MIXED_PRECISION else "fp32"
+
+
+def build_train_settings(cfg: CfgNode) -> TrainSettings:
+    """Everything of TRAIN, SOLVER and BN that the training loop itself needs."""
+    board = cfg.TENSORBOARD.LOG_DIR or str(Path(cfg.OUTPUT_DIR, "tensorboard"))
+    return TrainSettings(
+        max_epoch=cfg.SOLVER.MAX_EPOCH,
+        accumulation=cfg.AUTOX3D.GRAD_ACCUMULATION,
+        precision=precision_of(cfg),
+        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+        clip_norm=cfg.SOLVER.CLIP_GRAD_L2NORM,
+        clip_value=cfg.SOLVER.CLIP_GRAD_VAL,
+        checkpoint_period=cfg.TRAIN.CHECKPOINT_PERIOD,
+        eval_period=cfg.TRAIN.EVAL_PERIOD,
+        log_period=cfg.LOG_PERIOD,
+        precise_bn_batches=cfg.BN.NUM_BATCHES_PRECISE if cfg.BN.USE_PRECISE_STATS else 0,
+        tensorboard_dir=board if cfg.TENSORBOARD.ENABLE else None,
+        seed=cfg.RNG_SEED,
+    )
+
+
+def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> TestSettings:
+    """How views are scored; `views_a_pass` of them in one forward pass. `mode` is val or test."""
+    if cfg.DATA.ENSEMBLE_METHOD not in ("sum", "max"):
+        raise ConfigError(f"DATA.ENSEMBLE_METHOD: {cfg.DATA.ENSEMBLE_METHOD!r} is neither sum nor max")
+    return TestSettings(
+        batch_size=views_a_pass,
+        precision=precision_of(cfg),
+        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+        ensemble=cfg.DATA.ENSEMBLE_METHOD,
+        missing="report" if build_fault_policy(cfg, mode, 1).action == "skip" else "error",
+        log_period=cfg.LOG_PERIOD,
+    )

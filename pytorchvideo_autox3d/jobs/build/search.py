@@ -1,0 +1,125 @@
+"""SEARCH of a config -> supernet, budgets, settings, the parts of the list, the config that trains the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.data import ClipLoader, Manifest
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.errors import ConfigError, SearchError
+from pytorchvideo_autox3d.jobs.build.data import build_loader
+from pytorchvideo_autox3d.jobs.build.model import build_space
+from pytorchvideo_autox3d.jobs.build.optimisation import build_train_settings
+from pytorchvideo_autox3d.search import (
+    Budget,
+    SearchSettings,
+    split_halves,
+)
+from pytorchvideo_autox3d.supernet import Supernet
+
+
+def build_supernet(cfg: CfgNode) -> Supernet:
+    """The supernet of AUTOX3D.SPACE; its weights are drawn from torch's global generator."""
+    if cfg.AUTOX3D.DEPTH_FACTOR != 1.0:
+        raise ConfigError(f"AUTOX3D.DEPTH_FACTOR: a search has depth factor 1, not {cfg.AUTOX3D.DEPTH_FACTOR}")
+    return Supernet(
+        build_space(cfg),
+        model_num_class=cfg.MODEL.NUM_CLASSES,
+        channel_selection=cfg.SEARCH.CHANNEL_SELECTION,
+        input_clip_length=cfg.DATA.NUM_FRAMES,
+        input_crop_size=cfg.DATA.TRAIN_CROP_SIZE,
+        dropout_rate=cfg.MODEL.DROPOUT_RATE,
+        stem=cfg.AUTOX3D.STEM or None,
+        se_ratio=cfg.AUTOX3D.SE_RATIO,
+        attention_options={"glore": {"node_ratio": cfg.GLORE.NODE_RATIO}},
+    )
+
+
+def build_budgets(cfg: CfgNode) -> list[Budget]:
+    """The budgets whose target is not 0."""
+    wanted = (
+        ("gflops", cfg.SEARCH.TARGET_GFLOPS, cfg.SEARCH.COST_WEIGHT),
+        ("params_m", cfg.SEARCH.TARGET_PARAMS_M, cfg.SEARCH.PARAMS_WEIGHT),
+    )
+    return [Budget(metric, target, weight) for metric, target, weight in wanted if target != 0]
+
+
+def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSettings:
+    """SEARCH, and what of SOLVER and TRAIN the supernet's weights take."""
+    train = build_train_settings(cfg)
+    if cfg.SOLVER.OPTIMIZING_METHOD != "sgd" or cfg.SOLVER.LR_POLICY != "cosine":
+        raise ConfigError("SOLVER.OPTIMIZING_METHOD, LR_POLICY: a search trains its weights by sgd with cosine")
+    scale = num_machines if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1
+    return SearchSettings(
+        epochs=cfg.SEARCH.EPOCHS,
+        warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
+        sandwich=cfg.SEARCH.SANDWICH,
+        num_samples=cfg.SEARCH.NUM_SAMPLES,
+        warmup_samples=cfg.SEARCH.WARMUP_SAMPLES,
+        adaptive_samples=cfg.SEARCH.ADAPTIVE_SAMPLES,
+        min_samples=cfg.SEARCH.MIN_SAMPLES,
+        likelihood=cfg.SEARCH.LIKELIHOOD,
+        temperature=cfg.SEARCH.TEMPERATURE,
+        control_variate=cfg.SEARCH.CONTROL_VARIATE,
+        shared=cfg.SEARCH.SHARED,
+        policy_lr=cfg.SEARCH.POLICY_LR,
+        policy_weight_decay=cfg.SEARCH.POLICY_WEIGHT_DECAY,
+        weight_lr=cfg.SOLVER.BASE_LR * scale,
+        momentum=cfg.SOLVER.MOMENTUM,
+        nesterov=cfg.SOLVER.NESTEROV,
+        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+        lr_warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
+        label_smoothing=cfg.AUTOX3D.LABEL_SMOOTHING,
+        clip_norm=train.clip_norm,
+        precision=train.precision,
+        channels_last=train.channels_last,
+        checkpoint_period=train.checkpoint_period,
+        log_period=train.log_period,
+        tensorboard_dir=train.tensorboard_dir,
+        seed=cfg.RNG_SEED,
+    )
+
+
+def build_search_loaders(cfg: CfgNode, info: ProcessInfo, parts: Sequence[Manifest]) -> list[ClipLoader]:
+    """A loader for each part of the training list, as `split_training_list` gives them."""
+    loaders = []
+    for number, part in enumerate(parts):
+        check_part(cfg, part, machines=info.world_size // info.local_world_size)
+        loaders.append(build_loader(cfg, "train", info, manifest=part, seed=cfg.RNG_SEED + number))
+    return loaders
+
+
+def retrain_config(cfg: CfgNode) -> dict[str, Any]:
+    """The recipe of SEARCH.RETRAIN_CFG over the data of this search, as nested keys."""
+    name = cfg.SEARCH.RETRAIN_CFG
+    try:
+        recipe = load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
+    except ConfigError as error:
+        raise ConfigError(f"SEARCH.RETRAIN_CFG: {error}") from None
+    config: dict[str, Any] = yaml.safe_load(recipe.dump())
+    config["DATA"] |= {"PATH_TO_DATA_DIR": cfg.DATA.PATH_TO_DATA_DIR, "PATH_PREFIX": cfg.DATA.PATH_PREFIX}
+    config["MODEL"]["NUM_CLASSES"] = cfg.MODEL.NUM_CLASSES
+    config["OUTPUT_DIR"] = os.path.join(cfg.OUTPUT_DIR, "retrain")
+    return config
+
+
+def split_training_list(cfg: CfgNode, whole: Manifest) -> list[Manifest]:
+    """The training list as the weights and alpha take it: two parts, or all of it for both."""
+    if cfg.SEARCH.SHARED:
+        return [whole]
+    return [whole.subset(part) for part in split_halves(len(whole), cfg.SEARCH.POLICY_SPLIT, seed=cfg.RNG_SEED)]
+
+
+def check_part(cfg: CfgNode, part: Manifest, *, machines: int) -> None:
+    """Raise `SearchError` for a part of the training list that gives `machines` no batch."""
+    if len(part) < cfg.TRAIN.BATCH_SIZE * machines:
+        raise SearchError(
+            f"SEARCH.POLICY_SPLIT: {cfg.SEARCH.POLICY_SPLIT:g} leaves one of the two parts {len(part)} videos, fewer "
+            f"than TRAIN.BATCH_SIZE {cfg.TRAIN.BATCH_SIZE}: change either, or set SEARCH.SHARED True"
+        )

@@ -1,0 +1,99 @@
+"""The jobs that a config asks for, one after the other, in one process or many."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+import torch
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.engine import setup_logging
+from pytorchvideo_autox3d.engine.memory import keep_freed_memory
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs.search import SearchJob
+from pytorchvideo_autox3d.jobs.test import TestJob
+from pytorchvideo_autox3d.jobs.train import TrainJob
+from pytorchvideo_autox3d.kernels import depthwise_kernels
+
+_logger = logging.getLogger(__name__)
+
+
+class Job(Protocol):
+    """What a config asks for, checked and ready."""
+
+    def run(self, info: ProcessInfo) -> object:
+        """Do it, in this process of the group."""
+        ...
+
+
+def launch(cfg: CfgNode, *, init_method: str | None = None) -> None:
+    """Run the config's jobs in NUM_GPUS processes on each of NUM_SHARDS machines, or under torchrun as it says.
+
+    Without a GPU one process does it all on the CPU; several CPU processes are torchrun's to start.
+    """
+    distributed.launch(
+        run,
+        cfg,
+        num_processes=_local_processes(cfg),
+        num_shards=cfg.NUM_SHARDS,
+        shard_id=cfg.SHARD_ID,
+        init_method=init_method,
+        backend=_backend(cfg),
+    )
+
+
+def run(cfg: CfgNode) -> None:
+    """The jobs, in this process of the group."""
+    info = distributed.init_from_env(_backend(cfg))
+    jobs = make_jobs(cfg)
+    if info.device.type == "cpu":
+        keep_freed_memory()
+    _open_output(cfg)
+    _logger.info("running on %s, %d process(es)", info.device, info.world_size)
+    if cfg.NUM_GPUS > 1 and info.device.type == "cpu":
+        _logger.warning("there is no GPU here, so NUM_GPUS %d has no effect", cfg.NUM_GPUS)
+    with depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS):
+        for job in jobs:
+            job.run(info)
+
+
+def make_jobs(cfg: CfgNode) -> list[Job]:
+    """The jobs in their order; a search's result is trained by a config of its own, which the search writes.
+
+    Raises:
+        AutoX3DError: what one of them would end in, as far as config, lists and checkpoints tell.
+    """
+    if cfg.SEARCH.ENABLE:
+        return [SearchJob.from_config(cfg)]
+    jobs: list[Job] = []
+    if cfg.TRAIN.ENABLE:
+        jobs.append(TrainJob.from_config(cfg))
+    if cfg.TEST.ENABLE:
+        jobs.append(TestJob.from_config(cfg))
+    if not jobs:
+        raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
+    return jobs
+
+
+def _open_output(cfg: CfgNode) -> None:
+    try:
+        setup_logging(cfg.OUTPUT_DIR)
+    except OSError as error:
+        raise ConfigError(f"OUTPUT_DIR: can't write to {cfg.OUTPUT_DIR}: {error.strerror}") from error
+
+
+def _backend(cfg: CfgNode) -> str | None:
+    return "gloo" if cfg.NUM_GPUS == 0 else None
+
+
+def _local_processes(cfg: CfgNode) -> int:
+    """Processes on this machine: NUM_GPUS, or one where there is no GPU."""
+    found = torch.cuda.device_count()
+    if found == 0 or cfg.NUM_GPUS == 0:
+        return 1
+    if not 0 < cfg.NUM_GPUS <= found:
+        raise ConfigError(f"NUM_GPUS is {cfg.NUM_GPUS}, but this machine has {found}: pass NUM_GPUS {found}")
+    return cfg.NUM_GPUS

@@ -1,0 +1,82 @@
+"""Whether the run that an OUTPUT_DIR holds is of the network that a config asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode
+from torch import nn
+
+from pytorchvideo_autox3d.config import changed_keys
+from pytorchvideo_autox3d.engine import last_checkpoint, read_checkpoint
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.jobs.run_record import CONFIG_NAME
+from pytorchvideo_autox3d.models import CARD_KEY
+
+# What a network's builder takes that decides nothing of its weights or of what they mean.
+_FREE_ARGUMENTS = ("dropout_rate", "input_clip_length", "input_crop_size")
+_FREE_KEYS = ("MODEL.DROPOUT_RATE", "MODEL.LOSS_FUNC", "MODEL.ACT_CHECKPOINT")
+# Where a network is described, what is told first.
+_NETWORK_NODES = ("MODEL.", "AUTOX3D.", "GLORE.", "X3D.", "RESNET.", "SLOWFAST.")
+
+
+def check_resumes_same_network(cfg: CfgNode, model: nn.Module) -> None:
+    """Compare the last checkpoint of OUTPUT_DIR, if training would go on from it, with the network of the config.
+
+    Args:
+        model: the network, on any device, "meta" too.
+
+    Raises:
+        ConfigError: another network; names what differs.
+    """
+    last = last_checkpoint(cfg.OUTPUT_DIR) if cfg.TRAIN.AUTO_RESUME else None
+    if last is None:
+        return
+    checkpoint = read_checkpoint(last)
+    difference = _other_weights(checkpoint, model) or _other_arguments(checkpoint, cfg)
+    if difference:
+        where = _changed_network_key(cfg) or difference
+        raise ConfigError(f"OUTPUT_DIR: {cfg.OUTPUT_DIR} holds a run with {where}: name another folder")
+
+
+def _other_weights(checkpoint: Mapping[str, Any], model: nn.Module) -> str | None:
+    """The first tensor that only one of them has, or that has another shape."""
+    saved = {key: tuple(value.shape) for key, value in checkpoint.get("model_state", {}).items()}
+    own = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    for key in dict.fromkeys([*own, *saved]):
+        if saved.get(key) != own.get(key):
+            return f"{key} of shape {saved.get(key, 'none')}, not {own.get(key, 'none')}"
+    return None
+
+
+def _other_arguments(checkpoint: Mapping[str, Any], cfg: CfgNode) -> str | None:
+    """The first argument of the network's builder that differs: weights of one shape can mean two networks."""
+    card = checkpoint.get(CARD_KEY)
+    if card is None:
+        return None
+    here = build.build_card(cfg).to_dict()
+    if card["model"] != here["model"]:
+        return f"MODEL.MODEL_NAME {card['model']!r}, not {here['model']!r}"
+    saved = card["arguments"]
+    for key, value in here["arguments"].items():
+        if key not in _FREE_ARGUMENTS and key in saved and saved[key] != value:
+            return f"another {key}"
+    return None
+
+
+def _changed_network_key(cfg: CfgNode) -> str | None:
+    """The key of the config that was changed, as the config kept beside the run tells."""
+    path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
+    if not path.is_file():
+        return None
+    there = yaml.safe_load(path.read_text(encoding="utf8"))
+    changes = list(changed_keys(there, yaml.safe_load(cfg.dump())))
+    for node in _NETWORK_NODES:
+        for key, old, new in changes:
+            if key.startswith(node) and key not in _FREE_KEYS:
+                return f"{key} {old!r}, not {new!r}"
+    return None

@@ -1,0 +1,175 @@
+"""The search that a config asks for, and what it leaves behind."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.data import ClipLoader, Manifest
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.engine import Precision
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.jobs.run_record import RecordConfig
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
+from pytorchvideo_autox3d.search import (
+    Budgets,
+    Derived,
+    Policy,
+    cost_table,
+    derive,
+    inherited_score,
+    pareto,
+    pareto_table,
+    write_pareto,
+    write_result,
+)
+from pytorchvideo_autox3d.search import search as run_search
+from pytorchvideo_autox3d.search.derivation import Score
+from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, PARETO_FOLDER, RETRAIN_NAME
+from pytorchvideo_autox3d.supernet import Supernet
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SearchJob:
+    """A search that can start.
+
+    Attributes:
+        cfg: the whole config. SOLVER is the optimiser of the supernet's weights; SEARCH.EPOCHS stands for MAX_EPOCH.
+        parts: the videos that the weights learn from and those that alpha does; one list where both share all.
+        ranked: the parsed list that candidates are ranked by, where SEARCH.DERIVE ranks any.
+        retraining: the config that trains the result, as nested keys.
+    """
+
+    cfg: CfgNode
+    parts: Sequence[Manifest]
+    ranked: Manifest | None
+    retraining: Mapping[str, Any]
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> SearchJob:
+        """Check all that can be known to fail before it starts.
+
+        Raises:
+            ConfigError, RegistryError: a key names nothing, or keys don't go together.
+            SearchError: a budget out of the space's reach, or a part of the list without a batch.
+            DataError: a list is missing or malformed.
+        """
+        SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
+        MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
+        build.build_search_settings(cfg)
+        with torch.device("meta"):
+            supernet = build.build_supernet(cfg)
+        _check_pareto_targets(cfg, Budgets(cost_table(supernet), build.build_budgets(cfg)))
+        retraining = build.retrain_config(cfg)
+        parts = build.split_training_list(cfg, build.read_lists(cfg, ["train"])["train"])
+        for part in parts:
+            build.check_part(cfg, part, machines=1)
+        ranked = build.read_lists(cfg, ["val"])["val"] if cfg.SEARCH.DERIVE == "best_of" else None
+        return cls(cfg, parts, ranked, retraining)
+
+    def run(self, info: ProcessInfo) -> Derived:
+        """Search; history, architecture and the config that trains it go to OUTPUT_DIR."""
+        cfg = self.cfg
+        settings = build.build_search_settings(cfg, num_machines=info.world_size // info.local_world_size)
+        distributed.seed_all(cfg.RNG_SEED, per_process=False)
+        supernet = build.build_supernet(cfg)
+        policy = Policy(space=supernet.space)
+        budgets = Budgets(cost_table(supernet), build.build_budgets(cfg))
+        loaders = build.build_search_loaders(cfg, info, self.parts)
+        _log_space(supernet, budgets)
+        run_search(
+            supernet,
+            policy,
+            loaders[0],
+            loaders[1] if len(loaders) > 1 else None,
+            settings=settings,
+            budgets=budgets.budgets,
+            preprocess=build.build_preprocess(cfg),
+            device=info.device,
+            output_dir=cfg.OUTPUT_DIR,
+            method=cfg.SEARCH.METHOD,
+            auto_resume=cfg.TRAIN.AUTO_RESUME,
+            cfg_text=cfg.dump(),
+            extra_hooks=[RecordConfig(cfg), build.fault_hook(*loaders)],
+        )
+        score = self._score(info, supernet, loaders[0])
+        derived = derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE, count=cfg.SEARCH.BEST_OF, score=score)
+        others = _pareto(cfg, policy, budgets, score, derived)
+        if distributed.is_main():
+            recipe = dict(self.retraining)
+            write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=recipe)
+            write_pareto(cfg.OUTPUT_DIR, others, train_config=recipe)
+            _report(cfg, derived, others)
+        distributed.barrier()
+        return derived
+
+    def _score(self, info: ProcessInfo, supernet: Supernet, calibration: ClipLoader) -> Score | None:
+        """What best_of ranks architectures by; None where the most likely one is taken."""
+        if self.ranked is None:
+            return None
+        cfg = self.cfg
+        return inherited_score(
+            supernet,
+            build.build_loader(cfg, "val", info, manifest=self.ranked),
+            calibration,
+            bn_batches=cfg.SEARCH.BN_BATCHES,
+            preprocess=build.build_preprocess(cfg),
+            device=info.device,
+            precision=Precision(build.precision_of(cfg)),
+            channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+        )
+
+
+def _check_pareto_targets(cfg: CfgNode, budgets: Budgets) -> None:
+    cheapest, dearest = budgets.range("gflops")
+    for target in cfg.SEARCH.PARETO_GFLOPS:
+        if not cheapest <= target <= dearest:
+            raise SearchError(
+                f"SEARCH.PARETO_GFLOPS: {target:g} GFLOPs is outside the space's {cheapest:.3g} to {dearest:.3g}"
+            )
+
+
+def _log_space(supernet: Supernet, budgets: Budgets) -> None:
+    _logger.info(
+        "searching %s: %.2g architectures, GFLOPs %.3g to %.3g",
+        supernet.space.name,
+        supernet.space.size,
+        *budgets.range("gflops"),
+    )
+
+
+def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None, derived: Derived) -> list[Derived]:
+    """One architecture for each of SEARCH.PARETO_GFLOPS; a target that the policy never meets is said, not an error."""
+    rows: list[Derived] = []
+    for target in sorted(set(cfg.SEARCH.PARETO_GFLOPS)):
+        if target == cfg.SEARCH.TARGET_GFLOPS and derived.within_budgets:
+            rows.append(derived)
+            continue
+        try:
+            rows += pareto(policy, budgets=budgets, targets_gflops=[target], count=cfg.SEARCH.BEST_OF, score=score)
+        except SearchError as error:
+            _logger.warning("SEARCH.PARETO_GFLOPS: %s", error)
+    return rows
+
+
+def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
+    """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
+    _logger.info("the search derived:\n%s", derived.architecture.describe())
+    if derived.score is not None:
+        _logger.info("top-1 of %.1f%% on the validation list with the weights of the search", derived.score)
+    for verdict in derived.verdicts:
+        (_logger.info if verdict.met else _logger.warning)("%s", verdict)
+    if others:
+        _logger.info("for other budgets, in %s:\n%s", Path(cfg.OUTPUT_DIR, PARETO_FOLDER), pareto_table(others))
+    _logger.info("architecture: %s", Path(cfg.OUTPUT_DIR, ARCHITECTURE_NAME))
+    _logger.info("train it: python tools/run_net.py --cfg %s", Path(cfg.OUTPUT_DIR, RETRAIN_NAME))

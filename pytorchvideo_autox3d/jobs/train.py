@@ -1,0 +1,90 @@
+"""Training, as TRAIN, SOLVER, DATA and MODEL say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.data import Manifest
+from pytorchvideo_autox3d.distributed import ProcessInfo
+from pytorchvideo_autox3d.engine import Validation
+from pytorchvideo_autox3d.engine import train as train_model
+from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.jobs.run_record import RecordConfig
+from pytorchvideo_autox3d.jobs.same_network import check_resumes_same_network
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """A training that can start.
+
+    Attributes:
+        cfg: the whole config.
+        lists: the parsed list of each mode that is read: train, and val where the training is evaluated.
+    """
+
+    cfg: CfgNode
+    lists: Mapping[str, Manifest]
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> TrainJob:
+        """Check all that can be known to fail before it starts.
+
+        Raises:
+            ConfigError, RegistryError: a key names nothing, or keys don't go together.
+            DataError: a list is missing or malformed.
+            CheckpointError: OUTPUT_DIR holds a damaged checkpoint.
+        """
+        with torch.device("meta"):
+            model = build.build_model(cfg)
+        build.build_sgd(cfg, model)
+        build.build_schedule(cfg)
+        build.build_loss(cfg)
+        build.build_mix(cfg)
+        build.build_train_settings(cfg)
+        lists = build.read_lists(cfg, ["train", *(["val"] if cfg.TRAIN.EVAL_PERIOD > 0 else [])])
+        check_resumes_same_network(cfg, model)
+        return cls(cfg, lists)
+
+    def run(self, info: ProcessInfo) -> None:
+        """Train; checkpoints and history go to OUTPUT_DIR."""
+        cfg = self.cfg
+        model = build.build_seeded_model(cfg)
+        loader = build.build_loader(cfg, "train", info, manifest=self.lists["train"])
+        train_model(
+            model.to(info.device),
+            loader,
+            optimizer=build.build_sgd(cfg, model),
+            schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
+            loss=build.build_loss(cfg),
+            preprocess=build.build_preprocess(cfg),
+            device=info.device,
+            output_dir=cfg.OUTPUT_DIR,
+            settings=build.build_train_settings(cfg),
+            validation=self._validation(info),
+            mix=build.build_mix(cfg),
+            auto_resume=cfg.TRAIN.AUTO_RESUME,
+            checkpoint_file=cfg.TRAIN.CHECKPOINT_FILE_PATH or None,
+            checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,
+            cfg_text=cfg.dump(),
+            card=build.build_card(cfg, classes=loader.dataset.manifest.classes).to_dict(),
+            extra_hooks=[RecordConfig(cfg), build.fault_hook(loader)],
+        )
+
+    def _validation(self, info: ProcessInfo) -> Validation | None:
+        cfg = self.cfg
+        if "val" not in self.lists:
+            return None
+        loader = build.build_loader(cfg, "val", info, manifest=self.lists["val"])
+        return Validation(
+            loader=loader,
+            num_videos=loader.dataset.num_videos,
+            num_views=loader.dataset.num_views,
+            num_classes=cfg.MODEL.NUM_CLASSES,
+            settings=build.build_test_settings(
+                cfg, views_a_pass=cfg.TRAIN.BATCH_SIZE // info.local_world_size or 1, mode="val"
+            ),
+        )

@@ -1,0 +1,43 @@
+import pytest
+
+from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs import build
+
+
+def cfg_of(*opts, file="autox3d/S.yaml"):
+    return load_cfg(config_path(file), list(opts))
+
+
+def test_rates_scale_with_machines_where_the_recipe_says_so():
+    cfg = cfg_of()
+    peak = max(build.build_schedule(cfg)(step / 1000) for step in range(1000))
+    of_eight = max(build.build_schedule(cfg, num_machines=8)(step / 1000) for step in range(1000))
+    assert of_eight == pytest.approx(8 * peak)
+    # The paper's 0.4 for 64 GPUs (section 5.1.2), a little less where the warm-up meets the cosine at epoch 34.
+    assert of_eight == pytest.approx(0.4, rel=0.05)
+
+
+def test_settings_follow_the_keys():
+    cfg = cfg_of(
+        "TRAIN.MIXED_PRECISION", True, "AUTOX3D.AUTOCAST", "float16", "SOLVER.CLIP_GRAD_L2NORM", 1.5,
+        "AUTOX3D.GRAD_ACCUMULATION", 3, "BN.USE_PRECISE_STATS", False,
+    )  # fmt: skip
+    settings = build.build_train_settings(cfg)
+    assert (settings.precision, settings.clip_norm, settings.accumulation) == ("fp16", 1.5, 3)
+    assert settings.precise_bn_batches == 0
+    assert settings.tensorboard_dir is None
+
+
+@pytest.mark.parametrize(
+    ("function", "opts", "said"),
+    [
+        (build.precision_of, ["AUTOX3D.AUTOCAST", "half"], "AUTOX3D.AUTOCAST"),
+        (build.build_loss, ["MODEL.LOSS_FUNC", "mse"], "MODEL.LOSS_FUNC"),
+        (lambda cfg: build.build_test_settings(cfg, views_a_pass=1), ["DATA.ENSEMBLE_METHOD", "mean"], "ENSEMBLE"),
+        (lambda cfg: build.build_dataset(cfg, "train"), [], "DATA.PATH_TO_DATA_DIR is empty"),
+    ],
+)
+def test_a_wrong_value_names_its_key(function, opts, said):
+    with pytest.raises(ConfigError, match=said):
+        function(cfg_of(*opts))
