@@ -19,7 +19,7 @@ from pytorchvideo_autox3d.models import CARD_KEY
 
 # What a network's builder takes that decides nothing of its weights or of what they mean.
 _FREE_ARGUMENTS = ("dropout_rate", "input_clip_length", "input_crop_size")
-_FREE_KEYS = ("MODEL.DROPOUT_RATE", "MODEL.LOSS_FUNC", "MODEL.ACT_CHECKPOINT")
+_FREE_KEYS = ("MODEL.ARCH", "MODEL.DROPOUT_RATE", "MODEL.LOSS_FUNC", "MODEL.ACT_CHECKPOINT")
 # Where a network is described, what is told first.
 _NETWORK_NODES = ("MODEL.", "AUTOX3D.", "GLORE.", "X3D.", "RESNET.", "SLOWFAST.")
 
