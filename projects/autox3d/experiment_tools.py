@@ -20,7 +20,7 @@ import simplejson
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.data import ClipBatch, ClipNormalize, open_video, read_manifest
+from pytorchvideo_autox3d.data import ClipBatch, ClipNormalize, open_video, read_list
 from pytorchvideo_autox3d.data.tools import make_demo_data
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
@@ -110,7 +110,7 @@ def load_videos(folder: Path, split: str) -> Videos:
     kept = folder / f"decoded_{split}_{SHORT_SIDE}.pt"
     if not kept.is_file():
         frames, labels = [], []
-        for record in read_manifest(str(folder / f"{split}.csv"), path_prefix=str(folder)):
+        for record in read_list(str(folder / f"{split}.csv"), path_prefix=str(folder)):
             with open_video(record.path) as video:
                 numbers = list(range(video.metadata().num_frames))
                 frames.append(video.read(numbers, short_side=SHORT_SIDE).transpose(0, 1))

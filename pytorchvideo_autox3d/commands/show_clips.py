@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         pictures = [(batch, view) for batch in batches for view in range(len(batch))][: args.clips]
         for number, (batch, view) in enumerate(pictures):
             label = int(batch.label_B[view])
-            name = dataset.manifest.classes[label] if dataset.manifest.classes else f"class {label}"
+            name = dataset.manifest.classes.name(label)
             clips.append(batch.clip_BCTHW[view])
             labels.append(f"{name}, video {index}, {'view' if args.mode == 'test' else 'epoch'} {number}")
     with written_beside(args.output) as beside:

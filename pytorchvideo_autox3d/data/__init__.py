@@ -6,12 +6,13 @@ Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
 from pytorchvideo_autox3d.data.action_splits import HMDB51, UCF101
 from pytorchvideo_autox3d.data.augment import ClipMix, Erasing, policy_transform
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
+from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
 from pytorchvideo_autox3d.data.decode import READERS, VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
-from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord, read_manifest
+from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler
 from pytorchvideo_autox3d.data.something import SomethingSomething
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform
@@ -22,6 +23,8 @@ __all__ = [
     "HMDB51",
     "READERS",
     "UCF101",
+    "UNNAMED",
+    "ClassNames",
     "ClipBatch",
     "ClipBatchSampler",
     "ClipLoader",
@@ -46,5 +49,4 @@ __all__ = [
     "open_video",
     "policy_transform",
     "read_list",
-    "read_manifest",
 ]

@@ -6,8 +6,10 @@ import os
 
 from iopath.common.file_io import g_pathmgr
 
+from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
+from pytorchvideo_autox3d.data.csv_list import read_lines
 from pytorchvideo_autox3d.data.dataset import Kinetics
-from pytorchvideo_autox3d.data.manifest import Manifest, Places, read_lines
+from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
@@ -22,24 +24,30 @@ class UCF101(Kinetics):
 
     @classmethod
     def find(
-        cls, folder: str, mode: str, *, path_prefix: str = "", num_classes: int | None = None, split: int = 1
+        cls,
+        folder: str,
+        mode: str,
+        *,
+        path_prefix: str = "",
+        num_classes: int | None = None,
+        split: int = 1,
+        classes: ClassNames = UNNAMED,
     ) -> Manifest:
         """The videos of a split: classInd.txt, trainlist0<split>.txt and testlist0<split>.txt in `folder`."""
         _check_split(split)
-        numbers = _class_numbers(os.path.join(folder, "classInd.txt"))
+        known = _class_names(os.path.join(folder, "classInd.txt"))
+        known.check_agrees(classes)
         path = os.path.join(folder, f"{'train' if mode == 'train' else 'test'}list0{split}.txt")
         items, lines = [], []
         for line, text in read_lines(path):
             video = text.split()[0]  # training lists repeat the class after it, test lists don't
             name = video.partition("/")[0]
-            if name not in numbers:
+            if name not in known:
                 raise DataError(f"{path}:{line}: {name!r} is no class of classInd.txt")
-            items.append((video, numbers[name]))
+            items.append((video, known.number(name)))
             lines.append(line)
-        _check_count(path, len(numbers), num_classes)
-        return Manifest.from_items(
-            items, name=path, prefix=path_prefix, classes=tuple(numbers), places=Places.of(path, lines)
-        )
+        _check_count(path, len(known), num_classes)
+        return Manifest.from_items(items, name=path, prefix=path_prefix, classes=known, places=Places.of(path, lines))
 
 
 @DATASET_REGISTRY.register(name="hmdb51")
@@ -48,19 +56,29 @@ class HMDB51(Kinetics):
 
     @classmethod
     def find(
-        cls, folder: str, mode: str, *, path_prefix: str = "", num_classes: int | None = None, split: int = 1
+        cls,
+        folder: str,
+        mode: str,
+        *,
+        path_prefix: str = "",
+        num_classes: int | None = None,
+        split: int = 1,
+        classes: ClassNames = UNNAMED,
     ) -> Manifest:
         """The videos of a split: <class>_test_split<split>.txt in `folder`, over `<path_prefix>/<class>/<video>`."""
         _check_split(split)
         suffix = f"_test_split{split}.txt"
         name = os.path.join(folder, f"*{suffix}")
-        classes = sorted(file.removesuffix(suffix) for file in _files(folder) if file.endswith(suffix))
-        if not classes:
+        known = ClassNames(
+            tuple(sorted(file.removesuffix(suffix) for file in _files(folder) if file.endswith(suffix))), name
+        )
+        if not known:
             raise DataError(f"{name}: no such lists of videos")
-        _check_count(name, len(classes), num_classes)
-        paths = [os.path.join(folder, name + suffix) for name in classes]
+        known.check_agrees(classes)
+        _check_count(name, len(known), num_classes)
+        paths = [os.path.join(folder, class_name + suffix) for class_name in known]
         items, lines = [], []
-        for label, (class_name, path) in enumerate(zip(classes, paths, strict=True)):
+        for label, (class_name, path) in enumerate(zip(known, paths, strict=True)):
             for line, text in read_lines(path):
                 video, _, mark = text.rpartition(" ")
                 if mark not in ("0", "1", "2"):
@@ -69,18 +87,18 @@ class HMDB51(Kinetics):
                     items.append((f"{class_name}/{video.strip()}", label))
                     lines.append(line)
         places = Places.of(paths, lines)
-        return Manifest.from_items(items, name=name, prefix=path_prefix, classes=classes, places=places)
+        return Manifest.from_items(items, name=name, prefix=path_prefix, classes=known, places=places)
 
 
-def _class_numbers(path: str) -> dict[str, int]:
-    """The names of classInd.txt with their numbers from 0, where the file counts from 1; in order."""
-    numbers: dict[str, int] = {}
+def _class_names(path: str) -> ClassNames:
+    """The names of classInd.txt, which counts from 1, in order."""
+    names: dict[str, int] = {}
     for line, text in read_lines(path):
         number, _, name = text.partition(" ")
-        if number != str(len(numbers) + 1) or not name.strip() or name.strip() in numbers:
-            raise DataError(f"{path}:{line}: expected {len(numbers) + 1} and the name of a class, found {text[:80]!r}")
-        numbers[name.strip()] = len(numbers)
-    return numbers
+        if number != str(len(names) + 1) or not name.strip() or name.strip() in names:
+            raise DataError(f"{path}:{line}: expected {len(names) + 1} and the name of a class, found {text[:80]!r}")
+        names[name.strip()] = len(names)
+    return ClassNames(tuple(names), path)
 
 
 def _files(folder: str) -> list[str]:

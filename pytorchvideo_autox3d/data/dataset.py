@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from pytorchvideo_autox3d.data.augment import Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch
+from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.decode import VideoReader, open_video
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
@@ -101,6 +102,8 @@ class Kinetics(Dataset[ClipBatch]):
         _check(
             mode, num_frames, sampling_rate, target_fps, crop_size, jitter_scales, num_clips, num_crops, test_short_side
         )
+        if mode != "test" and not manifest.labelled:
+            raise DataError(f"{manifest.name}: has no labels; only a test can do without")
         self.manifest, self.mode, self.seed, self.epoch = manifest, mode, seed, 0
         self.num_frames, self.sampling_rate, self.target_fps = num_frames, sampling_rate, target_fps
         self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
@@ -116,10 +119,20 @@ class Kinetics(Dataset[ClipBatch]):
 
     @classmethod
     def find(
-        cls, folder: str, mode: str, *, path_prefix: str = "", num_classes: int | None = None, split: int = 1
+        cls,
+        folder: str,
+        mode: str,
+        *,
+        path_prefix: str = "",
+        num_classes: int | None = None,
+        split: int = 1,
+        classes: ClassNames = UNNAMED,
     ) -> Manifest:
-        """The list of a mode in `folder`: `<mode>.csv`, `<mode>.json`, or the folder `<mode>/` of class folders."""
-        return find_list(folder, mode, path_prefix=path_prefix, num_classes=num_classes)
+        """The list of a mode in `folder`: `<mode>.csv`, `<mode>.json`, or the folder `<mode>/` of class folders.
+
+        `classes` are those of a network that is tested; without, the folder's own numbering holds for all modes.
+        """
+        return find_list(folder, mode, path_prefix=path_prefix, num_classes=num_classes, classes=classes)
 
     def __len__(self) -> int:
         return len(self.manifest)

@@ -15,6 +15,7 @@ from iopath.common.file_io import g_pathmgr
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
@@ -125,7 +126,7 @@ def with_frames(
     *,
     name: str,
     prefix: str = "",
-    classes: Sequence[str] = (),
+    classes: ClassNames = UNNAMED,
     places: Places | None = None,
 ) -> FrameManifest:
     """Pack (video, label, images) triples; `prefix` is joined before every image."""

@@ -6,34 +6,28 @@ all paths in one buffer of bytes and the labels in another array, as torch tenso
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
+from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.files import written_beside
 
-SEPARATORS = ("\t", ",", " ")
-# A first line is a header only if it reads like one; any other line whose label is no number is an error.
-HEADER_PATHS = {"path", "video", "video_path", "file", "filename", "name"}
-HEADER_LABELS = {"label", "labels", "class", "class_id", "category", "target", "y"}
-_LINES_SNIFFED = 50
-_LABELS = 2**63  # what an int64 holds
+NO_LABEL = -1
 
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """One line of a list: the file (the prefix joined), its class, and its place in the list."""
+    """One line of a list: the file (the prefix joined), its class (NO_LABEL without one), its place in the list."""
 
     path: str
     label: int
@@ -69,14 +63,14 @@ class Places:
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """N labelled videos. Build one with `read_manifest` or `Manifest.from_items`.
+    """N videos, all of them with a class or all without. Build one with `read_list` or `Manifest.from_items`.
 
     Attributes:
         name: the list's own path, for messages.
         prefix: joined before every relative path.
         path_bytes: uint8; all paths in UTF-8, one after another.
         offset: int64, N + 1; path i is `path_bytes[offset[i]:offset[i + 1]]`.
-        label: int64, N.
+        label: int64, N; NO_LABEL throughout in a list without labels.
         classes: the classes' names, where they are known.
         places: where the list has each video, if it is a file of lines or entries.
     """
@@ -86,7 +80,7 @@ class Manifest:
     path_bytes: Tensor
     offset: Tensor
     label: Tensor
-    classes: tuple[str, ...] = ()
+    classes: ClassNames = UNNAMED
     places: Places | None = None
 
     @classmethod
@@ -96,7 +90,7 @@ class Manifest:
         *,
         name: str = "<items>",
         prefix: str = "",
-        classes: Sequence[str] = (),
+        classes: ClassNames = UNNAMED,
         places: Places | None = None,
     ) -> Manifest:
         """Pack (path, label) pairs; raise `DataError` if there are none, or a path can't be one."""
@@ -113,7 +107,7 @@ class Manifest:
             path_bytes=torch.frombuffer(packed, dtype=torch.uint8),
             offset=torch.frombuffer(ends, dtype=torch.int64),
             label=torch.frombuffer(labels, dtype=torch.int64),
-            classes=tuple(classes),
+            classes=classes,
             places=places,
         )
 
@@ -146,6 +140,11 @@ class Manifest:
         content.update(self.path_bytes.numpy().tobytes())
         content.update(self.label.numpy().tobytes())
         return content.hexdigest()[:16]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the list says the classes; one without can be tested for predictions alone."""
+        return bool(self.label[0] != NO_LABEL)
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -196,37 +195,14 @@ class Paths(Sequence[str]):
         return self._manifest.record(index if index >= 0 else len(self) + index).path
 
 
-def read_manifest(
-    path: str, *, path_prefix: str = "", num_classes: int | None = None, classes: Sequence[str] = ()
-) -> Manifest:
-    """Read a list in Kinetics format: a video's path and its label on every line.
-
-    The separator (tab, comma or space) is sniffed; the label is the last field, so unquoted paths may hold spaces;
-    a path may stand in double quotes; one header line ("path label") and empty lines are passed over.
-
-    Args:
-        path: the list, a local file or an address that iopath knows.
-        path_prefix: joined before every path that is not absolute.
-        num_classes: labels must lie in 0..num_classes-1; None asks only that they are not negative.
-        classes: the names of the classes in the order of their numbers; labels may then be names too.
-
-    Raises:
-        DataError: the list is missing or empty, or a line (named as file:line) does not parse or has a wrong label.
-    """
-    lines = read_lines(path)
-    numbers = {name: number for number, name in enumerate(classes)}
-    separator = _sniff_separator(lines, numbers)
-    if lines and _split(lines[0][1], separator, numbers) is None and _is_header(lines[0][1]):
-        del lines[0]
-    items = _parse(path, lines, separator, num_classes, numbers)
-    places = Places.of(path, [number for number, _ in lines])
-    return Manifest.from_items(items, name=path, prefix=path_prefix, classes=classes, places=places)
-
-
 def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] | None = None) -> None:
-    """Write a list, or the videos at `indices` of it, that `read_manifest` reads back the same; no prefix is added."""
+    """Write a list, or the videos at `indices` of it, that `read_list` reads back the same; no prefix is added.
+
+    Classes are written as their numbers.
+    """
     chosen = range(len(manifest)) if indices is None else indices
-    lines = (f"{_quoted(manifest.listed(i))} {int(manifest.label[i])}\n" for i in chosen)
+    labels = [f" {label}" for label in manifest.label.tolist()] if manifest.labelled else [""] * len(manifest)
+    lines = (f"{_quoted(manifest.listed(i))}{labels[i]}\n" for i in chosen)
     with written_beside(path) as beside:
         beside.write_bytes("".join(lines).encode("utf8", "surrogateescape"))
 
@@ -239,67 +215,3 @@ def refuse_to_replace(path: str | Path, *lists: Manifest) -> None:
 
 def _quoted(path: str) -> str:
     return '"' + path.replace('"', '""') + '"' if path.startswith('"') else path
-
-
-def read_lines(path: str) -> list[tuple[int, str]]:
-    """The lines that say something, with their numbers from 1."""
-    try:
-        with g_pathmgr.open(path, "r", encoding="utf-8-sig", errors="surrogateescape") as file:
-            return [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such list of videos") from None
-    except OSError as error:
-        raise DataError(f"{path}: can't read the list of videos: {error.strerror or error}") from None
-
-
-def _sniff_separator(lines: Sequence[tuple[int, str]], numbers: Mapping[str, int]) -> str:
-    """The separator that splits most of the first lines into a path and an integer."""
-    sample = [line for _, line in lines[:_LINES_SNIFFED]]
-
-    def score(separator: str) -> int:
-        return sum(_split(line, separator, numbers) is not None for line in sample)
-
-    return max(SEPARATORS, key=score)
-
-
-def _split(line: str, separator: str, numbers: Mapping[str, int]) -> tuple[str, int] | None:
-    """(path, label) of a line, or None where it does not parse; `numbers` are those of the classes' names."""
-    path, found, label = line.rpartition(separator)
-    path = path.strip()
-    if path.startswith('"'):
-        fields = next(csv.reader([path], delimiter=separator), [])
-        path = fields[0] if len(fields) == 1 else ""
-    if not (found and path):
-        return None
-    label = label.strip().strip('"')
-    try:
-        return path, numbers[label] if label in numbers else int(label)
-    except ValueError:
-        return None
-
-
-def _parse(
-    name: str,
-    lines: Sequence[tuple[int, str]],
-    separator: str,
-    num_classes: int | None,
-    numbers: Mapping[str, int],
-) -> Iterator[tuple[str, int]]:
-    for number, line in lines:
-        item = _split(line, separator, numbers)
-        if item is None:
-            raise DataError(f"{name}:{number}: expected a path and an integer label, found {line[:80]!r}")
-        check_label(item[1], num_classes, place=f"{name}:{number}")
-        yield item
-
-
-def check_label(label: int, num_classes: int | None, *, place: str) -> None:
-    """Raise `DataError` naming `place` unless the label is one of `num_classes`, or any from 0 where that is None."""
-    if not 0 <= label < (_LABELS if num_classes is None else num_classes):
-        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
-        raise DataError(f"{place}: label {label} is out of range, expected {allowed}")
-
-
-def _is_header(line: str) -> bool:
-    fields = line.replace(",", " ").replace('"', " ").lower().split()
-    return fields[0] in HEADER_PATHS or fields[-1] in HEADER_LABELS

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 
 import torch
 from iopath.common.file_io import g_pathmgr
 
+from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.dataset import Kinetics
 from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
-from pytorchvideo_autox3d.data.list_forms import names_in_order, read_json
+from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View, crops
@@ -38,13 +38,21 @@ class SomethingSomething(Kinetics):
 
     @classmethod
     def find(
-        cls, folder: str, mode: str, *, path_prefix: str = "", num_classes: int | None = None, split: int = 1
+        cls,
+        folder: str,
+        mode: str,
+        *,
+        path_prefix: str = "",
+        num_classes: int | None = None,
+        split: int = 1,
+        classes: ClassNames = UNNAMED,
     ) -> Manifest:
         """The videos of a mode: something-something-v2-{labels,train,validation}.json in `folder`, or without the
         leading name as later releases have them; over `<path_prefix>/<id>.webm`, or over the frames that
         `<mode>.csv` (val.csv in tests) lists, where there is one.
         """
         names = _templates(folder)
+        names.check_agrees(classes)
         path = _file(folder, _SPLITS[mode])
         entries = _labelled(path, names)
         places = Places.of(path, range(1, len(entries) + 1), unit="entry")
@@ -104,22 +112,21 @@ def segment_frames(
     return numbers
 
 
-def mirrored_label(label: int, classes: tuple[str, ...]) -> int:
+def mirrored_label(label: int, classes: ClassNames) -> int:
     """The class of a mirrored clip: that whose template has left and right exchanged, or the same."""
-    swapped = re.sub(r"\b(left|right)\b", lambda found: _SIDES[found.group()], classes[label])
-    return classes.index(swapped) if swapped in classes else label
+    swapped = re.sub(r"\b(left|right)\b", lambda found: _SIDES[found.group()], classes.name(label))
+    return classes.number(swapped) if swapped in classes else label
 
 
-def _templates(folder: str) -> tuple[str, ...]:
+def _templates(folder: str) -> ClassNames:
     path = _file(folder, "labels")
     numbers = read_json(path)
     if not isinstance(numbers, dict):
         raise DataError(f"{path}: expected the templates of the labels with their numbers")
-    return names_in_order(numbers, path)
+    return ClassNames.from_numbers(numbers, path)
 
 
-def _labelled(path: str, templates: Sequence[str]) -> list[tuple[str, int]]:
-    numbers = {template: number for number, template in enumerate(templates)}
+def _labelled(path: str, templates: ClassNames) -> list[tuple[str, int]]:
     entries = read_json(path)
     if not isinstance(entries, list):
         raise DataError(f"{path}: expected a list of videos, found {type(entries).__name__}")
@@ -128,11 +135,11 @@ def _labelled(path: str, templates: Sequence[str]) -> list[tuple[str, int]]:
         if not isinstance(entry, dict) or "id" not in entry or "template" not in entry:
             raise DataError(f"{path}: entry {number}: expected an id and a template, found {str(entry)[:80]}")
         template = str(entry["template"]).replace("[", "").replace("]", "")
-        if template not in numbers:
+        if template not in templates:
             raise DataError(
                 f"{path}: entry {number}: video {entry['id']}: the template {template!r} is not among the labels"
             )
-        items.append((str(entry["id"]), numbers[template]))
+        items.append((str(entry["id"]), templates.number(template)))
     return items
 
 

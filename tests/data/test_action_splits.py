@@ -20,7 +20,7 @@ def ucf(tmp_path):
 def test_ucf101(ucf):
     assert pairs(UCF101.find(str(ucf), "train", split=2)) == [("ApplyEyeMakeup/v_1.avi", 0), ("Archery/v_2.avi", 1)]
     assert pairs(UCF101.find(str(ucf), "test", split=2)) == [("Archery/v_3.avi", 1)]
-    assert UCF101.find(str(ucf), "val", split=2).classes == ("ApplyEyeMakeup", "Archery")
+    assert UCF101.find(str(ucf), "val", split=2).classes.names == ("ApplyEyeMakeup", "Archery")
     assert DATASET_REGISTRY.get("ucf101") is UCF101
 
 
@@ -57,7 +57,7 @@ def test_hmdb51(tmp_path):
     (tmp_path / "brush_hair_test_split2.txt").write_text("b1.avi 1\n")
     assert pairs(HMDB51.find(str(tmp_path), "train")) == [("wave/w 1.avi", 1)]
     assert pairs(HMDB51.find(str(tmp_path), "val")) == [("brush_hair/b1.avi", 0), ("wave/w2.avi", 1)]
-    assert HMDB51.find(str(tmp_path), "train").classes == ("brush_hair", "wave")
+    assert HMDB51.find(str(tmp_path), "train").classes.names == ("brush_hair", "wave")
     assert DATASET_REGISTRY.get("hmdb51") is HMDB51
     placed = HMDB51.find(str(tmp_path), "val").placed(1, "bad")
     assert placed == f"bad ({tmp_path}/wave_test_split1.txt:2)"

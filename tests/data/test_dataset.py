@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pytorchvideo_autox3d.data import ClipNormalize, Kinetics, read_manifest
+from pytorchvideo_autox3d.data import ClipNormalize, Kinetics, read_list
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
@@ -92,7 +92,7 @@ def test_floats_on_request(make):
 
 
 def test_takes_a_part_of_a_list(make, video_list):
-    manifest = read_manifest(str(video_list), path_prefix=str(video_list.parent)).subset([7, 9])
+    manifest = read_list(str(video_list), path_prefix=str(video_list.parent)).subset([7, 9])
     dataset = make(manifest=manifest)
     assert len(dataset) == 2
     assert dataset[1].label_B.tolist() == [4]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pytorchvideo_autox3d.data import SomethingSomething
+from pytorchvideo_autox3d.data import ClassNames, SomethingSomething
 from pytorchvideo_autox3d.data.something import mirrored_label, segment_frames
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
@@ -140,7 +140,7 @@ def test_views_of_a_test_differ_in_their_pixels(videos):
 
 
 def test_mirrored_labels():
-    names = tuple(LABELS)
+    names = ClassNames(tuple(LABELS))
     assert [mirrored_label(label, names) for label in range(4)] == [1, 0, 2, 3]
 
 

@@ -14,7 +14,7 @@ from pytorchvideo_autox3d.data import (
     Kinetics,
     Manifest,
     build_loader,
-    read_manifest,
+    read_list,
 )
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.engine import (
@@ -111,7 +111,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(("stop_at", "broken"), [(1, False), (STEPS + 2, True)])
 def test_sees_the_rest_and_decodes_nothing_else(lists, tmp_path, stop_at, broken):
-    manifest = read_manifest(str(lists / ("broken.csv" if broken else "train.csv")), path_prefix=str(lists))
+    manifest = read_list(str(lists / ("broken.csv" if broken else "train.csv")), path_prefix=str(lists))
     whole, first, second = Seen(), Seen(stop_at), Seen()
     fit(manifest, tmp_path / "whole", whole, log=tmp_path / "whole.log", workers=0)
     with pytest.raises(TrainingInterrupted, match="the same command resumes"):

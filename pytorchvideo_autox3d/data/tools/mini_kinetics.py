@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pytorchvideo_autox3d.data.list_forms import CLASSES_FILE
+from pytorchvideo_autox3d.data.classes import ClassNames
 from pytorchvideo_autox3d.data.manifest import Manifest, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.errors import DataError
-from pytorchvideo_autox3d.files import write_json
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, setti
         refuse_to_replace(output / f"{name}.csv", train, val)
     for name, part in (("train", chosen_train), ("val", chosen_val), ("test", chosen_val)):
         write_manifest(output / f"{name}.csv", part)
-    write_json(output / CLASSES_FILE, [_name(train.classes, old) for old in labels])
+    ClassNames(tuple(_name(train.classes, old) for old in labels)).write(output)
     return labels
 
 
@@ -66,5 +65,5 @@ def _drawn(source: Manifest, labels: dict[int, int], count: int, seed: Sequence[
     return Manifest.from_items(items, name=source.name, prefix=source.prefix)
 
 
-def _name(classes: Sequence[str], old: int) -> str:
-    return classes[old] if classes else str(old)
+def _name(classes: ClassNames, old: int) -> str:
+    return classes.name(old) if classes else str(old)

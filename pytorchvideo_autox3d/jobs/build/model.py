@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from pytorchvideo_autox3d import distributed, models
 from pytorchvideo_autox3d.config import config_path
+from pytorchvideo_autox3d.data import UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.kernels.depthwise import accelerate
@@ -77,17 +78,13 @@ def build_seeded_model(cfg: CfgNode) -> nn.Module:
     return build_model(cfg)
 
 
-def build_card(cfg: CfgNode, *, classes: Sequence[str] = ()) -> ModelCard:
-    """What must be known to use the network that the config trains; `classes` are the names in its lists, if any.
-
-    Where the lists name fewer classes than the network has, the rest of its outputs mean nothing: then there are none.
-    """
-    classes = classes if len(classes) == cfg.MODEL.NUM_CLASSES else ()
+def build_card(cfg: CfgNode, *, classes: ClassNames = UNNAMED) -> ModelCard:
+    """What must be known to use the network that the config trains; `classes` are the names in its lists, if any."""
     return ModelCard(
         model=cfg.MODEL.MODEL_NAME,
         arguments=_arguments(cfg),
         num_classes=cfg.MODEL.NUM_CLASSES,
-        classes=tuple(classes),
+        classes=classes.padded(cfg.MODEL.NUM_CLASSES),
         preprocessing=Preprocessing(
             num_frames=cfg.DATA.NUM_FRAMES,
             sampling_rate=cfg.DATA.SAMPLING_RATE,

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from pytorchvideo_autox3d.data import read_manifest
+from pytorchvideo_autox3d.data import read_list
 from pytorchvideo_autox3d.data.tools import check
 from pytorchvideo_autox3d.data.tools.check import Rules, check_list
 
@@ -55,7 +55,7 @@ def path_name(fault):
 
 
 def run(path, output, **arguments):
-    manifest = read_manifest(str(path), path_prefix=str(path.parent))
+    manifest = read_list(str(path), path_prefix=str(path.parent))
     return check_list(manifest, output, show_progress=False, **arguments)
 
 
@@ -76,7 +76,7 @@ def test_every_class_of_faults(faulty, tmp_path):
 def test_the_clean_list_and_the_report(faulty, tmp_path):
     path, _ = faulty
     report = run(path, tmp_path / "out", rules=Rules(min_frames=10, short_side=48))
-    clean = read_manifest(str(tmp_path / "out" / "clean.csv"))
+    clean = read_list(str(tmp_path / "out" / "clean.csv"))
     assert [clean.listed(i) for i in range(len(clean))] == ["good.mp4", "uneven.mkv"]
     assert clean.labels.tolist() == [0, 4]
     written = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pytorchvideo_autox3d.data import open_video, read_manifest
+from pytorchvideo_autox3d.data import open_video, read_list
 from pytorchvideo_autox3d.data.tools import DEMO_CLASSES, DemoSettings, make_demo_data
 from pytorchvideo_autox3d.data.tools import demo as demo_module
 from pytorchvideo_autox3d.errors import DataError
@@ -29,7 +29,7 @@ def data(tmp_path_factory):
 def test_lists_and_videos(data):
     assert json.loads((data / "classes.json").read_text()) == list(DEMO_CLASSES)
     for split, count in (("train", 16), ("val", 8), ("test", 8)):
-        manifest = read_manifest(str(data / f"{split}.csv"), path_prefix=str(data), num_classes=8)
+        manifest = read_list(str(data / f"{split}.csv"), path_prefix=str(data), num_classes=8)
         assert len(manifest) == count
         assert sorted(manifest.labels) == sorted(list(range(8)) * (count // 8))
         assert all(DEMO_CLASSES[record.label] in record.path for record in manifest)

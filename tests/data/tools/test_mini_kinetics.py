@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pytorchvideo_autox3d.data import Manifest, read_list
+from pytorchvideo_autox3d.data import ClassNames, Manifest, read_list
 from pytorchvideo_autox3d.data.tools.mini_kinetics import MiniKinetics, make_mini_kinetics
 from pytorchvideo_autox3d.errors import DataError
 
@@ -12,7 +12,7 @@ SMALL = MiniKinetics(num_classes=3, train_per_class=4, val_per_class=2)
 
 def listed(name, counts):
     items = [(f"{name}/{label}_{n}.mp4", label) for n in range(max(counts)) for label, c in enumerate(counts) if n < c]
-    return Manifest.from_items(items, name=name, classes=[f"class {n}" for n in range(len(counts))])
+    return Manifest.from_items(items, name=name, classes=ClassNames(tuple(f"class {n}" for n in range(len(counts)))))
 
 
 def make(output, settings=SMALL, train=COUNTS, val=(3,) * 6):
@@ -30,7 +30,7 @@ def test_the_largest_classes_numbered_anew(tmp_path):
     val = read_list(str(tmp_path / "val.csv"))
     assert len(val) == 6
     assert (tmp_path / "test.csv").read_text() == (tmp_path / "val.csv").read_text()
-    assert json.loads((tmp_path / "classes.json").read_text()) == ["class 1", "class 2", "class 3"]
+    assert json.loads((tmp_path / "classes.json").read_text()) == {"class 1": 0, "class 2": 1, "class 3": 2}
 
 
 def test_the_seed_decides(tmp_path):

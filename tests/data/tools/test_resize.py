@@ -1,7 +1,7 @@
 import av
 import pytest
 
-from pytorchvideo_autox3d.data import open_video, read_manifest
+from pytorchvideo_autox3d.data import open_video, read_list
 from pytorchvideo_autox3d.data.tools.resize import ResizeSettings, resize_list, resize_video
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 
@@ -47,7 +47,7 @@ def some(tmp_path, make_video, plain_video):
     make_video(root / "sub" / "b.avi", range(8), codec="mpeg4")
     (root / "bad.mp4").write_bytes(b"nothing")
     (root / "list.csv").write_text("a.mp4 0\nsub/b.avi 1\nbad.mp4 2\nnowhere.mp4 3\n")
-    return read_manifest(str(root / "list.csv"), path_prefix=str(root))
+    return read_list(str(root / "list.csv"), path_prefix=str(root))
 
 
 def test_a_list(some, tmp_path):
@@ -55,7 +55,7 @@ def test_a_list(some, tmp_path):
     failed = resize_list(some, tmp_path / "out", SMALL, show_progress=False)
     assert set(failed) == {2, 3}
     assert failed[3].endswith(f"nowhere.mp4: no such file ({tmp_path}/source/list.csv:4)")
-    result = read_manifest(str(tmp_path / "out" / "list.csv"), path_prefix=str(tmp_path / "out"))
+    result = read_list(str(tmp_path / "out" / "list.csv"), path_prefix=str(tmp_path / "out"))
     assert [result.listed(i) for i in range(len(result))] == ["a.mp4", "sub/b.avi.mp4"]
     assert result.labels.tolist() == [0, 1]
     for path in result.paths:
@@ -101,7 +101,7 @@ def test_results_that_would_lie_in_one_place_are_refused(tmp_path, make_video, p
     (tmp_path / "a").write_bytes(plain_video.read_bytes())
     make_video(tmp_path / "a.mp4", range(5))
     (tmp_path / "list.csv").write_text("a.mp4 0\na 1\n")
-    manifest = read_manifest(str(tmp_path / "list.csv"), path_prefix=str(tmp_path))
+    manifest = read_list(str(tmp_path / "list.csv"), path_prefix=str(tmp_path))
     with pytest.raises(DataError, match=r"list\.csv:1\) \(.*list\.csv:2\)"):
         resize_list(manifest, tmp_path / "out", SMALL, show_progress=False)
     with pytest.raises(DataError, match=r"a\.mp4: lies where its result would; choose another folder .*list\.csv:1\)"):

@@ -1,0 +1,132 @@
+"""Which number each class has: one numbering for all lists of a data set, kept with what is trained on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import zip_longest
+from typing import Any
+
+from iopath.common.file_io import g_pathmgr
+
+from pytorchvideo_autox3d.data.json_file import read_json
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.files import write_json
+
+CLASSES_FILE = "classes.json"
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The names of the classes in the order of their numbers; empty where only numbers are known.
+
+    Attributes:
+        names: the name of class 0, of class 1, ...; each once.
+        source: the file or folder that they are from, for messages.
+
+    Raises:
+        DataError: a name stands there twice.
+    """
+
+    names: tuple[str, ...] = ()
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        if len(self._numbers) < len(self.names):
+            twice = next(name for number, name in enumerate(self.names) if self._numbers[name] != number)
+            raise DataError(f"{self.source}: the name {twice!r} stands there twice")
+
+    @classmethod
+    def in_order(cls, names: Iterable[str], source: str) -> ClassNames:
+        """Number names as a sorted list does; names that are all whole numbers by their value (2 before 10)."""
+        found = set(names)
+        numeric = all(name.isascii() and name.isdecimal() for name in found)
+        return cls(tuple(sorted(found, key=lambda name: (int(name) if numeric else 0, name))), source)
+
+    @classmethod
+    def from_numbers(cls, numbers: Mapping[str, Any], source: str) -> ClassNames:
+        """Read {name: number}, as Something-Something has it with its numbers as strings.
+
+        Raises:
+            DataError: the numbers are not 0 to N - 1, each once; names the first that breaks this.
+        """
+        names: dict[int, str] = {}
+        for name, value in numbers.items():
+            number = int(value) if isinstance(value, str) and value.isdecimal() else value
+            if type(number) is not int or not 0 <= number < len(numbers) or number in names:
+                raise DataError(
+                    f"{source}: {name!r}: the number {value!r} is wrong, expected 0 to {len(numbers) - 1}, each once"
+                )
+            names[number] = name
+        return cls(tuple(names[number] for number in sorted(names)), source)
+
+    @classmethod
+    def read(cls, path: str) -> ClassNames:
+        """Read a classes.json: a list of names, or {name: number}.
+
+        Raises:
+            DataError: it is neither; names the file.
+        """
+        content = read_json(path)
+        if isinstance(content, dict):
+            return cls.from_numbers(content, path)
+        if isinstance(content, list) and all(isinstance(name, str) for name in content):
+            return cls(tuple(content), path)
+        raise DataError(f"{path}: expected a list of names, or names with the numbers 0 to their count less one")
+
+    @classmethod
+    def find(cls, *folders: str) -> ClassNames:
+        """The classes.json of the first folder that has one; no names where none has."""
+        paths = [os.path.join(folder, CLASSES_FILE) for folder in folders]
+        return next((cls.read(path) for path in paths if g_pathmgr.isfile(path)), cls())
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._numbers
+
+    def number(self, name: str) -> int:
+        """The number of a class; raises KeyError for a name that is none."""
+        return self._numbers[name]
+
+    def name(self, number: int) -> str:
+        """The name of class `number`, or "class 7" where it has none."""
+        return self.names[number] if 0 <= number < len(self.names) else f"class {number}"
+
+    def padded(self, num_classes: int) -> tuple[str, ...]:
+        """A name for each of the outputs of a network of `num_classes`; none at all where no names are known."""
+        return tuple(self.name(number) for number in range(num_classes)) if self.names else ()
+
+    def check_agrees(self, other: ClassNames) -> None:
+        """Raise `DataError` naming both sources if both have names and a number means another class in one of them."""
+        if self.names and other.names and self.names != other.names:
+            pairs = enumerate(zip_longest(self.names, other.names))
+            number, differing = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
+            here, there = ("none" if name is None else repr(name) for name in differing)
+            raise DataError(
+                f"{self.source}: class {number} is {here}, but {there} in {other.source}: the classes differ"
+            )
+
+    def to_dict(self) -> dict[str, int]:
+        """{name: number}, as `read` takes it."""
+        return dict(self._numbers)
+
+    def write(self, folder: str | os.PathLike[str]) -> None:
+        """Write `classes.json` in a folder, where there are names."""
+        if self.names:
+            write_json(os.path.join(folder, CLASSES_FILE), self.to_dict())
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.names)}
+
+
+UNNAMED = ClassNames()
+"""Classes that have numbers alone."""

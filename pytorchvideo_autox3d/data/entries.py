@@ -1,0 +1,111 @@
+"""Lists as their files have them, and how their labels become numbers.
+
+A label in a list is a whole number, the name of a class, or absent. Names are numbered by a `ClassNames`; whole numbers
+are themselves, also where the names of classes are numerals.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytorchvideo_autox3d.data.classes import CLASSES_FILE, ClassNames
+from pytorchvideo_autox3d.data.manifest import NO_LABEL, Manifest, Places
+from pytorchvideo_autox3d.errors import DataError
+
+Label = int | str | None
+VIDEO_SUFFIXES = (
+    ".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".ts", ".mts",
+    ".m2ts",
+)  # fmt: skip
+_LABELS = 2**63  # what an int64 holds
+_WHOLE = re.compile(r"[-+]?[0-9]+")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The N videos of one list, their labels as they stand there.
+
+    Attributes:
+        name: the list's path.
+        paths, labels: N of each.
+        places: where in the list each stands; None in a folder of class folders.
+        prefix: joined before every relative path.
+    """
+
+    name: str
+    paths: Sequence[str]
+    labels: Sequence[Label]
+    places: Places | None = None
+    prefix: str = ""
+
+    @property
+    def class_names(self) -> set[str]:
+        """The names among the labels."""
+        return {label for label in self.labels if isinstance(label, str)}
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a label is a whole number; a name beside it is then no class, unless a classes.json has it."""
+        return any(isinstance(label, int) for label in self.labels)
+
+    def numbered(self, classes: ClassNames, *, num_classes: int | None = None) -> Manifest:
+        """The list with every class as its number.
+
+        Raises:
+            DataError: the list is empty; a label is missing beside others, or is a name that `classes` lacks, or is not
+                one of `num_classes`. Names the file, and the line, the entry or the folder.
+        """
+        if self.class_names and num_classes is not None and len(classes) > num_classes:
+            found = f"{len(classes)} classes, expected {num_classes} or fewer: {classes.name(num_classes)!r}"
+            raise DataError(f"{self.name}: has {found}")
+        items = zip(self.paths, self._numbers(classes, num_classes), strict=True)
+        return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=classes, places=self.places)
+
+    def _numbers(self, classes: ClassNames, num_classes: int | None) -> Iterator[int]:
+        without = all(label is None for label in self.labels)
+        for index, label in enumerate(self.labels):
+            if without:
+                yield NO_LABEL
+            elif isinstance(label, int):
+                check_label(label, num_classes, place=self._place(index))
+                yield label
+            elif label is None:
+                raise DataError(f"{self._place(index)}: has no label, as others in the list have")
+            elif label in classes:
+                yield classes.number(label)
+            else:
+                raise DataError(self._unknown(index, label, classes))
+
+    def _unknown(self, index: int, name: str, classes: ClassNames) -> str:
+        """What is wrong with a name that no class has."""
+        if self.places is None:
+            return f"{self.name}: the folder {name!r} is no class of {classes.source}"
+        why = f"is no class of {classes.source}" if classes else f"is a name, and no {CLASSES_FILE} says its number"
+        return f"{self._place(index)}: the label {name!r} {why}"
+
+    def _place(self, index: int) -> str:
+        """The file and the line, or the entry and its path; the path itself in a folder of class folders."""
+        if self.places is None:
+            return f"{self.name}/{self.paths[index]}"
+        place = self.places.name(index, 0)
+        return f"{place}: {self.paths[index][:80]!r}" if self.places.unit == "entry" else place
+
+
+def as_label(text: str) -> Label:
+    """A label as it stands in a file: a whole number, a name, or none in an empty text."""
+    return int(text) if _WHOLE.fullmatch(text) else text or None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number of any kind, which no class is called."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def check_label(label: int, num_classes: int | None, *, place: str) -> None:
+    """Raise `DataError` naming `place` unless the label is one of `num_classes`, or any from 0 where that is None."""
+    if not 0 <= label < (_LABELS if num_classes is None else num_classes):
+        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
+        raise DataError(f"{place}: label {label} is out of range, expected {allowed}")
