@@ -165,10 +165,15 @@ def start_from(
 
 
 def distribute(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model under DistributedDataParallel when there are several processes, else the model itself."""
+    """The model under DistributedDataParallel when there are several processes, else the model itself.
+
+    Every process's batch norms move their own running statistics, by its own clips: were those of the first process
+    sent round before each step, the others' clips would count for nothing. `average_bn_stats` makes them alike.
+    """
     if not distributed.is_distributed():
         return model
-    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+    devices = [device.index] if device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 
 def standard_hooks(checkpointer: Checkpointer, settings: TrainSettings) -> list[Hook]:

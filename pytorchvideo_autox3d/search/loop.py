@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,7 +45,11 @@ HISTORY_NAME = "search_history.jsonl"
 
 
 class PairedLoader:
-    """Batches of the weights' half, each with one of alpha's half once alpha learns; alpha's half repeats as needed."""
+    """Batches of the weights' part of the list, each with one of alpha's part once alpha learns.
+
+    Where alpha's part is the shorter one, it is gone through several times an epoch, and every pass is an epoch of its
+    own: another order and other clips.
+    """
 
     def __init__(self, weights: Loader, policy: Loader | None, *, warmup_epochs: int) -> None:
         self.weights = weights
@@ -67,10 +72,13 @@ class PairedLoader:
                 yield SearchBatch(batch, other)
 
     def _endless(self, loader: Loader) -> Iterator[Any]:
-        """The same pass over `loader` again and again, from where the epoch starts."""
-        loader.set_epoch(self._epoch, start_batch=self._start_batch % len(loader))
+        """Pass after pass over `loader`, from where the epoch starts; no two of a search have the same number."""
+        passes_per_epoch = math.ceil(len(self.weights) / len(loader))
+        number, start_batch = divmod(self._start_batch, len(loader))
         while True:
+            loader.set_epoch(self._epoch * passes_per_epoch + number, start_batch=start_batch)
             yield from loader
+            number, start_batch = number + 1, 0
 
 
 def cost_table(supernet: Supernet, clip: tuple[int, int, int] | None = None) -> CostTable:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from pytorchvideo_autox3d.engine import (
     train,
 )
 from pytorchvideo_autox3d.errors import TrainingError
+from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, replace_norms
 from tests.engine.helpers import SyntheticLoader, ViewLoader, tiny_model, to_float
 
 VALIDATION = Validation(
@@ -34,14 +36,8 @@ TIMES = {"data_time", "compute_time"}
 def fit(folder, *, max_epoch=3, model=None, loader=None, lr=0.1, hooks=(), loss=None, **arguments):
     """Train the tiny model; returns it with its history. Few settings, of which `arguments` are `train`'s own."""
     model = model or tiny_model(dropout=0.3)
-    settings = TrainSettings(
-        max_epoch=max_epoch,
-        checkpoint_period=1,
-        eval_period=2,
-        log_period=2,
-        precise_bn_batches=2,
-        **arguments.pop("settings", {}),
-    )
+    values = {"checkpoint_period": 1, "eval_period": 2, "log_period": 2, "precise_bn_batches": 2}
+    settings = TrainSettings(max_epoch=max_epoch, **{**values, **arguments.pop("settings", {})})
     arguments.setdefault("validation", VALIDATION)
     history = train(
         model,
@@ -183,10 +179,11 @@ def test_the_own_last_checkpoint_goes_before_a_given_file(tmp_path):
 
 
 class Share(SyntheticLoader):
-    """One process's clips of each batch."""
+    """One process's neighbouring clips of each batch."""
 
     def __iter__(self):
-        part = slice(distributed.rank(), None, distributed.world_size())
+        size = self.batch_size // distributed.world_size()
+        part = slice(distributed.rank() * size, (distributed.rank() + 1) * size)
         for batch in super().__iter__():
             yield type(batch)(*(getattr(batch, name)[part] for name in vars(batch)))
 
@@ -197,20 +194,75 @@ def plain_model() -> nn.Module:
     return nn.Sequential(nn.Conv3d(3, 4, (1, 3, 3)), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 3))
 
 
-def train_plain(folder: str) -> list[torch.Tensor]:
-    model, _ = fit(
-        folder, model=plain_model(), loader=Share(), validation=None, max_epoch=2, settings={"accumulation": 2}
-    )
-    return [parameter.detach() for parameter in model.parameters()]
+class MeansOfBN(Hook):
+    """The running means of a BN after every step, as each process has them: one (processes, C) a step."""
+
+    def __init__(self, norm):
+        self.norm, self.steps = norm, []
+
+    def after_step(self, loop):
+        self.steps.append(torch.stack(distributed.all_gather_objects(self.norm.running_mean.clone())))
 
 
-def test_two_processes_train_as_one(tmp_path):
-    alone = train_plain(str(tmp_path / "one"))
-    together = distributed.launch(train_plain, str(tmp_path / "two"), num_processes=2, backend="gloo")
-    for ours, theirs in zip(alone, together, strict=True):
-        torch.testing.assert_close(ours, theirs)
-    contents = [read_checkpoint(last_checkpoint(str(tmp_path / name))) for name in ("one", "two")]
-    losses = [[record["loss"] for record in content["loop_state"]["history"]] for content in contents]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert contents[1]["model_state"].keys() == plain_model().state_dict().keys()
-    assert len(contents[1]["rng_states"]) == 2
+NORMS = {"parts": partial(SubBatchNorm3d, num_splits=2), "sync": SyncBatchNorm3d}
+
+
+def train_share(folder: str, norm: str) -> dict:
+    """Two epochs on this process's share; what must not depend on the number of processes."""
+    model = plain_model() if norm == "none" else tiny_model()
+    if norm in NORMS:
+        replace_norms(model, NORMS[norm])
+    hooks = [] if norm == "none" else [MeansOfBN(model[1])]
+    settings = {"accumulation": 2, "precise_bn_batches": 0}
+    _, history = fit(folder, model=model, loader=Share(), validation=None, max_epoch=2, settings=settings, hooks=hooks)
+    return {
+        "parameters": [parameter.detach() for parameter in model.parameters()],
+        "losses": [record["loss"] for record in history],
+        "means": [step for hook in hooks for step in hook.steps],
+        "variance": getattr(model[1], "running_var", None),
+    }
+
+
+def train_shares(folder: str, norms: tuple[str, ...]) -> dict[str, dict]:
+    return {norm: train_share(f"{folder}/{norm}", norm) for norm in norms}
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    results = distributed.launch(train_shares, str(folder), ("none", "own", "sync"), num_processes=2, backend="gloo")
+    return folder, results
+
+
+def assert_trained_alike(alone: dict, together: dict) -> None:
+    for ours, theirs in zip(alone["parameters"], together["parameters"], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert alone["losses"] == pytest.approx(together["losses"], rel=1e-5)
+
+
+def test_two_processes_train_as_one(tmp_path, two_processes):
+    folder, together = two_processes
+    assert_trained_alike(train_share(str(tmp_path), "none"), together["none"])
+    content = read_checkpoint(last_checkpoint(str(folder / "none")))
+    assert content["model_state"].keys() == plain_model().state_dict().keys()
+    assert len(content["rng_states"]) == 2
+
+
+def test_synchronised_bn_trains_as_bn_over_the_whole_batch(tmp_path, two_processes):
+    alone, together = train_share(str(tmp_path), "own"), two_processes[1]["sync"]
+    assert_trained_alike(alone, together)
+    for one, both in zip(alone["means"], together["means"], strict=True):
+        torch.testing.assert_close(both, one.expand_as(both), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together["variance"], alone["variance"], rtol=1e-5, atol=1e-6)
+
+
+def test_each_process_normalises_by_its_own_clips_and_moves_its_own_statistics(tmp_path, two_processes):
+    """Two processes are one that normalises each half of its batch by itself; the mean of the two running means is its.
+
+    That holds at every step only if no process is given another's statistics.
+    """
+    alone, together = train_share(str(tmp_path), "parts"), two_processes[1]["own"]
+    assert_trained_alike(alone, together)
+    for (one,), both in zip(alone["means"], together["means"], strict=True):
+        assert not torch.allclose(both[0], both[1], rtol=1e-3)
+        torch.testing.assert_close(both.mean(0), one, rtol=1e-5, atol=1e-6)
