@@ -24,7 +24,7 @@ setup(
     package_data={
         "pytorchvideo_autox3d": ["py.typed"],
         "pytorchvideo_autox3d.space": ["*.yaml"],
-        "pytorchvideo_autox3d.models": ["*.json"],
+        "pytorchvideo_autox3d.models": ["*.json", "packages/*/*"],
         "pytorchvideo_autox3d.configs": ["**/*.yaml"],
     },
     install_requires=[
@@ -33,6 +33,7 @@ setup(
         "pytorchvideo>=0.1.5",
         "fvcore>=0.1.5",
         "iopath>=0.1.10",
+        "safetensors>=0.4",
         "simplejson>=3.17",
         "pyyaml>=6.0",
         "av>=17.0",

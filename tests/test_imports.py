@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config", "distributed", "kernels", "evaluation", "data", "space", "models", "analysis", "supernet", "search",
         "engine",
     },
+    "predict": {"jobs", "config", "data", "engine", "evaluation", "kernels", "models", "report", "analysis"},
     "slowfast": {"*"},
     "commands": {"*"},
     "cli": {"*"},

@@ -4,10 +4,11 @@ Shapes: B clips, T frames, C channels (RGB), H, W; N videos of a list.
 """
 
 from pytorchvideo_autox3d.data.action_splits import HMDB51, UCF101
+from pytorchvideo_autox3d.data.array_reader import ArrayReader
 from pytorchvideo_autox3d.data.augment import ClipMix, Erasing, policy_transform
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
-from pytorchvideo_autox3d.data.dataset import Kinetics, clip_generator
+from pytorchvideo_autox3d.data.dataset import Kinetics, assemble_views, clip_generator
 from pytorchvideo_autox3d.data.decode import READERS, VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
@@ -24,6 +25,7 @@ __all__ = [
     "READERS",
     "UCF101",
     "UNNAMED",
+    "ArrayReader",
     "ClassNames",
     "ClipBatch",
     "ClipBatchSampler",
@@ -41,6 +43,7 @@ __all__ = [
     "VideoReader",
     "VideoRecord",
     "View",
+    "assemble_views",
     "build_loader",
     "check_reader",
     "clip_generator",

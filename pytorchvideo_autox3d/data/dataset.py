@@ -187,7 +187,7 @@ class Kinetics(Dataset[ClipBatch]):
         if self.mode == "train":
             clip_TCHW, flipped = self._augment.with_flip(_taken(frames_NCHW, rows[0]), generator)
             return _channels_last(clip_TCHW.unsqueeze(0)), flipped
-        return _assembled(frames_NCHW, rows, views, self.crop_size), False
+        return assemble_views(frames_NCHW, rows, views, self.crop_size), False
 
     def _decoded(
         self, record: VideoRecord, generator: torch.Generator
@@ -232,8 +232,15 @@ def _taken(frames_NCHW: Tensor, rows: Sequence[int]) -> Tensor:
     return frames_NCHW[torch.tensor(rows)]
 
 
-def _assembled(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Sequence[View], size: int) -> Tensor:
-    """The clips of a test in one tensor, clips_BTCHW stored channels last; each pixel is copied once."""
+def assemble_views(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Sequence[View], size: int) -> Tensor:
+    """The clips of a test in one tensor, clips_BTCHW stored channels last; each pixel is copied once.
+
+    Args:
+        frames_NCHW: uint8; the frames that the views need.
+        rows: for each view the T places in `frames_NCHW` of its frames.
+        views: whose crops are taken.
+        size: side of the square clip.
+    """
     clips_BTHWC = torch.empty(len(views), len(rows[0]), size, size, 3, dtype=torch.uint8)
     for clip_THWC, row, view in zip(clips_BTHWC, rows, views, strict=True):
         torch.index_select(cropped(frames_NCHW, view, size).permute(0, 2, 3, 1), 0, torch.tensor(row), out=clip_THWC)

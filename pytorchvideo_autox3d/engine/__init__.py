@@ -31,7 +31,14 @@ from pytorchvideo_autox3d.engine.trainer import (
     start_from,
     train,
 )
-from pytorchvideo_autox3d.engine.weights import LoadSummary, load_weights, read_checkpoint, unwrapped
+from pytorchvideo_autox3d.engine.weights import (
+    LoadSummary,
+    checkpoint_model_state,
+    load_model_state,
+    load_weights,
+    read_checkpoint,
+    unwrapped,
+)
 
 __all__ = [
     "CheckpointHook",
@@ -58,12 +65,14 @@ __all__ = [
     "Validation",
     "average_bn_stats",
     "build_optimizer",
+    "checkpoint_model_state",
     "checkpoint_path",
     "clip_gradients",
     "distribute",
     "evaluating",
     "is_due",
     "last_checkpoint",
+    "load_model_state",
     "load_weights",
     "log_json_stats",
     "make_schedule",

@@ -22,6 +22,14 @@ from pytorchvideo_autox3d.models.baselines import (
 from pytorchvideo_autox3d.models.card import CARD_KEY, ModelCard, Preprocessing
 from pytorchvideo_autox3d.models.mobilenet import create_mobilenet_v2_3d
 from pytorchvideo_autox3d.models.net import ClipNet
+from pytorchvideo_autox3d.models.package import (
+    Package,
+    Release,
+    load_package,
+    read_package,
+    shipped_packages,
+    write_package,
+)
 from pytorchvideo_autox3d.models.reference import (
     REFERENCE_MODELS,
     ReferenceModel,
@@ -37,8 +45,10 @@ __all__ = [
     "AutoX3DNet",
     "ClipNet",
     "ModelCard",
+    "Package",
     "Preprocessing",
     "ReferenceModel",
+    "Release",
     "SlowFastNet",
     "check_attentions",
     "create_autox3d",
@@ -50,8 +60,12 @@ __all__ = [
     "create_slow",
     "create_slowfast_baseline",
     "create_x3d_baseline",
+    "load_package",
     "read_architecture",
+    "read_package",
     "reference_architecture",
     "reference_model",
+    "shipped_packages",
     "stem_temporal_kernel",
+    "write_package",
 ]

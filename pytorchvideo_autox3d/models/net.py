@@ -27,7 +27,12 @@ class ClipNet(Net):
         input_clip_length: T of the clips it is meant for; any T runs.
         input_crop_size: H and W of the clips it is meant for; any size runs.
         in_channels: C of a clip.
+
+    Attributes:
+        card: the `ModelCard` (classes, clip, normalisation) of a network that came with its weights; else None.
     """
+
+    card: Any = None
 
     def __init__(
         self,

@@ -1,0 +1,43 @@
+"""The arguments that name a trained model, and the `Recognizer` that they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from pytorchvideo_autox3d.errors import ModelError
+
+if TYPE_CHECKING:
+    from pytorchvideo_autox3d.predict import Recognizer
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """--model and what old checkpoints need beside it; views, device and batch."""
+    parser.add_argument(
+        "--model", required=True, metavar="CKPT|PACKAGE|NAME",
+        help="a checkpoint, a package's folder, or the name of a package that comes with this library (demo)",
+    )  # fmt: skip
+    parser.add_argument("--cfg", default=None, help="the config of a checkpoint that does not say its own")
+    parser.add_argument(
+        "--classes", default=None, help="the classes' names of an old checkpoint: classes.json, or a name on every line"
+    )
+    parser.add_argument("--views", default=None, help="clips x crops of a video: 1, 3x1, 10x3; default: the model's")
+    parser.add_argument("--device", default=None, help="cpu or cuda; default: cuda where there is one")
+    parser.add_argument("--batch-size", type=int, default=8, help="clips of one forward pass")
+    parser.add_argument("--workers", type=int, default=2, help="threads that decode; 0: none but this one")
+
+
+def recognizer_of(args: argparse.Namespace, **options: Any) -> Recognizer:
+    """The model of `add_model`'s arguments; `options` are further ones of `Recognizer`."""
+    from pytorchvideo_autox3d.models.hub import HUB
+    from pytorchvideo_autox3d.predict import Recognizer
+
+    options |= {
+        "views": args.views, "device": args.device, "batch_size": args.batch_size, "workers": args.workers,
+    }  # fmt: skip
+    if os.path.isfile(args.model) or args.model.endswith((".pyth", ".pt", ".pth")):
+        return Recognizer.from_checkpoint(args.model, cfg=args.cfg, classes=args.classes, **options)
+    if args.model in HUB:
+        raise ModelError(f"--model {args.model}: no weights of it are published: name a checkpoint")
+    return Recognizer.from_package(args.model, **options)

@@ -1,0 +1,225 @@
+"""Packages: a trained network as a folder that can be given away.
+
+    model.safetensors   the weights
+    config.json         the card: network, classes, clip, normalisation, views; what was measured; licence; SHA-256
+    README.md           the same for people
+
+The file names are those of the Hugging Face hub's models. Nothing in a package is code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import simplejson
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.files import write_json, write_text, written_beside
+from pytorchvideo_autox3d.models.card import ModelCard
+from pytorchvideo_autox3d.models.net import ClipNet
+from pytorchvideo_autox3d.models.package_readme import package_readme
+
+WEIGHTS_FILE, CARD_FILE, README_FILE = "model.safetensors", "config.json", "README.md"
+FORMAT = "autox3d-package"
+_VERSION = 1
+_SHIPPED = Path(__file__).with_name("packages")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a package says beside the card of its network.
+
+    Attributes:
+        name: a short one, for people.
+        description: one sentence: what was trained on what.
+        license: of the weights, as SPDX spells it.
+        measured: figures by name (top1_acc, latency_ms, machine, list_hash, ...), as they were measured.
+    """
+
+    name: str
+    description: str = ""
+    license: str = "Apache-2.0"
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package on the disk, its card read and its weights checked against their hash."""
+
+    folder: Path
+    card: ModelCard
+    release: Release
+
+    def load(self, *, num_classes: int | None = None) -> ClipNet:
+        """The network with its weights, in eval mode, `.card` beside it.
+
+        Args:
+            num_classes: another number of classes: then the classifier alone is fresh, and there is no card.
+
+        Raises:
+            ModelError: the weights do not fit the network that the card describes; names the file and the tensor.
+        """
+        network = self.card.build()
+        weights = self.folder / WEIGHTS_FILE
+        _load(network, _read_weights(weights), str(weights), self.card)
+        if num_classes not in (None, self.card.num_classes):
+            network.reset_classifier(num_classes)
+        else:
+            network.card = self.card
+        return network.eval()
+
+
+def load_package(path_or_name: str | Path, *, num_classes: int | None = None) -> ClipNet:
+    """The network of a package with its weights, in eval mode; its card is `.card`.
+
+    Args:
+        path_or_name: the folder; or the name of a package that comes with this library ("demo"); or OWNER/NAME of one
+            on the Hugging Face hub, where the package huggingface_hub is installed.
+        num_classes: another number of classes, for fine-tuning: the classifier alone is then fresh.
+
+    Raises:
+        ModelError: there is no such package, its weights' hash differs from that in its card, or they do not fit.
+    """
+    return read_package(path_or_name).load(num_classes=num_classes)
+
+
+def read_package(path_or_name: str | Path) -> Package:
+    """Find a package, read its card, and compare its weights with their hash; see `load_package`."""
+    folder = find_package(path_or_name)
+    source = folder / CARD_FILE
+    data = _read_card(source)
+    hashes = data.pop("sha256", None)
+    release = data.pop("release", {})
+    if data.pop("format", None) != FORMAT or data.pop("version", None) != _VERSION:
+        raise ModelError(f"{source}: not a package's card: expected format {FORMAT!r}, version {_VERSION}")
+    if not isinstance(hashes, dict) or set(hashes) != {WEIGHTS_FILE}:
+        raise ModelError(f"{source}: sha256: expected that of {WEIGHTS_FILE}")
+    card = ModelCard.from_dict(data, source=str(source))
+    try:
+        described = Release(**release)
+    except TypeError as error:
+        raise ModelError(f"{source}: release: {error}") from None
+    _check_hash(folder / WEIGHTS_FILE, hashes[WEIGHTS_FILE])
+    return Package(folder, card, described)
+
+
+def find_package(path_or_name: str | Path) -> Path:
+    """The folder of a package; raise `ModelError` where there is none."""
+    folder = Path(path_or_name)
+    if (folder / CARD_FILE).is_file():
+        return folder
+    shipped = _SHIPPED / str(path_or_name)
+    if str(path_or_name) in shipped_packages():
+        return shipped
+    if folder.exists():
+        raise ModelError(f"{folder}: is no package: it has no {CARD_FILE}")
+    if str(path_or_name).count("/") == 1 and not str(path_or_name).startswith((".", "/", "~")):
+        return _downloaded(str(path_or_name))
+    known = ", ".join(shipped_packages())
+    raise ModelError(
+        f"{path_or_name}: no such package: neither a folder nor one that comes with this library ({known})"
+    )
+
+
+def shipped_packages() -> tuple[str, ...]:
+    """The names of the packages that come with this library."""
+    return tuple(sorted(path.parent.name for path in _SHIPPED.glob(f"*/{CARD_FILE}")))
+
+
+def write_package(folder: str | Path, network: nn.Module, card: ModelCard, release: Release) -> Path:
+    """Write a package; the card comes last, so that a folder that was cut short is no package.
+
+    Raises:
+        ModelError: the folder holds something else, or the network is not the card's.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or _strangers(folder)):
+        raise ModelError(f"{folder}: holds something else than a package: name another folder")
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    _load(card.build(), state, "the network", card)
+    (folder / CARD_FILE).unlink(missing_ok=True)
+    with written_beside(folder / WEIGHTS_FILE) as beside:
+        save_file(state, beside, metadata={"format": "pt"})
+    write_text(folder / README_FILE, package_readme(card, **vars(release)))
+    record = {"format": FORMAT, "version": _VERSION, **card.to_dict(), "release": vars(release)}
+    write_json(folder / CARD_FILE, {**record, "sha256": {WEIGHTS_FILE: _sha256(folder / WEIGHTS_FILE)}})
+    return folder
+
+
+def _strangers(folder: Path) -> bool:
+    return bool({path.name for path in folder.iterdir()} - {WEIGHTS_FILE, CARD_FILE, README_FILE})
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        data = simplejson.loads(path.read_text(encoding="utf8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: can't read it: {error}") from None
+    except simplejson.JSONDecodeError as error:
+        raise ModelError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+    if not isinstance(data, dict):
+        raise ModelError(f"{path}: expected a mapping, found {type(data).__name__}")
+    return data
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file: the package is not whole")
+    found = _sha256(path)
+    if found != expected:
+        raise ModelError(
+            f"{path}: its SHA-256 is {found[:12]}..., {CARD_FILE} says {str(expected)[:12]}...: it is damaged, or of "
+            "another package"
+        )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a safetensors file: {str(error).splitlines()[0]}") from None
+    return state
+
+
+def _load(network: ClipNet, state: Mapping[str, Tensor], source: str, card: ModelCard) -> None:
+    own = network.state_dict()
+    faults = [f"has no {key}" for key in own if key not in state]
+    faults += [f"has a tensor {key} that the network lacks" for key in state if key not in own]
+    faults += [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    if faults:
+        network_of = f"{card.model} of {card.num_classes} classes"
+        raise ModelError(f"{source}: does not fit the {network_of}: {faults[0]} ({len(faults)} tensors differ)")
+    network.load_state_dict(state)
+
+
+def _downloaded(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError:
+        raise ModelError(
+            f"{name}: no such folder, and packages on the Hugging Face hub need pip install huggingface_hub"
+        ) from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=[WEIGHTS_FILE, CARD_FILE, README_FILE]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(f"{name}: no such folder, and no such package: {str(error).splitlines()[0]}") from None

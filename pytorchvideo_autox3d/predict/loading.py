@@ -1,0 +1,82 @@
+"""A network and its card from a checkpoint: of this library, or of any harness whose config is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+from iopath.common.file_io import g_pathmgr
+
+from pytorchvideo_autox3d.config import get_cfg, leaves, load_cfg
+from pytorchvideo_autox3d.data import ClassNames
+from pytorchvideo_autox3d.engine import checkpoint_model_state, load_model_state, read_checkpoint
+from pytorchvideo_autox3d.errors import AutoX3DError, DataError, ModelError
+from pytorchvideo_autox3d.jobs.build import build_card
+from pytorchvideo_autox3d.models import CARD_KEY, ClipNet, ModelCard
+
+
+def load_checkpoint(
+    path: str, *, cfg: str | None = None, classes: str | Sequence[str] | None = None
+) -> tuple[ClipNet, ModelCard]:
+    """The network with its weights, and its card; see `Recognizer.from_checkpoint` for the arguments.
+
+    What is known comes from `cfg` where it is given, else from the checkpoint's card, else from the config that
+    checkpoints hold as text.
+    """
+    checkpoint = read_checkpoint(path)
+    names = read_names(classes) if isinstance(classes, str) else tuple(classes) if classes is not None else None
+    card = _card(checkpoint, path, cfg, names)
+    network = card.build()
+    load_model_state(network, checkpoint_model_state(checkpoint, path), path)
+    return network, card
+
+
+def read_names(path: str) -> tuple[str, ...]:
+    """The classes' names from a file: json, a list or {name: number}, or plain text with a name on every line."""
+    if not path.endswith(".json"):
+        try:
+            with g_pathmgr.open(path, "r", encoding="utf-8-sig") as file:
+                return tuple(line.strip() for line in file if line.strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: can't read the classes' names: {error}") from None
+    return ClassNames.read(path).names
+
+
+def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tuple[str, ...] | None) -> ModelCard:
+    if cfg is None and CARD_KEY in checkpoint:
+        card = ModelCard.from_dict(checkpoint[CARD_KEY], source=path)
+    else:
+        card = _card_of_config(checkpoint, path, cfg)
+        if names is None:
+            raise ModelError(f"{path}: does not name its classes: give a classes.json (--classes FILE, classes=...)")
+    if names is None:
+        return card
+    try:
+        return replace(card, classes=names)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def _card_of_config(checkpoint: Mapping[str, Any], path: str, cfg: str | None) -> ModelCard:
+    if cfg is not None:
+        return build_card(load_cfg(cfg))
+    text = checkpoint.get("cfg")
+    if not isinstance(text, str) or not text.strip():
+        raise ModelError(
+            f"{path}: says neither its architecture nor its clips: give the config it was trained with "
+            "(--cfg FILE.yaml, cfg=...)"
+        )
+    try:
+        return build_card(load_cfg([], _known_options(text)))
+    except (AutoX3DError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: the config in it can't be used ({reason}): give one (--cfg FILE.yaml)") from None
+
+
+def _known_options(text: str) -> list[Any]:
+    """The keys of a config that this library has too, as KEY VALUE pairs; PySlowFast's has hundreds more."""
+    known = dict(leaves(get_cfg()))
+    found = [(key, value) for key, value in leaves(yaml.safe_load(text)) if key in known]
+    return [item for pair in found for item in pair]

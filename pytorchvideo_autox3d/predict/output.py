@@ -1,0 +1,144 @@
+"""Predictions as text: a table on the terminal, JSON lines, csv; and a file of them that a later run goes on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import simplejson
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from pytorchvideo_autox3d.errors import AutoX3DError, DataError
+from pytorchvideo_autox3d.files import write_text
+
+NONE_OF_THESE = "none of these"
+"""Shown for a video whose highest score is below the calibration's threshold."""
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """One line, whatever is in the names."""
+    return str(simplejson.dumps(record, ignore_nan=True))
+
+
+def csv_header(top: int) -> str:
+    """The columns of `csv_line`."""
+    pairs = [name for rank in range(1, top + 1) for name in (f"label_{rank}", f"score_{rank}")]
+    return _csv(["video", *pairs, "rejected", "error"])
+
+
+def csv_line(record: Mapping[str, Any], top: int) -> str:
+    """A video's row: its classes of highest score; or what was wrong with it."""
+    pairs = [item for pair in record.get("top", ()) for item in pair]
+    pairs += [""] * (2 * top - len(pairs))
+    return _csv([record["video"], *pairs, record.get("rejected", ""), record.get("error", "")])
+
+
+def _csv(values: Iterable[Any]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="").writerow(values)
+    return stream.getvalue()
+
+
+def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a video; below the only one, where it has several clips, a row for each."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("video", overflow="fold")
+    table.add_column("seconds", no_wrap=True)
+    table.add_column("label", no_wrap=True)
+    table.add_column("score", no_wrap=True)
+    table.add_column("next", no_wrap=True)
+    for record in records:
+        top = record["top"]
+        if record.get("rejected"):
+            top = [[NONE_OF_THESE, top[0][1]], *top]
+        table.add_row(Text(record["video"]), "", *_cells(top))
+        for clip in record["clips"] if len(records) == 1 and len(record["clips"]) > 1 else ():
+            table.add_row("", f"{clip['start']:.1f} to {clip['end']:.1f}", *_cells(clip["top"]), style="dim")
+    return table
+
+
+def _cells(top: Sequence[Sequence[Any]]) -> tuple[Text, str, Text]:
+    (label, score), *others = top
+    return Text(label), f"{score:.3f}", Text(", ".join(f"{name} {value:.3f}" for name, value in others))
+
+
+class ResumableRecords:
+    """Records of a list of videos, kept as they come in `<path>.partial` and written to `path` when all are there.
+
+    Args:
+        path: ends in .csv, or else holds JSON lines.
+        made_with: what the records depend on (the model, its views); a file begun with something else is refused.
+
+    Raises:
+        DataError: `<path>.partial` was begun with something else, or is damaged.
+        AutoX3DError: it can't be written.
+    """
+
+    def __init__(self, path: str | Path, made_with: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.partial = Path(f"{path}.partial")
+        self._made_with = simplejson.loads(simplejson.dumps(made_with))
+        self.records = self._begun() if self.partial.is_file() else {}
+
+    @contextmanager
+    def appending(self) -> Iterator[None]:
+        """Inside, `add` may be called."""
+        try:
+            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            # Written anew, so that a line that was cut short is gone.
+            lines = [json_line(self._made_with), *map(json_line, self.records.values())]
+            write_text(self.partial, "".join(f"{line}\n" for line in lines))
+            with self.partial.open("a", encoding="utf8") as self._stream:
+                yield
+        except OSError as error:
+            raise AutoX3DError(f"can't write {self.partial}: {error.strerror or error}") from error
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Keep one video's record."""
+        self.records[record["video"]] = dict(record)
+        self._stream.write(json_line(record) + "\n")
+        self._stream.flush()
+
+    def finish(self, videos: Iterable[str], *, top: int) -> None:
+        """Write `path` in the order of the videos, and remove the partial file."""
+        chosen = [self.records[video] for video in videos if video in self.records]
+        if self.path.suffix == ".csv":
+            lines = [csv_header(top), *(csv_line(record, top) for record in chosen)]
+        else:
+            lines = [json_line(record) for record in chosen]
+        write_text(self.path, "".join(f"{line}\n" for line in lines))
+        os.remove(self.partial)
+
+    def _begun(self) -> dict[str, dict[str, Any]]:
+        lines = self.partial.read_text(encoding="utf8").splitlines()
+        rows = [_parsed(line) for line in lines]
+        if rows and rows[-1] is None:  # cut short by an interruption
+            rows.pop()
+        if None in rows or not rows:
+            raise DataError(f"{self.partial}: is no file of predictions: remove it, or name another")
+        if rows[0] != self._made_with:
+            differs = next(key for key in self._made_with if rows[0].get(key) != self._made_with[key])
+            raise DataError(f"{self.partial}: was begun with another {differs}: remove it, or name another file")
+        return {row["video"]: row for row in rows[1:]}
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return simplejson.loads(line)
+    except simplejson.JSONDecodeError:
+        return None
+
+
+def write_records(records: Iterable[Mapping[str, Any]], stream: TextIO, *, form: str, top: int) -> None:
+    """Write JSON lines ("json") or csv ("csv") as the records come."""
+    if form == "csv":
+        print(csv_header(top), file=stream)
+    for record in records:
+        print(csv_line(record, top) if form == "csv" else json_line(record), file=stream, flush=True)

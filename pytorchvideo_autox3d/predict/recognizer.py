@@ -1,0 +1,221 @@
+"""`Recognizer`: a trained network, and everything it takes to use it on a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.data import ArrayReader, ClipNormalize, VideoReader, check_reader, open_video
+from pytorchvideo_autox3d.data.time_limit import call_within
+from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
+from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.models import ModelCard, load_package
+from pytorchvideo_autox3d.predict.decode_ahead import decoded_ahead
+from pytorchvideo_autox3d.predict.loading import load_checkpoint
+from pytorchvideo_autox3d.predict.prediction import ClipPrediction, Prediction, top_of
+from pytorchvideo_autox3d.predict.video_clips import VideoClips, Views, read_clips
+
+Video = str | Path | np.ndarray | Tensor
+
+
+class Recognizer:
+    """Tells what a video shows; called with a video, it returns a `Prediction`.
+
+    Args:
+        network: maps a normalised clip (B, 3, T, H, W) to logits (B, K).
+        card: its classes, its clips, their normalisation, and its views.
+        views: clips x crops of a video ("1", "3x1", "10x3"); by default those of the card.
+        device: where to run; by default a GPU where there is one.
+        batch_size: clips of one forward pass.
+        top: how many classes a `Prediction` names.
+        workers: threads that decode, where there are several videos.
+        reader: the name of the video reader.
+        decode_seconds: what one video may take to decode; 0 waits for ever.
+
+    Raises:
+        ConfigError: an argument is out of range.
+        DataError: there is no such reader.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        card: ModelCard,
+        *,
+        views: str | Views | None = None,
+        device: str | torch.device | None = None,
+        batch_size: int = 8,
+        top: int = 5,
+        workers: int = 2,
+        reader: str = "pyav",
+        decode_seconds: float = 60,
+    ) -> None:
+        for name, value, low in (("batch_size", batch_size, 1), ("top", top, 1), ("workers", workers, 0)):
+            if value < low:
+                raise ConfigError(f"{name}: {value} is below {low}")
+        check_reader(reader)
+        self.card = card
+        self.views = Views.parse(views) if isinstance(views, str) else views or Views(card.num_clips, card.num_crops)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = network
+        if isinstance(network, nn.Module):
+            network.eval().to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            accelerate(network)
+        self._batch_size, self._top, self._workers = batch_size, top, workers
+        self._reader, self._decode_seconds = reader, decode_seconds
+        self._normalize = ClipNormalize(card.preprocessing.mean, card.preprocessing.std)
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | Path, *, cfg: str | None = None, classes: str | Sequence[str] | None = None, **options: Any
+    ) -> Recognizer:
+        """A checkpoint of training.
+
+        Args:
+            path: the file.
+            cfg: the yaml file that it was trained with; needed where the checkpoint does not say.
+            classes: the classes' names in their order, or a file that holds them; needed for a checkpoint that was
+                saved before checkpoints had them.
+            options: as of `Recognizer`.
+
+        Raises:
+            CheckpointError, ModelError: the file is none, or does not say what it takes; names what to give.
+        """
+        return cls(*load_checkpoint(str(path), cfg=cfg, classes=classes), **options)
+
+    @classmethod
+    def from_package(cls, path_or_name: str | Path, **options: Any) -> Recognizer:
+        """A package's folder, or the name of one that comes with this library ("demo").
+
+        Raises:
+            ModelError: there is no such package, or it is damaged.
+        """
+        network = load_package(path_or_name)
+        return cls(network, network.card, **options)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes' names in the order of their numbers."""
+        return self.card.labels
+
+    def __call__(self, video: Video, *, fps: float | None = None, name: str | None = None) -> Prediction:
+        """What a video shows.
+
+        Args:
+            video: a file's path, or uint8 RGB frames: (T, H, W, 3), (T, 3, H, W) or (3, T, H, W).
+            fps: of the frames, where they are an array; by default the rate that the card counts at. As many frames
+                as a clip has are taken for a clip, whatever their rate.
+            name: of the video in the result; by default its path.
+
+        Raises:
+            DecodeError: the video can't be read; names the file and the cause.
+            DataError: the array is of another type or shape.
+        """
+        return self._predicted(self._name(video, name), self._clips(video, fps=fps))
+
+    def predict(
+        self, videos: Iterable[Video], *, on_fault: Callable[[Video, DecodeError], None] | None = None
+    ) -> Iterator[Prediction]:
+        """The predictions of many videos in their order, the next ones decoded meanwhile.
+
+        Args:
+            videos: as for a call.
+            on_fault: told of a video that can't be read, which is then left out; None raises the error.
+        """
+        waiting: list[tuple[Video, VideoClips]] = []
+        for video, found in decoded_ahead(self._clips, videos, workers=self._workers):
+            if isinstance(found, DecodeError):
+                if on_fault is None:
+                    raise found
+                on_fault(video, found)
+                continue
+            waiting.append((video, found))
+            if sum(len(clips) for _, clips in waiting) >= self._batch_size:
+                yield from self._predicted_together(waiting)
+                waiting = []
+        yield from self._predicted_together(waiting)
+
+    def logits(self, clip_BCTHW: Tensor) -> Tensor:
+        """Logits (B, K) of uint8 clips, on the CPU."""
+        parts = []
+        with torch.inference_mode():
+            for part in clip_BCTHW.split(self._batch_size):
+                parts.append(self.network(self._normalize(part.to(self.device))).float().cpu())
+        return torch.cat(parts)
+
+    def open(self, video: Video, *, fps: float | None = None) -> VideoReader:
+        """A reader of the video, to be used in a `with` statement."""
+        if isinstance(video, np.ndarray | Tensor):
+            return self._array(video, fps, "the array")
+        if not isinstance(video, str | Path):
+            raise DataError(f"a video is a path, an array or a tensor, not a {type(video).__name__}")
+        if str(video).endswith(".npy"):
+            try:
+                return self._array(read_array(str(video)), fps, str(video))
+            except DataError as error:  # as of any file that is no video
+                raise DecodeError(str(error)) from None
+        return open_video(str(video), reader=self._reader)
+
+    def combined(self, logits_VK: Tensor) -> NDArray[np.float32]:
+        """The video's scores from the logits of its views, as a test combines them."""
+        score_VK = logits_VK.softmax(dim=1).numpy()
+        if self.card.ensemble == "max":
+            return score_VK.max(axis=0)
+        return score_VK.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    def _array(self, frames: np.ndarray | Tensor, fps: float | None, name: str) -> ArrayReader:
+        clip = self.card.preprocessing
+        reader = ArrayReader(frames, fps=fps or clip.fps, name=name)
+        if fps is None and reader.metadata().num_frames == clip.num_frames:
+            return ArrayReader(frames, fps=clip.fps / clip.sampling_rate, name=name)  # every frame of it is taken
+        return reader
+
+    def _clips(self, video: Video, *, fps: float | None = None) -> VideoClips:
+        def decoded() -> VideoClips:
+            with self.open(video, fps=fps) as opened:
+                return read_clips(opened, self.card.preprocessing, self.views)
+
+        return call_within(decoded, seconds=self._decode_seconds, path=self._name(video, None))
+
+    def _predicted(self, name: str, clips: VideoClips, logits_VK: Tensor | None = None) -> Prediction:
+        logits_VK = self.logits(clips.clip_VCTHW) if logits_VK is None else logits_VK
+        name_top = partial(top_of, labels=self.labels, count=self._top)
+        crops = self.views.num_crops
+        parts = [
+            ClipPrediction(*clips.spans[first], name_top(self.combined(logits_VK[first : first + crops])))
+            for first in range(0, len(clips), crops)
+        ]
+        score_K = self.combined(logits_VK)
+        return Prediction(name, name_top(score_K), tuple(parts), score_K)
+
+    def _predicted_together(self, videos: Sequence[tuple[Video, VideoClips]]) -> Iterator[Prediction]:
+        """One run over the clips of several videos."""
+        if not videos:
+            return
+        logits_BK = self.logits(torch.cat([clips.clip_VCTHW for _, clips in videos]))
+        per_video = logits_BK.split([len(clips) for _, clips in videos])
+        for (video, clips), logits_VK in zip(videos, per_video, strict=True):
+            yield self._predicted(self._name(video, None), clips, logits_VK)
+
+    @staticmethod
+    def _name(video: Video, name: str | None) -> str:
+        shape = getattr(video, "shape", None)
+        return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")
+
+
+def read_array(path: str) -> np.ndarray:
+    """Frames in a .npy file, which stay on the disk until they are needed; `DecodeError` where it is none."""
+    try:
+        frames: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+    except FileNotFoundError:
+        raise DecodeError(f"{path}: no such file") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise DecodeError(f"{path}: not a readable .npy array: {str(error).splitlines()[0]}") from None
+    return frames

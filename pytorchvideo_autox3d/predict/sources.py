@@ -1,0 +1,61 @@
+"""What a command line names as videos: files, folders, patterns, lists, standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from iopath.common.file_io import g_pathmgr
+
+from pytorchvideo_autox3d.data import read_list
+from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES
+from pytorchvideo_autox3d.errors import DataError
+
+STDIN = "-"
+_LISTS = (".csv", ".txt", ".tsv", ".json")
+_ARRAY = ".npy"
+
+
+def find_videos(names: Sequence[str], *, prefix: str = "", stdin: Iterable[str] | None = None) -> list[str]:
+    """The paths of all videos that `names` stand for, in order; one that stands there twice is named once.
+
+    Args:
+        names: a file; a folder, searched to its bottom; a pattern such as `clips/*.mp4`; a list (csv, json), whose
+            labels are not looked at; or "-", standard input with a path on every line.
+        prefix: joined before a list's relative paths.
+        stdin: in place of the process's own.
+
+    Raises:
+        DataError: a name stands for no video; names it.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if name == STDIN:
+            paths = [line.rstrip("\n") for line in (sys.stdin if stdin is None else stdin) if line.strip()]
+        else:
+            paths = _named(name, prefix)
+        if not paths:
+            raise DataError(f"{name}: {'names' if name == STDIN else 'holds'} no videos")
+        found.update(dict.fromkeys(paths))
+    return list(found)
+
+
+def _named(name: str, prefix: str) -> list[str]:
+    if name.lower().endswith(_LISTS) and not g_pathmgr.isdir(name):
+        return list(read_list(name, path_prefix=prefix).paths)
+    if g_pathmgr.isdir(name):
+        return _in_folder(name)
+    if glob.has_magic(name) and not os.path.exists(name):
+        return sorted(glob.glob(name, recursive=True))
+    return [name]
+
+
+def _in_folder(folder: str) -> list[str]:
+    return sorted(
+        os.path.join(root, file)
+        for root, _, files in os.walk(folder)
+        for file in files
+        if file.lower().endswith((*VIDEO_SUFFIXES, _ARRAY)) and not file.startswith(".")
+    )

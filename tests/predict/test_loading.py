@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.data import ClassNames
+from pytorchvideo_autox3d.errors import AutoX3DError, ModelError
+from pytorchvideo_autox3d.jobs.build import build_card, build_model
+from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.predict.loading import load_checkpoint
+
+NAMES = tuple("abcdefgh")
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    return load_cfg(config_path("autox3d/demo.yaml"))
+
+
+@pytest.fixture(scope="module")
+def state(cfg):
+    torch.manual_seed(0)
+    return build_model(cfg).state_dict()
+
+
+def saved(path, **content):
+    torch.save(content, path)
+    return str(path)
+
+
+def test_a_checkpoint_with_its_card(tmp_path, cfg, state):
+    card = build_card(cfg, classes=ClassNames(NAMES))
+    path = saved(tmp_path / "a.pyth", model_state=state, model_card=card.to_dict(), cfg="not: looked at")
+    assert CARD_KEY == "model_card"
+    network, found = load_checkpoint(path)
+    assert found == card
+    assert all(torch.equal(tensor, state[key]) for key, tensor in network.state_dict().items())
+    assert load_checkpoint(path, classes=NAMES[::-1])[1].classes == NAMES[::-1]
+
+
+def test_an_older_one_asks_for_the_names_and_has_the_rest_in_its_config(tmp_path, cfg, state):
+    path = saved(tmp_path / "a.pyth", model_state=state, cfg=cfg.dump() + "\nDETECTION:\n  ENABLE: False\n")
+    with pytest.raises(ModelError, match="--classes"):
+        load_checkpoint(path)
+    (tmp_path / "names.txt").write_text("\n".join(NAMES) + "\n")
+    (tmp_path / "names.json").write_text('{"b": 1, "a": 0, "d": 3, "c": 2, "h": 7, "g": 6, "f": 5, "e": 4}')
+    for names in (NAMES, str(tmp_path / "names.txt"), str(tmp_path / "names.json")):
+        assert load_checkpoint(path, classes=names)[1] == build_card(cfg, classes=ClassNames(NAMES))
+
+
+def test_one_without_any_config_asks_for_that(tmp_path, state):
+    path = saved(tmp_path / "a.pyth", **state)
+    with pytest.raises(ModelError, match=r"a\.pyth.*--cfg"):
+        load_checkpoint(path, classes=NAMES)
+    network, card = load_checkpoint(path, cfg=str(config_path("autox3d/demo.yaml")), classes=NAMES)
+    assert (card.num_clips, card.num_crops, card.preprocessing.fps) == (2, 3, 24)
+    assert all(torch.equal(tensor, state[key]) for key, tensor in network.state_dict().items())
+
+
+def test_what_does_not_fit_is_one_line_with_the_file(tmp_path, cfg, state):
+    card = build_card(cfg, classes=ClassNames(NAMES))
+    path = saved(tmp_path / "a.pyth", model_state=state, model_card=card.to_dict())
+    fewer = dataclasses.replace(card, num_classes=5, classes=())
+    other = saved(tmp_path / "b.pyth", model_state=state, model_card=fewer.to_dict())
+    search = saved(tmp_path / "c.pyth", model_state=state, cfg="MODEL: {MODEL_NAME: AutoX3DSearch}")
+    (tmp_path / "names.json").write_text('{"b": 1, "a": 7}')
+    cases = [
+        ((path, ("x", "y")), "2 names for a network of 8"),
+        ((path, str(tmp_path / "names.json")), "expected 0 to 1"),
+        ((path, str(tmp_path / "none.txt")), "none.txt"),
+        ((other, None), "shape"),
+        ((search, NAMES), "searched"),
+    ]
+    for (file, names), words in cases:
+        with pytest.raises(AutoX3DError, match=words) as raised:
+            load_checkpoint(file, classes=names)
+        assert str(tmp_path) in str(raised.value)
