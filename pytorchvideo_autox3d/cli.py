@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytorchvideo_autox3d import __version__
-from pytorchvideo_autox3d.errors import AutoX3DError
+from pytorchvideo_autox3d.errors import AutoX3DError, TrainingInterrupted
 
 # Read when torch loads, so set before any command imports it. OpenMP's default, to spin for milliseconds at barriers,
 # makes a small model's step several times slower as soon as another process wants the same cores; not to spin at all
@@ -36,10 +36,16 @@ COMMANDS: dict[str, str] = {
 }
 
 
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+
+
 def run_safely(command: Callable[[], Any]) -> int:
     """Run a command; return its exit code: 0, 1 with one line for a user's error, 130 when interrupted."""
     try:
         command()
+    except TrainingInterrupted as stop:
+        print(f"interrupted: {stop}", file=sys.stderr)
+        return INTERRUPTED
     except AutoX3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -49,7 +55,7 @@ def run_safely(command: Callable[[], Any]) -> int:
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return 0
 
 

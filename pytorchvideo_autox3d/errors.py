@@ -1,6 +1,7 @@
 """The error family: everything a user can get wrong, each as one line that names the thing at fault.
 
-The command line prints the message of any `AutoX3DError` without a traceback and exits with 1; every other
+The command line prints the message of any `AutoX3DError` without a traceback and exits with 1 (130 for
+`TrainingInterrupted`); every other
 exception is a bug of ours and keeps its traceback. Messages are a single line and name the key, the file, the
 line number or the shape concerned.
 """
@@ -52,6 +53,10 @@ class EvaluationError(AutoX3DError, RuntimeError):
 
 class TrainingError(AutoX3DError, RuntimeError):
     """Training can't go on: a loss that is not finite; names the step."""
+
+
+class TrainingInterrupted(TrainingError):
+    """A stop was asked for (Ctrl-C, SIGTERM); says what was saved and how to go on. The command line exits with 130."""
 
 
 class SearchError(AutoX3DError, ValueError):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from pytorchvideo_autox3d import __version__, cli
-from pytorchvideo_autox3d.errors import AutoX3DError
+from pytorchvideo_autox3d.errors import AutoX3DError, TrainingInterrupted
 
 
 def test_help_lists_every_command_and_imports_no_torch():
@@ -38,7 +38,11 @@ def test_version(capsys):
 
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
-    [(AutoX3DError("key A.B is odd"), 1, "error: key A.B is odd\n"), (KeyboardInterrupt(), 130, "interrupted\n")],
+    [
+        (AutoX3DError("key A.B is odd"), 1, "error: key A.B is odd\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (TrainingInterrupted("saved c.pyth"), 130, "interrupted: saved c.pyth\n"),
+    ],
 )
 def test_user_errors_are_one_line(raised, code, said, capsys):
     def command():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.errors import DataError
 
 _logger = logging.getLogger(__name__)
@@ -71,13 +73,32 @@ class FaultCounter:
 
     @property
     def counts(self) -> Mapping[int, int]:
-        """Failed attempts by video, of this run and process."""
+        """Failed attempts by video, of this process."""
         return self._counts
 
     @property
     def messages(self) -> Mapping[int, str]:
         """What was wrong at the first attempt, by video."""
         return self._messages
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts and first messages of this process, for a checkpoint."""
+        return {"counts": dict(self._counts), "messages": dict(self._messages)}
+
+    def load_state_dicts(self, state_dicts: Sequence[Mapping[str, Any]]) -> None:
+        """Go on from the counts of all processes: each from its own, or the first from all where their number differs.
+
+        Nothing is logged anew, and what was over the limit stops the run at the next bad video.
+        """
+        if len(state_dicts) == distributed.world_size():
+            state_dicts = state_dicts[distributed.rank() :][:1]
+        elif not distributed.is_main():
+            state_dicts = ()
+        self._counts, self._messages = {}, {}
+        for state in state_dicts:
+            for video, count in state["counts"].items():
+                self._counts[video] = self._counts.get(video, 0) + count
+            self._messages = {**state["messages"], **self._messages}
 
     def gauges(self) -> dict[str, float]:
         """For log lines: failed attempts, and the videos they were at."""

@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
 from pytorchvideo_autox3d.engine.supervised import SupervisedStep, evaluating, prepare_clip
 from pytorchvideo_autox3d.engine.tester import TestSettings, multiview_scores, run_test
-from pytorchvideo_autox3d.engine.train_loop import Hook, TrainingInterrupted, TrainLoop
+from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.trainer import (
     TrainSettings,
     Validation,
@@ -61,7 +61,6 @@ __all__ = [
     "TestSettings",
     "TrainLoop",
     "TrainSettings",
-    "TrainingInterrupted",
     "Validation",
     "average_bn_stats",
     "build_optimizer",

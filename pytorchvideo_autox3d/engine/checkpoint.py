@@ -5,8 +5,8 @@
 
 Keys as PySlowFast has them: epoch (the last whole epoch, from 0), model_state, optimizer_state, scaler_state and cfg
 (text).
-Ours beside them: model_card (what it takes to use the model), loop_state, rng_states (one a process), extra_states (by
-name: a search's policy, say).
+Ours beside them: model_card (what it takes to use the model), loop_state, rng_states and process_states (one a
+process), extra_states (by name: a search's policy, say).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from iopath.common.file_io import g_pathmgr
 from torch import nn
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine.protocols import Stateful
+from pytorchvideo_autox3d.engine.protocols import ProcessStateful, Stateful
 from pytorchvideo_autox3d.engine.weights import checkpoint_model_state, load_model_state, read_checkpoint, unwrapped
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.files import written_beside
@@ -60,6 +60,7 @@ class Checkpointer:
         model, optimizer, scaler: what is trained; a DDP or compiled wrapper leaves no trace in the file.
         extras: further objects with state, by name.
         cfg_text: the config as yaml, kept for the reader.
+        process_extras: objects with a state in each process, by name: counters of faults.
         card: plain data that says how the model is used (a `ModelCard`'s), kept as `model_card`.
     """
 
@@ -71,6 +72,7 @@ class Checkpointer:
         optimizer: Stateful | None = None,
         scaler: Stateful | None = None,
         extras: Mapping[str, Stateful] | None = None,
+        process_extras: Mapping[str, ProcessStateful] | None = None,
         cfg_text: str = "",
         card: Mapping[str, Any] | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class Checkpointer:
         self.optimizer = optimizer
         self.scaler = scaler
         self.extras = dict(extras or {})
+        self.process_extras = dict(process_extras or {})
         self.cfg_text = cfg_text
         self.card = card
 
@@ -87,14 +90,21 @@ class Checkpointer:
 
         An older checkpoint from the midst of an epoch is removed: the new one is further.
         """
+        own = {name: extra.state_dict() for name, extra in self.process_extras.items()}
         rng_states = distributed.all_gather_objects(loop_state["rng"])
+        process_states = distributed.all_gather_objects(own)
         path = checkpoint_path(self.output_dir, loop_state["epoch"], loop_state["step"])
         if distributed.is_main():
             with written_beside(path) as beside:
-                torch.save(self._content(loop_state, rng_states), beside)
+                torch.save(self._content(loop_state, rng_states, process_states), beside)
             self._remove_superseded(path)
         distributed.barrier()
         return path
+
+    def existing(self, epoch: int, step: int) -> str | None:
+        """The file of `checkpoint_path`, if there is one."""
+        path = checkpoint_path(self.output_dir, epoch, step)
+        return path if g_pathmgr.isfile(path) else None
 
     def load(self, path: str) -> dict[str, Any]:
         """Restore every part from `path`; return the state for `TrainLoop.load_state_dict`.
@@ -110,9 +120,13 @@ class Checkpointer:
         extra_states = checkpoint.get("extra_states", {})
         for name, extra in self.extras.items():
             self._restore(name, extra, extra_states, path)
+        for name, process_extra in self.process_extras.items():
+            process_extra.load_state_dicts([one[name] for one in checkpoint.get("process_states", []) if name in one])
         return self._loop_state(checkpoint)
 
-    def _content(self, loop_state: Mapping[str, Any], rng_states: list[Any]) -> dict[str, Any]:
+    def _content(
+        self, loop_state: Mapping[str, Any], rng_states: list[Any], process_states: list[Any]
+    ) -> dict[str, Any]:
         optimizer = {"optimizer_state": self.optimizer.state_dict()} if self.optimizer else {}
         return {
             "epoch": loop_state["epoch"] - 1,
@@ -123,6 +137,7 @@ class Checkpointer:
             **({"model_card": dict(self.card)} if self.card else {}),
             "loop_state": {key: value for key, value in loop_state.items() if key != "rng"},
             "rng_states": rng_states,
+            "process_states": process_states,
             "extra_states": {name: extra.state_dict() for name, extra in self.extras.items()},
         }
 

@@ -201,19 +201,25 @@ class CheckpointHook(Hook):
         self._checkpointer = checkpointer
         self._period = period
         self._saved: tuple[int, int] | None = None
-        self._path = ""
+
+    def before_train(self, loop: TrainLoop) -> None:
+        self._saved = _position(loop)
 
     def after_epoch(self, loop: TrainLoop) -> None:
         if is_due(loop, self._period):
             self._save(loop)
 
     def on_interrupt(self, loop: TrainLoop) -> str | None:
-        state = loop.state_dict()
-        if (state["epoch"], state["step"]) != self._saved:
-            self._save(loop)
-        return self._path
+        # Stopped before the first update since: writing again would replace a whole epoch's checkpoint for nothing.
+        existing = self._checkpointer.existing(*_position(loop)) if self._saved == _position(loop) else None
+        return existing or self._save(loop)
 
-    def _save(self, loop: TrainLoop) -> None:
-        state = loop.state_dict()
-        self._path = self._checkpointer.save(state)
-        self._saved = state["epoch"], state["step"]
+    def _save(self, loop: TrainLoop) -> str:
+        self._saved = _position(loop)
+        return self._checkpointer.save(loop.state_dict())
+
+
+def _position(loop: TrainLoop) -> tuple[int, int]:
+    """(whole epochs, updates of the next), as checkpoints are named."""
+    state = loop.state_dict()
+    return state["epoch"], state["step"]

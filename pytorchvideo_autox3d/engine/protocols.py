@@ -54,6 +54,15 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
+class ProcessStateful(Protocol):
+    """Anything of which each process has its own, and a checkpoint carries all of them."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dicts(self, state_dicts: Sequence[dict[str, Any]], /) -> None:
+        """Go on from the states of all processes of the job that saved them, which may be another number."""
+        ...
+
+
 Preprocess = Callable[[Tensor], Tensor]
 """uint8 clip_BCTHW on the device -> float clip_BCTHW as the model wants it."""
 

@@ -23,11 +23,7 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.interrupt import StopRequest
 from pytorchvideo_autox3d.engine.protocols import Loader, Step
 from pytorchvideo_autox3d.engine.rng import restore_rng_state, rng_state
-from pytorchvideo_autox3d.errors import CheckpointError, TrainingError
-
-
-class TrainingInterrupted(TrainingError):
-    """A stop was asked for (Ctrl-C, SIGTERM); says what was saved and how to go on."""
+from pytorchvideo_autox3d.errors import CheckpointError, TrainingError, TrainingInterrupted
 
 
 class Hook:

@@ -16,7 +16,7 @@ from pytorchvideo_autox3d.engine import hooks as H
 from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, last_checkpoint
 from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
 from pytorchvideo_autox3d.engine.precision import Precision
-from pytorchvideo_autox3d.engine.protocols import Loader, Loss, Preprocess
+from pytorchvideo_autox3d.engine.protocols import Loader, Loss, Preprocess, ProcessStateful
 from pytorchvideo_autox3d.engine.schedules import Schedule
 from pytorchvideo_autox3d.engine.supervised import Mix, SupervisedStep
 from pytorchvideo_autox3d.engine.tester import TestSettings, multiview_scores
@@ -82,6 +82,7 @@ def train(
     checkpoint_epoch_reset: bool = False,
     cfg_text: str = "",
     card: Mapping[str, Any] | None = None,
+    process_extras: Mapping[str, ProcessStateful] | None = None,
     extra_hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
     """Train `model` (in place) and return one record an epoch; also kept in `<output_dir>/history.jsonl`.
@@ -95,6 +96,7 @@ def train(
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one (TRAIN.AUTO_RESUME).
         checkpoint_file: otherwise start from this one (TRAIN.CHECKPOINT_FILE_PATH): its weights, optimiser and epoch,
             or with `checkpoint_epoch_reset` its weights alone, with a fresh classifier if the classes differ.
+        process_extras: what else a resume restores, of which each process has its own: counters of faults, by name.
         card: plain data that those who use the checkpoint need, kept in it as `model_card`.
 
     On the CPU a run that was stopped and resumed ends bit for bit as one that was not. Raises `TrainingError` for a
@@ -108,7 +110,13 @@ def train(
         model.to(memory_format=torch.channels_last_3d)
     model.train()
     checkpointer = Checkpointer(
-        output_dir, model=model, optimizer=optimizer, scaler=scaler, cfg_text=cfg_text, card=card
+        output_dir,
+        model=model,
+        optimizer=optimizer,
+        scaler=scaler,
+        process_extras=process_extras,
+        cfg_text=cfg_text,
+        card=card,
     )
     loop_state = start_from(
         checkpointer,

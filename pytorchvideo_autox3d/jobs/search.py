@@ -100,6 +100,7 @@ class SearchJob:
             method=cfg.SEARCH.METHOD,
             auto_resume=cfg.TRAIN.AUTO_RESUME,
             cfg_text=cfg.dump(),
+            process_extras={f"faults_{number}": loader.faults for number, loader in enumerate(loaders)},
             extra_hooks=[RecordConfig(cfg), build.fault_hook(*loaders)],
         )
         score = self._score(info, supernet, loaders[0])

@@ -71,6 +71,7 @@ class TrainJob:
             checkpoint_epoch_reset=cfg.TRAIN.CHECKPOINT_EPOCH_RESET,
             cfg_text=cfg.dump(),
             card=build.build_card(cfg, classes=loader.dataset.manifest.classes).to_dict(),
+            process_extras={"faults": loader.faults},
             extra_hooks=[RecordConfig(cfg), build.fault_hook(loader)],
         )
 

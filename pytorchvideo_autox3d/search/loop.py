@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from pytorchvideo_autox3d.engine import (
     make_schedule,
     read_checkpoint,
 )
-from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
+from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess, ProcessStateful
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search.budget import Budget, Budgets
@@ -108,6 +108,7 @@ def search(
     output_dir: str,
     method: str = "parsec",
     auto_resume: bool = True,
+    process_extras: Mapping[str, ProcessStateful] | None = None,
     cfg_text: str = "",
     extra_hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
@@ -123,6 +124,7 @@ def search(
             `settings.shared`.
         budgets: checked against the space at the clip size that the supernet is meant for.
         method: a name in SEARCH.
+        process_extras: as in `engine.train`.
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one.
     Raises:
         SearchError: before anything runs, for a budget out of reach, a half without a batch, a checkpoint of another
@@ -153,7 +155,13 @@ def search(
     )
     extras = {"search": step, "policy_optimizer": policy_optimizer}
     checkpointer = Checkpointer(
-        output_dir, model=model, optimizer=optimizer, scaler=scaler, extras=extras, cfg_text=cfg_text
+        output_dir,
+        model=model,
+        optimizer=optimizer,
+        scaler=scaler,
+        extras=extras,
+        process_extras=process_extras,
+        cfg_text=cfg_text,
     )
     loop = TrainLoop(
         step,

@@ -4,6 +4,7 @@ import os
 import pytest
 import torch
 
+from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.data import FaultPolicy, Kinetics, build_loader
 from pytorchvideo_autox3d.data.faults import Fault, FaultCounter
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler
@@ -121,6 +122,37 @@ def test_each_file_is_logged_once(caplog):
             counter.add(Fault(video, f"v{video}.mp4: broken"))
     assert [record.getMessage() for record in caplog.records] == ["skipped: v3.mp4: broken", "skipped: v4.mp4: broken"]
     assert counter.gauges() == {"skipped": 3.0, "bad_videos": 2.0}
+
+
+def counted(*videos):
+    counter = FaultCounter(limit=9)
+    for video in videos:
+        counter.add(Fault(video, f"v{video}.mp4: broken"))
+    return counter
+
+
+@pytest.mark.parametrize(
+    ("processes", "expected"),
+    [
+        (2, [{3: 2, 4: 1}, {4: 1, 5: 1}]),
+        (1, [{3: 2, 4: 2, 5: 1}]),  # all of them, however many processes count from now on
+        (3, [{3: 2, 4: 2, 5: 1}, {}, {}]),
+    ],
+)
+def test_counts_go_on_after_a_resume(monkeypatch, caplog, processes, expected):
+    states = [counted(3, 4, 3).state_dict(), counted(4, 5).state_dict()]
+    caplog.clear()
+    for rank, counts in enumerate(expected):
+        monkeypatch.setattr(distributed, "world_size", lambda: processes)
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(distributed, "is_main", lambda rank=rank: rank == 0)
+        counter = FaultCounter(limit=len(counts))
+        counter.load_state_dicts(states)
+        assert counter.counts == counts
+        assert set(counter.messages) == set(counts)
+    assert not caplog.records
+    with pytest.raises(DataError, match=f"{len(counts) + 1} bad videos, more than the {len(counts)} allowed"):
+        counter.add(Fault(9, "v9.mp4: broken"))
 
 
 def test_policies():

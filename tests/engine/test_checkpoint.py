@@ -139,6 +139,31 @@ def test_a_pyslowfast_checkpoint_gives_its_epoch(tmp_path):
     assert (state["epoch"], state["step"], state["rng"], state["history"]) == (7, 0, None, [])
 
 
+class Counter:
+    def __init__(self, count=0):
+        self.count = count
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dicts(self, states):
+        self.count = [state["count"] for state in states]
+
+
+def test_each_process_has_its_own_counters(tmp_path):
+    path = checkpointer(tmp_path, process_extras={"faults": Counter(3)}).save(loop_state(1))
+    content = read_checkpoint(path)
+    assert content["process_states"] == [{"faults": {"count": 3}}]
+    counter = Counter()
+    torch.save(content | {"process_states": [{"faults": {"count": 3}}, {"faults": {"count": 4}}]}, path)
+    checkpointer(tmp_path, process_extras={"faults": counter}).load(path)
+    assert counter.count == [3, 4]
+    del content["process_states"]  # as checkpoints were before there were any
+    torch.save(content, path)
+    checkpointer(tmp_path, process_extras={"faults": counter}).load(path)
+    assert counter.count == []
+
+
 def test_another_number_of_processes_is_said(tmp_path, caplog):
     path = checkpointer(tmp_path).save(loop_state(1))
     content = read_checkpoint(path)

@@ -6,8 +6,8 @@ import signal
 import pytest
 import torch
 
-from pytorchvideo_autox3d.engine import Hook, TrainingInterrupted, TrainLoop
-from pytorchvideo_autox3d.errors import CheckpointError, TrainingError
+from pytorchvideo_autox3d.engine import Hook, TrainLoop
+from pytorchvideo_autox3d.errors import CheckpointError, TrainingError, TrainingInterrupted
 from tests.engine.helpers import SyntheticLoader
 
 

@@ -14,7 +14,6 @@ from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     Hook,
     TestSettings,
-    TrainingInterrupted,
     TrainSettings,
     Validation,
     build_optimizer,
@@ -23,7 +22,7 @@ from pytorchvideo_autox3d.engine import (
     read_checkpoint,
     train,
 )
-from pytorchvideo_autox3d.errors import TrainingError
+from pytorchvideo_autox3d.errors import TrainingError, TrainingInterrupted
 from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, replace_norms
 from tests.engine.helpers import SyntheticLoader, ViewLoader, tiny_model, to_float
 
@@ -121,6 +120,33 @@ def test_interrupted_in_mid_epoch_and_resumed_ends_bit_identical(tmp_path, stop_
     fit(tmp_path / "stopped", model=tiny_model(seed=7, dropout=0.3))
     assert_same_end(tmp_path / "whole", tmp_path / "stopped")
     assert not list((tmp_path / "stopped" / "checkpoints").glob("*_step_*"))
+
+
+class LosesItsWorkers(SyntheticLoader):
+    """Ctrl-C reaches the loader's workers before the first batch of the second epoch is there."""
+
+    def __iter__(self):
+        if self.epoch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise RuntimeError("DataLoader worker exited")
+        yield from super().__iter__()
+
+
+def test_a_stop_before_the_first_update_leaves_the_whole_epochs_checkpoint_alone(tmp_path):
+    file = tmp_path / "checkpoints" / "checkpoint_epoch_00001.pyth"
+    numbers = set()
+    for _ in range(2):  # right after it was saved, then right after it was resumed from
+        with pytest.raises(TrainingInterrupted, match=r"saved .*checkpoint_epoch_00001\.pyth: the same"):
+            fit(tmp_path, loader=LosesItsWorkers())
+        numbers.add((file.stat().st_ino, file.stat().st_mtime_ns))
+    assert len(numbers) == 1
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_a_stop_after_an_epoch_that_saves_nothing_is_saved(tmp_path):
+    with pytest.raises(TrainingInterrupted, match=r"saved .*checkpoint_epoch_00001\.pyth: the same"):
+        fit(tmp_path, loader=LosesItsWorkers(), settings={"checkpoint_period": 9})
+    assert last_checkpoint(str(tmp_path)).endswith("checkpoint_epoch_00001.pyth")
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):

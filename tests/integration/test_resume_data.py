@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     Hook,
-    TrainingInterrupted,
     TrainSettings,
     build_optimizer,
     last_checkpoint,
@@ -28,6 +28,7 @@ from pytorchvideo_autox3d.engine import (
     read_checkpoint,
     train,
 )
+from pytorchvideo_autox3d.errors import TrainingInterrupted
 
 EPOCHS, STEPS, BATCH = 2, 4, 4
 CLIP = {"num_frames": 4, "sampling_rate": 2, "crop_size": 24, "jitter_scales": (24, 32), "auto_augment": "imagenet"}
@@ -73,8 +74,10 @@ class Seen(Hook):
         return self._normalize(clip_BCTHW)
 
 
-def fit(manifest: Manifest, folder: Path, seen: Seen, *, log: Path, seed: int = 1, workers: int = 2) -> None:
-    """Train a tiny network in `folder`, or go on with what is there."""
+def fit(
+    manifest: Manifest, folder: Path, seen: Seen, *, log: Path, seed: int = 1, workers: int = 2
+) -> Mapping[int, int]:
+    """Train a tiny network in `folder`, or go on with what is there; return the faults by video."""
     torch.manual_seed(seed)
     model = nn.Sequential(
         nn.Conv3d(3, 4, (1, 3, 3), bias=False), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4, 8)
@@ -97,8 +100,10 @@ def fit(manifest: Manifest, folder: Path, seen: Seen, *, log: Path, seed: int = 
         device=torch.device("cpu"),
         output_dir=str(folder),
         settings=TrainSettings(max_epoch=EPOCHS),
+        process_extras={"faults": loader.faults},
         extra_hooks=[seen],
     )
+    return loader.faults.counts
 
 
 def decoded(log: Path) -> list[str]:
@@ -113,10 +118,11 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_sees_the_rest_and_decodes_nothing_else(lists, tmp_path, stop_at, broken):
     manifest = read_list(str(lists / ("broken.csv" if broken else "train.csv")), path_prefix=str(lists))
     whole, first, second = Seen(), Seen(stop_at), Seen()
-    fit(manifest, tmp_path / "whole", whole, log=tmp_path / "whole.log", workers=0)
+    faults = fit(manifest, tmp_path / "whole", whole, log=tmp_path / "whole.log", workers=0)
     with pytest.raises(TrainingInterrupted, match="the same command resumes"):
         fit(manifest, tmp_path / "stopped", first, log=tmp_path / "first.log")
-    fit(manifest, tmp_path / "stopped", second, log=tmp_path / "second.log", seed=2)
+    assert fit(manifest, tmp_path / "stopped", second, log=tmp_path / "second.log", seed=2) == faults
+    assert faults == ({1: EPOCHS} if broken else {})
 
     assert [len(whole.clips), len(first.clips)] == [EPOCHS * STEPS, stop_at + 1]
     pieces = [*first.clips, *second.clips]

@@ -1,12 +1,14 @@
 """A search from a config over real videos, to the config that trains what it found."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from pytorchvideo_autox3d import jobs
+from pytorchvideo_autox3d import cli, jobs
 from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
@@ -100,6 +102,32 @@ def test_one_search_gives_an_architecture_a_budget(options, tmp_path, capsys):
         assert build.build_architecture(load_cfg(folder / f"retrain_{target:g}.yaml")) == architecture
     assert len(json.loads((folder / "pareto.json").read_text())) == 2
     assert f"for other budgets, in {folder}" in capsys.readouterr().out
+
+
+class StopsAt:
+    """A normalisation in whose call `at` somebody presses Ctrl-C."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, clip_BCTHW):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return clip_BCTHW.float() / 255
+
+
+def test_ctrl_c_ends_a_search_with_130_and_it_goes_on(options, tmp_path, capsys, monkeypatch):
+    command = ["run", "--cfg", str(config_path("autox3d/search_demo.yaml")), *map(str, options())]
+    monkeypatch.setattr(build, "build_preprocess", lambda cfg: StopsAt(1))
+    assert cli.main(command) == 130
+    assert "interrupted: training was interrupted in epoch 1 of 2" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out" / "checkpoints").iterdir()] == [
+        "checkpoint_epoch_00001_step_00000001.pyth"
+    ]
+    monkeypatch.undo()
+    assert cli.main(command) == 0
+    assert [record["epoch"] for record in read_history(str(tmp_path / "out"))] == [1, 2]
 
 
 def test_shared_search_uses_the_whole_list(options):
