@@ -29,8 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"space", "analysis"},
     "benchmarks": {"space", "layers", "kernels", "models", "analysis", "supernet", "search", "engine", "data"},
     "jobs": {
-        "config", "distributed", "kernels", "evaluation", "data", "space", "models", "analysis", "supernet", "search",
-        "engine",
+        "config", "distributed", "kernels", "layers", "evaluation", "data", "space", "models", "analysis", "supernet",
+        "search", "engine",
     },
     "predict": {"jobs", "config", "data", "engine", "evaluation", "kernels", "models", "report", "analysis"},
     "slowfast": {"*"},

@@ -29,7 +29,6 @@ WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "DATA.INPUT_CHANNEL_NUM": ([3], [3, 3]),
     "DATA.USE_OFFSET_SAMPLING": (True, False),
     "AUG.NUM_SAMPLE": (1,),
-    "BN.NORM_TYPE": ("batchnorm",),
     "AUG.COLOR_JITTER": (0.4,),
     "AUG.RE_SPLIT": (False,),
     "RESNET.TRANS_FUNC": ("x3d_transform", "bottleneck_transform"),

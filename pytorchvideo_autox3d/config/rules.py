@@ -17,6 +17,7 @@ AT_LEAST_ONE = (
     "TRAIN.BATCH_SIZE", "TRAIN.CHECKPOINT_PERIOD", "TEST.BATCH_SIZE", "TEST.NUM_ENSEMBLE_VIEWS", "DATA.NUM_FRAMES",
     "DATA.SAMPLING_RATE", "DATA.TRAIN_CROP_SIZE", "DATA.TEST_CROP_SIZE", "MODEL.NUM_CLASSES", "SOLVER.MAX_EPOCH",
     "AUTOX3D.GRAD_ACCUMULATION", "LOG_PERIOD", "NUM_SHARDS", "SEARCH.BEST_OF", "SEARCH.BN_BATCHES",
+    "BN.NUM_SPLITS", "BN.NUM_SYNC_DEVICES",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "TRAIN.EVAL_PERIOD", "DATA_LOADER.NUM_WORKERS", "NUM_GPUS", "SHARD_ID", "RNG_SEED", "SOLVER.WEIGHT_DECAY",
@@ -27,6 +28,7 @@ UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
 CHOICES: dict[str, tuple[Any, ...]] = {
     "TEST.NUM_SPATIAL_CROPS": (1, 3),
     "DATA.ENSEMBLE_METHOD": ("sum", "max"),
+    "BN.NORM_TYPE": ("batchnorm", "sub_batchnorm", "sync_batchnorm"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "best_of"),
     "SEARCH.CHANNEL_SELECTION": ("fair", "naive"),
@@ -60,6 +62,7 @@ def _positive_numbers(values: list[Any]) -> bool:
 
 def _check_together(cfg: CfgNode) -> None:
     """Keys that only make sense beside each other."""
+    _check_norm(cfg)
     scales, crop = cfg.DATA.TRAIN_JITTER_SCALES, cfg.DATA.TRAIN_CROP_SIZE
     if len(scales) != 2 or not crop <= scales[0] <= scales[1]:
         raise ConfigError(
@@ -68,3 +71,16 @@ def _check_together(cfg: CfgNode) -> None:
     warmup, epochs = cfg.SOLVER.WARMUP_EPOCHS, cfg.SOLVER.MAX_EPOCH
     if cfg.TRAIN.ENABLE and not cfg.SEARCH.ENABLE and warmup >= epochs:
         raise ConfigError(f"SOLVER.WARMUP_EPOCHS is {warmup:g}, expected less than SOLVER.MAX_EPOCH {epochs}")
+
+
+def _check_norm(cfg: CfgNode) -> None:
+    """BN.NORM_TYPE beside the keys that say over which clips."""
+    norm, clips = cfg.BN, cfg.TRAIN.BATCH_SIZE
+    if norm.NORM_TYPE != "batchnorm" and cfg.SEARCH.ENABLE:
+        raise ConfigError(f"BN.NORM_TYPE is {norm.NORM_TYPE!r}, expected batchnorm with SEARCH.ENABLE")
+    if norm.NORM_TYPE == "sub_batchnorm" and clips % norm.NUM_SPLITS:
+        raise ConfigError(f"BN.NUM_SPLITS is {norm.NUM_SPLITS}, expected a divisor of TRAIN.BATCH_SIZE {clips}")
+    if norm.NORM_TYPE == "sync_batchnorm" and norm.NUM_SYNC_DEVICES == 1 and not norm.GLOBAL_SYNC:
+        raise ConfigError(
+            "BN.NORM_TYPE is 'sync_batchnorm', expected beside it BN.GLOBAL_SYNC True or BN.NUM_SYNC_DEVICES above 1"
+        )

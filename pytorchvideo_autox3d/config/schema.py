@@ -69,7 +69,10 @@ def get_cfg() -> CfgNode:
     )  # fmt: skip
     cfg.RESNET = node(TRANS_FUNC="bottleneck_transform", DEPTH=50, STRIDE_1X1=False, ZERO_INIT_FINAL_BN=False)
     cfg.SLOWFAST = node(ALPHA=8, BETA_INV=8, FUSION_CONV_CHANNEL_RATIO=2, FUSION_KERNEL_SZ=5)
-    cfg.BN = node(USE_PRECISE_STATS=False, NUM_BATCHES_PRECISE=200, WEIGHT_DECAY=0.0, NORM_TYPE="batchnorm")
+    cfg.BN = node(
+        USE_PRECISE_STATS=False, NUM_BATCHES_PRECISE=200, WEIGHT_DECAY=0.0, NORM_TYPE="batchnorm", NUM_SPLITS=1,
+        NUM_SYNC_DEVICES=1, GLOBAL_SYNC=False,
+    )  # fmt: skip
     cfg.SOLVER = node(
         BASE_LR=0.1, LR_POLICY="cosine", COSINE_END_LR=0.0, STEPS=[], LRS=[], MAX_EPOCH=300, MOMENTUM=0.9,
         DAMPENING=0.0, NESTEROV=True, WEIGHT_DECAY=1e-4, WARMUP_EPOCHS=0.0, WARMUP_START_LR=0.01,

@@ -13,6 +13,7 @@ from torch import nn
 
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, replace_norms
+from pytorchvideo_autox3d.search import AutoX3DSearchNet
 
 # What BN.NORM_TYPE of PySlowFast may name.
 KINDS = ("batchnorm", "sub_batchnorm", "sync_batchnorm", "sync_batchnorm_apex")
@@ -22,11 +23,13 @@ def apply_norm(model: nn.Module, cfg: CfgNode) -> nn.Module:
     """Replace every nn.BatchNorm3d of `model`, in place, by what BN.NORM_TYPE of PySlowFast's config names.
 
     Raises:
-        ConfigError: an unknown BN.NORM_TYPE.
+        ConfigError: an unknown BN.NORM_TYPE, or another than batchnorm with a search.
     """
     kind = cfg.BN.NORM_TYPE
     if kind not in KINDS:
         raise ConfigError(f"BN.NORM_TYPE {kind!r}: known are {', '.join(KINDS)}")
+    if kind != "batchnorm" and isinstance(model, AutoX3DSearchNet):
+        raise ConfigError(f"BN.NORM_TYPE {kind!r}: a search normalises over each process's batch, as batchnorm does")
     if kind == "sub_batchnorm":
         replace_norms(model, partial(SubBatchNorm3d, num_splits=cfg.BN.NUM_SPLITS))
     if kind == "sync_batchnorm":

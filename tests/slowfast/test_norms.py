@@ -7,6 +7,7 @@ from torch import nn
 
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d
+from pytorchvideo_autox3d.search import create_autox3d_search
 from pytorchvideo_autox3d.slowfast.norms import apply_norm
 
 
@@ -37,3 +38,10 @@ def test_plain_normalisation_is_left_alone():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ConfigError, match=r"BN\.NORM_TYPE 'frozen'"):
         apply_norm(nn.Sequential(), config("frozen"))
+
+
+def test_a_search_normalises_as_it_is_built():
+    net = create_autox3d_search(model_num_class=2)
+    assert apply_norm(net, config("batchnorm")) is net
+    with pytest.raises(ConfigError, match=r"BN\.NORM_TYPE 'sync_batchnorm': a search normalises"):
+        apply_norm(net, config("sync_batchnorm", everywhere=True))

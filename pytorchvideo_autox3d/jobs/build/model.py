@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pytorchvideo_autox3d.data import UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, replace_norms
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
@@ -69,7 +71,19 @@ def build_model(cfg: CfgNode) -> nn.Module:
     builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     model = builder(model_num_class=cfg.MODEL.NUM_CLASSES, **_arguments(cfg))
     accelerate(model)
+    _replace_norms(cfg, model)
     return model
+
+
+def _replace_norms(cfg: CfgNode, model: nn.Module) -> None:
+    """BN.NORM_TYPE: the clips that a batch norm normalises over; the keys of the state dict stay."""
+    if cfg.BN.NORM_TYPE == "sub_batchnorm":
+        replace_norms(model, partial(SubBatchNorm3d, num_splits=cfg.BN.NUM_SPLITS))
+    if cfg.BN.NORM_TYPE == "sync_batchnorm":
+        devices = None if cfg.BN.GLOBAL_SYNC else cfg.BN.NUM_SYNC_DEVICES
+        if devices is not None and distributed.is_distributed() and distributed.world_size() % devices:
+            raise ConfigError(f"BN.NUM_SYNC_DEVICES: {devices} don't divide {distributed.world_size()} processes")
+        replace_norms(model, partial(SyncBatchNorm3d, num_devices=devices))
 
 
 def build_seeded_model(cfg: CfgNode) -> nn.Module:

@@ -1,10 +1,12 @@
 import pytest
 import torch
+from torch import nn
 
 from pytorchvideo_autox3d.analysis import complexity, count_module
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.errors import ConfigError, SpaceError
 from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d
 from pytorchvideo_autox3d.models import reference_architecture
 
 
@@ -79,3 +81,23 @@ def test_a_wrong_space_names_its_key_file_and_group(tmp_path):
     for name in ("tabel2", "spaces/nowhere.yaml"):
         with pytest.raises(ConfigError, match=rf"AUTOX3D\.SPACE: .*'{name}'"):
             build.build_space(cfg_of("AUTOX3D.SPACE", name))
+
+
+@pytest.mark.parametrize(
+    ("opts", "kind", "attribute", "value"),
+    [
+        ((), nn.BatchNorm3d, "momentum", 0.1),
+        (("BN.NORM_TYPE", "sub_batchnorm", "BN.NUM_SPLITS", 4), SubBatchNorm3d, "num_splits", 4),
+        (("BN.NORM_TYPE", "sync_batchnorm", "BN.GLOBAL_SYNC", True), SyncBatchNorm3d, "num_devices", None),
+        (("BN.NORM_TYPE", "sync_batchnorm", "BN.NUM_SYNC_DEVICES", 2), SyncBatchNorm3d, "num_devices", 2),
+    ],
+)
+def test_the_normalisation_that_the_config_names(opts, kind, attribute, value):
+    cfg = cfg_of(*opts, file="autox3d/demo_x3d.yaml")
+    model = build.build_model(cfg)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm3d)]
+    assert len(norms) > 20
+    assert {type(norm) for norm in norms} == {kind}
+    assert {getattr(norm, attribute) for norm in norms} == {value}
+    # A checkpoint of one kind is one of the other: the same keys, the same weights under the same seed.
+    assert model.state_dict().keys() == build.build_model(cfg_of(file="autox3d/demo_x3d.yaml")).state_dict().keys()
