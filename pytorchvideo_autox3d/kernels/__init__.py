@@ -2,10 +2,18 @@
 
 from pytorchvideo_autox3d.kernels.depthwise import (
     DepthwiseConv3d,
+    DepthwiseConvAct3d,
     accelerate,
     depthwise_conv3d,
     depthwise_kernels,
     set_depthwise_kernels,
 )
 
-__all__ = ["DepthwiseConv3d", "accelerate", "depthwise_conv3d", "depthwise_kernels", "set_depthwise_kernels"]
+__all__ = [
+    "DepthwiseConv3d",
+    "DepthwiseConvAct3d",
+    "accelerate",
+    "depthwise_conv3d",
+    "depthwise_kernels",
+    "set_depthwise_kernels",
+]

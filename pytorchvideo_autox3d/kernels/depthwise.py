@@ -13,13 +13,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.errors import ConfigError, ModelError
 from pytorchvideo_autox3d.kernels import depthwise_ops
+from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
 
 ENVIRONMENT = "AUTOX3D_DEPTHWISE"
 _SIZES = (1, 3, 5, 7)
@@ -130,23 +132,33 @@ def depthwise_conv3d(
     padding: tuple[int, ...] = (0, 0, 0),
     dilation: tuple[int, ...] = (1, 1, 1),
     groups: int | None = None,
+    activation: str = "none",
 ) -> Tensor:
     """`F.conv3d` of x (B, C, T, H, W) with weight (C, 1, t, s, s); by the kernels where they apply.
 
-    `groups` defaults to the weight's output channels. Errors are those of `F.conv3d`.
+    `groups` defaults to the weight's output channels. `activation` ("none", "relu" or "silu") is applied to the
+    result; without gradients bias and activation cost the kernels no pass of their own. Errors are those of `F.conv3d`.
     """
     groups = weight.shape[0] if groups is None else groups
+    activate = ACTIVATION_FUNCTIONS[activation]
     if not _enabled or _transformed():
-        return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
+        return activate(F.conv3d(x, weight, bias, stride, padding, dilation, groups))
     dtype = _operand_dtype(x, weight)
     if (
         dtype is None
         or not _geometry_covered(weight, stride, padding, dilation, groups)
         or not _operand_covered(x, weight, dtype)
     ):
-        return F.conv3d(x, weight, bias, stride, padding, dilation, groups)
-    out = depthwise_ops.conv3d(x.to(dtype), weight.to(dtype), stride[0], stride[1])
-    return out if bias is None else out + bias.to(dtype).view(-1, 1, 1, 1)
+        return activate(F.conv3d(x, weight, bias, stride, padding, dilation, groups))
+    x, weight = x.to(dtype), weight.to(dtype)
+    if (bias is not None or activation != "none") and not _needs_gradient(x, weight, bias):
+        return depthwise_ops.activated(x, weight, bias, stride[0], stride[1], activation)
+    out = depthwise_ops.conv3d(x, weight, stride[0], stride[1])
+    return activate(out if bias is None else out + bias.to(dtype).view(-1, 1, 1, 1))
+
+
+def _needs_gradient(*tensors: Tensor | None) -> bool:
+    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 class DepthwiseConv3d(nn.Conv3d):
@@ -163,6 +175,35 @@ class DepthwiseConv3d(nn.Conv3d):
             return depthwise_conv3d(
                 input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
+
+
+class DepthwiseConvAct3d(DepthwiseConv3d):
+    """A `DepthwiseConv3d` whose result goes through an activation, for inference in one pass over memory.
+
+    Arguments, parameters and state are those of `nn.Conv3d`, and `activation`: "none", "relu" or "silu". Gradients
+    flow, at the cost of the separate layers.
+
+    Raises:
+        ModelError: no such activation.
+    """
+
+    def __init__(self, *args: Any, activation: str = "none", **options: Any) -> None:
+        super().__init__(*args, **options)
+        if activation not in ACTIVATION_FUNCTIONS:
+            raise ModelError(f"activation {activation!r} is none of {', '.join(ACTIVATION_FUNCTIONS)}")
+        self.activation = activation
+
+    def forward(self, input: Tensor) -> Tensor:
+        if torch.jit.is_scripting() or self.padding_mode != "zeros" or isinstance(self.padding, str):
+            out = self._conv_forward(input, self.weight, self.bias)
+            return F.relu(out) if self.activation == "relu" else F.silu(out) if self.activation == "silu" else out
+        else:  # noqa: RET505 -- as in `DepthwiseConv3d`
+            return depthwise_conv3d(
+                input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
+            )
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, activation={self.activation!r}"
 
 
 def accelerate(model: nn.Module) -> int:

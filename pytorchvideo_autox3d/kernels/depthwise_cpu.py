@@ -19,8 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.kernels.depthwise_ir import Kind
-from pytorchvideo_autox3d.kernels.depthwise_kernels import ITEMS, OUT, SOURCE, WEIGHT, correlate_kernel, weight_kernel
+from pytorchvideo_autox3d.kernels.depthwise_ir import PLAIN, Kind
+from pytorchvideo_autox3d.kernels.depthwise_kernels import (
+    BIAS,
+    ITEMS,
+    OUT,
+    SOURCE,
+    WEIGHT,
+    correlate_kernel,
+    weight_kernel,
+)
 from pytorchvideo_autox3d.kernels.shapes import output_shape
 from pytorchvideo_autox3d.kernels.threads import threads
 from pytorchvideo_autox3d.kernels.vector_ir import vector_bytes
@@ -74,27 +82,39 @@ def _correlate_plan(
     size_t: int,
     size: int,
     strides: Strides,
+    epilogue: str,
 ) -> tuple[Any, np.ndarray]:
     """The kernel for tensors of these shapes, and its parameters with the addresses left open."""
     batch, channels, frames, rows, columns = out
     _, _, frames_in, rows_in, columns_in = source
     stride_t, stride = strides
-    kernel = correlate_kernel(ELEMENTS[dtype], vector_width(dtype, channels), kind, size, stride)
+    kernel = correlate_kernel(ELEMENTS[dtype], vector_width(dtype, channels), kind, size, stride, epilogue)
     items = _item_count(batch * rows, prod(out if kind == "forward" else source) * size_t * size * size)
     step_t, step_h, tap_t, tap_h = (1, 1, 1, 1) if kind == "forward" else (-1, -1, stride_t, stride)
     header = [0, items, 0, 0, 0, batch, frames_in, rows_in, columns_in, frames, rows, columns, channels,
-              size, step_t, step_h, tap_t, tap_h]  # fmt: skip
+              size, step_t, step_h, tap_t, tap_h, 0]  # fmt: skip
     spans_t = _spans(kind, frames, frames_in, size_t, stride_t)
     spans_h = _spans(kind, rows, rows_in, size, stride)
     return kernel, np.array([*header, *spans_t, *spans_h], dtype=np.int64)
 
 
-def _correlate(kind: Kind, source: Tensor, weight: Tensor, out: Tensor, strides: Strides) -> None:
+def _correlate(
+    kind: Kind,
+    source: Tensor,
+    weight: Tensor,
+    out: Tensor,
+    strides: Strides,
+    bias: Tensor | None = None,
+    epilogue: str = PLAIN,
+) -> None:
     """out = source correlated with weight (C, 1, t, s, s); both tensors (B, C, T, H, W), made channels last."""
     source, packed = source.contiguous(memory_format=torch.channels_last_3d), _pack(weight)
     size_t, size = weight.shape[2:4]
-    kernel, plan = _correlate_plan(kind, source.dtype, source.shape, out.shape, size_t, size, strides)
+    kernel, plan = _correlate_plan(kind, source.dtype, source.shape, out.shape, size_t, size, strides, epilogue)
     parameters = plan.copy()
+    if epilogue != PLAIN:
+        added = torch.zeros(weight.shape[0], dtype=packed.dtype) if bias is None else bias.to(packed.dtype).contiguous()
+        parameters[BIAS] = added.data_ptr()
     parameters[SOURCE], parameters[WEIGHT], parameters[OUT] = source.data_ptr(), packed.data_ptr(), out.data_ptr()
     threads().run(kernel, parameters, min(int(parameters[ITEMS]), torch.get_num_threads()))
 
@@ -117,6 +137,14 @@ def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
     out = torch.empty(output_shape(x.shape, *strides), dtype=x.dtype, memory_format=torch.channels_last_3d)
     if out.numel():
         _correlate("forward", x, weight, out, strides)
+    return out
+
+
+def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: Strides, activation: str) -> Tensor:
+    """The activation ("none", "relu", "silu") of the convolution plus its bias (C,), in one pass over memory."""
+    out = torch.empty(output_shape(x.shape, *strides), dtype=x.dtype, memory_format=torch.channels_last_3d)
+    if out.numel():
+        _correlate("forward", x, weight, out, strides, bias, activation)
     return out
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from llvmlite import ir
 
+from pytorchvideo_autox3d.kernels.activation_ir import activate
 from pytorchvideo_autox3d.kernels.vector_ir import (
     I64,
     Element,
@@ -67,11 +68,18 @@ def input_columns(kind: Kind, stride: int, columns: int) -> list[int]:
     return list(range((columns - 1) * stride + 1, columns * stride + 1))
 
 
-_ARGUMENTS = ("x", "w", "out", "n_dt", "n_dh", "x_dt", "x_dh", "w_dt", "w_dh", "channels")
+_ARGUMENTS = ("x", "w", "out", "bias", "n_dt", "n_dh", "x_dt", "x_dh", "w_dt", "w_dh", "channels")
+# What a tile does with its sums before it stores them: nothing, or add the bias and apply an activation.
+PLAIN = "plain"
 
 
-def _correlate_tile(module: ir.Module, element: Element, size: int, columns: int, taps: Sequence[Tap]) -> ir.Function:
-    """Write `columns` output columns: the sum over n_dt x n_dh kernel rows of input columns times taps."""
+def _correlate_tile(
+    module: ir.Module, element: Element, size: int, columns: int, taps: Sequence[Tap], epilogue: str
+) -> ir.Function:
+    """Write `columns` output columns: the sum over n_dt x n_dh kernel rows of input columns times taps.
+
+    `epilogue` is PLAIN or the name of an activation, which is applied to the sums plus the bias.
+    """
     builder, arg = new_function(module, f"correlate_{columns}", _ARGUMENTS)
     acc_bytes = element.accumulator_bytes
     with channel_vectors(builder, arg["channels"], element.width) as (channel, _):
@@ -90,9 +98,15 @@ def _correlate_tile(module: ir.Module, element: Element, size: int, columns: int
                 for tap in (t for t in taps if t.col == col):
                     cell = cells[tap.out]
                     builder.store(multiply_add(builder, value, weights[tap.tap], builder.load(cell)), cell)
+        has_bias = epilogue != PLAIN
+        if has_bias:
+            bias = load(builder, offset(builder, arg["bias"], (channel, acc_bytes)), element.vector, acc_bytes)
         for out, cell in enumerate(cells):
             address = offset(builder, arg["out"], (channel, element.bytes), (arg["channels"], out * element.bytes))
-            element.store(builder, builder.load(cell), address)
+            total = builder.load(cell)
+            if has_bias:
+                total = activate(builder, element, epilogue, builder.fadd(total, bias))
+            element.store(builder, total, address)
     builder.ret_void()
     return builder.function
 
@@ -135,11 +149,13 @@ def switch_tiles(
     builder.position_at_end(done)
 
 
-def correlate_row(module: ir.Module, element: Element, kind: Kind, size: int, stride: int) -> ir.Function:
+def correlate_row(
+    module: ir.Module, element: Element, kind: Kind, size: int, stride: int, epilogue: str
+) -> ir.Function:
     """Write one output row, by tiles: left edge, interior, right edge; or one tile where the row is short."""
     names = (*_ARGUMENTS, "w_out", "w_in")
     builder, arg = new_function(module, "correlate_row", names)
-    tiles = _Tiles(lambda n, taps: _correlate_tile(module, element, size, n, taps), kind, size, stride)
+    tiles = _Tiles(lambda n, taps: _correlate_tile(module, element, size, n, taps, epilogue), kind, size, stride)
     most, least = _COLUMNS, max(size // 2, 1)
     x_step = most * stride if kind == "forward" else most // stride
     pixel = builder.mul(arg["channels"], ir.Constant(I64, element.bytes))

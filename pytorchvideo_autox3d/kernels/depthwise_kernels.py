@@ -20,8 +20,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from pytorchvideo_autox3d.kernels import depthwise_ir, depthwise_weight_ir, vector_ir
-from pytorchvideo_autox3d.kernels.depthwise_ir import Kind
+from pytorchvideo_autox3d.kernels import activation_ir, depthwise_ir, depthwise_weight_ir, vector_ir
+from pytorchvideo_autox3d.kernels.depthwise_ir import PLAIN, Kind
 
 _logger = logging.getLogger(__name__)
 # A call's parameters: 64-bit integers at these places, then the spans of frames and of rows (forward and input
@@ -30,7 +30,8 @@ ITEMS, SOURCE, WEIGHT, OUT, _BATCH = range(1, 6)
 _FRAMES_IN, _ROWS_IN, _COLUMNS_IN, _FRAMES, _ROWS, _COLUMNS, _CHANNELS = range(6, 13)
 _TAP_ROWS, _STEP_T, _STEP_H, _TAP_STEP_T, _TAP_STEP_H = range(13, 18)
 _TAP_FRAMES, _STRIDE_T, _SLOTS = range(13, 16)
-_SPANS = 18
+BIAS = 18
+_SPANS = 19
 
 
 def _next_item(typingctx: Any, address: Any) -> Any:
@@ -49,11 +50,11 @@ next_item: Any = intrinsic(_next_item)
 def _row_function(module: ir.Module, config: str) -> ir.Function:
     """Add the function for one row to `module`: see `_config`."""
     kind: Any
-    kind, element, width, size, stride, _ = config.split("/")
+    kind, element, width, size, stride, epilogue, _ = config.split("/")
     item = vector_ir.Element(element, int(width))
     if kind == "weight":
         return depthwise_weight_ir.weight_row(module, item, int(size), int(stride))
-    return depthwise_ir.correlate_row(module, item, kind, int(size), int(stride))
+    return depthwise_ir.correlate_row(module, item, kind, int(size), int(stride), epilogue)
 
 
 def _call_row(typingctx: Any, config: Any, arguments: Any) -> Any:
@@ -70,16 +71,19 @@ def _call_row(typingctx: Any, config: Any, arguments: Any) -> Any:
 call_row: Any = intrinsic(prefer_literal=True)(_call_row)
 
 
+_GENERATORS = (vector_ir, activation_ir, depthwise_ir, depthwise_weight_ir)
+
+
 @cache
 def _revision() -> str:
     """Names the code generator: numba knows when this file changes, but not when those it imports do."""
-    sources = (Path(str(module.__file__)).read_bytes() for module in (vector_ir, depthwise_ir, depthwise_weight_ir))
+    sources = (Path(str(module.__file__)).read_bytes() for module in _GENERATORS)
     return hashlib.sha256(b"".join(sources)).hexdigest()[:16]
 
 
-def _config(kind: str, element: str, width: int, size: int, stride: int) -> str:
+def _config(kind: str, element: str, width: int, size: int, stride: int, epilogue: str = PLAIN) -> str:
     """All that a kernel is compiled for, as a plain string: numba's disk cache is keyed by it."""
-    return f"{kind}/{element}/{width}/{size}/{stride}/{_revision()}"
+    return f"{kind}/{element}/{width}/{size}/{stride}/{epilogue}/{_revision()}"
 
 
 def _compile(body: Callable[[Any], None], config: str) -> Any:
@@ -99,15 +103,18 @@ def _compile(body: Callable[[Any], None], config: str) -> Any:
 
 
 @cache
-def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: int) -> Any:
-    """Kernel of the forward pass or of the input gradient, for one kernel width and stride along a row."""
-    config = _config(kind, element, width, size, stride)
+def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: int, epilogue: str = PLAIN) -> Any:
+    """Kernel of the forward pass or of the input gradient, for one kernel width and stride along a row.
+
+    `epilogue` names the activation that follows the sums and the bias; PLAIN leaves the sums as they are.
+    """
+    config = _config(kind, element, width, size, stride, epilogue)
     item = vector_ir.Element(element, width)
     x_bytes, w_bytes = item.bytes, item.accumulator_bytes
 
     def correlate(parameters: Any) -> None:
         p = numba.carray(parameters, (1 << 20,), np.int64)
-        items, source, weight, out = p[ITEMS], p[SOURCE], p[WEIGHT], p[OUT]
+        items, source, weight, out, bias = p[ITEMS], p[SOURCE], p[WEIGHT], p[OUT], p[BIAS]
         frames_in, rows_in, columns_in = p[_FRAMES_IN], p[_ROWS_IN], p[_COLUMNS_IN]
         frames, rows, columns, channels = p[_FRAMES], p[_ROWS], p[_COLUMNS], p[_CHANNELS]
         tap_rows = p[_TAP_ROWS]
@@ -129,7 +136,7 @@ def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: in
                     first = ((b * frames_in + p[span_t]) * rows_in + p[span_h]) * row_in
                     taps = (p[span_t + 1] * tap_rows + p[span_h + 1]) * tap_row
                     target = out + ((b * frames + t) * rows + h) * row_out
-                    call_row(config, (source + first, weight + taps, target, p[span_t + 2], p[span_h + 2],
+                    call_row(config, (source + first, weight + taps, target, bias, p[span_t + 2], p[span_h + 2],
                          x_dt, x_dh, w_dt, w_dh, channels, columns, columns_in))  # fmt: skip
 
     return _compile(correlate, config)

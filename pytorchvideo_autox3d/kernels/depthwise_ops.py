@@ -1,7 +1,8 @@
 """The depthwise convolution as torch operators: forward, input gradient and weight gradient.
 
 Each is registered with torch.library (fake, autograd, FLOP formula), so torch.compile, DDP and activation
-checkpointing treat them like built-in ones. The three are bilinear and each one's derivative is made of the other
+checkpointing treat them like built-in ones. A fourth, for inference and without gradients, adds a bias and an
+activation to the forward pass. The three are bilinear and each one's derivative is made of the other
 two, so they can be differentiated any number of times. The kernels themselves are imported at the first call.
 
 Shapes: x (B, C, T, H, W), weight (C, 1, t, s, s) with t and s odd, padding (t // 2, s // 2, s // 2), stride
@@ -30,8 +31,13 @@ _LIBRARY.define(
 _LIBRARY.define(
     "depthwise_conv3d_weight_gradient(Tensor grad, Tensor x, SymInt[] shape, int stride_t, int stride_s) -> Tensor"
 )
+_LIBRARY.define(
+    "depthwise_conv3d_activated(Tensor x, Tensor weight, Tensor? bias, int stride_t, int stride_s, str activation)"
+    " -> Tensor"
+)
 # Calling the overload skips the choice among overloads, which costs microseconds a call.
 conv3d = torch.ops.autox3d.depthwise_conv3d.default
+activated = torch.ops.autox3d.depthwise_conv3d_activated.default
 input_gradient = torch.ops.autox3d.depthwise_conv3d_input_gradient.default
 weight_gradient = torch.ops.autox3d.depthwise_conv3d_weight_gradient.default
 
@@ -55,7 +61,13 @@ def _register_kernels(key: str, kernels: Any) -> None:
     def to_weight(grad: Tensor, x: Tensor, shape: Sequence[int], stride_t: int, stride_s: int) -> Tensor:
         return kernels().weight_gradient(grad, x, tuple(shape), (stride_t, stride_s))
 
+    def to_activated(
+        x: Tensor, weight: Tensor, bias: Tensor | None, stride_t: int, stride_s: int, activation: str
+    ) -> Tensor:
+        return kernels().forward_activated(x, weight, bias, (stride_t, stride_s), activation)
+
     _LIBRARY.impl("depthwise_conv3d", forward, key)
+    _LIBRARY.impl("depthwise_conv3d_activated", to_activated, key)
     _LIBRARY.impl("depthwise_conv3d_input_gradient", to_input, key)
     _LIBRARY.impl("depthwise_conv3d_weight_gradient", to_weight, key)
 
@@ -81,6 +93,13 @@ def _channels_last(shape: Sequence[int], like: Tensor) -> Tensor:
 
 @torch.library.register_fake("autox3d::depthwise_conv3d", lib=_LIBRARY)
 def _fake_forward(x: Tensor, weight: Tensor, stride_t: int, stride_s: int) -> Tensor:
+    return _channels_last(output_shape(x.shape, stride_t, stride_s), x)
+
+
+@torch.library.register_fake("autox3d::depthwise_conv3d_activated", lib=_LIBRARY)
+def _fake_activated(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride_t: int, stride_s: int, activation: str
+) -> Tensor:
     return _channels_last(output_shape(x.shape, stride_t, stride_s), x)
 
 
@@ -152,6 +171,13 @@ def _flop_forward(
 ) -> int:
     """Two operations per multiply-add, as torch counts a convolution (padding included)."""
     return 2 * prod(output_shape(x_shape, *strides)) * prod(weight_shape[2:])
+
+
+@register_flop_formula(torch.ops.autox3d.depthwise_conv3d_activated)
+def _flop_activated(
+    x_shape: Sequence[int], weight_shape: Sequence[int], _bias: Any, *options: Any, out_shape: Any = None, **_: Any
+) -> int:
+    return _flop_forward(x_shape, weight_shape, *options[:2])
 
 
 @register_flop_formula(torch.ops.autox3d.depthwise_conv3d_input_gradient)

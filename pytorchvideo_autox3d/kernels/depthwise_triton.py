@@ -15,6 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
 from pytorchvideo_autox3d.kernels.shapes import output_shape
 
 Strides = tuple[int, int]
@@ -129,6 +130,14 @@ def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
     shape = output_shape(x.shape, *strides)
     out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last_3d)
     return _run_correlate(x, weight, out, strides, True)
+
+
+def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: Strides, activation: str) -> Tensor:
+    """The activation ("none", "relu", "silu") of the convolution plus its bias (C,); on the GPU three passes."""
+    out = forward(x, weight, strides)
+    if bias is not None:
+        out += bias.view(-1, 1, 1, 1)
+    return ACTIVATION_FUNCTIONS[activation](out)
 
 
 def input_gradient(grad: Tensor, weight: Tensor, shape: tuple[int, ...], strides: Strides) -> Tensor:
