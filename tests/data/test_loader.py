@@ -1,3 +1,6 @@
+import os
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,17 +46,43 @@ def test_batches_of_tests_hold_all_views(dataset):
     assert pairs == [(video, view) for video in range(10) for view in range(6)]
 
 
-@pytest.mark.parametrize(("workers", "context"), [(1, "fork"), (2, "fork"), (1, "spawn")])
-def test_workers_change_nothing(dataset, workers, context):
-    def epochs(**arguments):
-        loader = build_loader(dataset(), **TRAIN, **arguments)
-        batches = []
-        for epoch in (3, 4):
-            loader.set_epoch(epoch)
-            batches += list(loader)
-        return batches
+class Signed:
+    """A data set whose items say in `view_B` which process decoded them."""
 
-    assert_same(epochs(num_workers=workers, multiprocessing_context=context), epochs())
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, key):
+        return replace(self.dataset[key], view_B=torch.tensor([os.getpid()]))
+
+
+@pytest.mark.parametrize(("workers", "context"), [(1, "fork"), (2, "fork"), (1, "spawn")])
+def test_workers_decode_what_the_data_set_gives(dataset, workers, context):
+    """Another process, the same clip: that of the video and the epoch, whoever decodes it and when."""
+    loader = build_loader(Signed(dataset()), **TRAIN, num_workers=workers, multiprocessing_context=context)
+    clips, decoders, orders = {}, set(), []
+    for epoch in (3, 4):
+        loader.set_epoch(epoch)
+        batches = list(loader)
+        orders.append(torch.cat([batch.video_B for batch in batches]).tolist())
+        decoders |= {int(pid) for batch in batches for pid in batch.view_B}
+        for batch in batches:
+            for video, label, clip in zip(
+                batch.video_B.tolist(), batch.label_B.tolist(), batch.clip_BCTHW, strict=True
+            ):
+                expected = dataset()[epoch, video]
+                assert torch.equal(clip, expected.clip_BCTHW[0])
+                assert label == video % 5
+                clips[epoch, video] = clip
+    assert len(decoders) == workers
+    assert os.getpid() not in decoders
+    assert [sorted(order) for order in orders] != orders
+    assert orders[0] != orders[1]
+    both = [video for epoch, video in clips if epoch == 3 and (4, video) in clips]
+    assert not any(torch.equal(clips[3, video], clips[4, video]) for video in both)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -92,11 +92,31 @@ def test_recalibration_gives_the_statistics_of_the_network_itself(trained, make_
     assert all(torch.equal(buffer, before[name]) for name, buffer in supernet.named_buffers())
 
 
-def test_inherited_score_is_an_accuracy(trained, make_loader):
+@pytest.mark.parametrize("answer", [0, 1, 2])
+def test_inherited_score_is_the_share_of_right_labels(trained, make_loader, answer):
+    """A network whose classifier says one class, whatever it sees, is right where that is the label."""
     supernet, policy = trained
+    with torch.no_grad():
+        supernet.head.proj.weight.zero_()
+        supernet.head.proj.bias.copy_(torch.nn.functional.one_hot(torch.tensor(answer), 3))
     score = inherited_score(
-        supernet, make_loader(batches=3), make_loader(batches=2), bn_batches=2, preprocess=lambda c: c, device=CPU
+        supernet,
+        make_loader(batches=3, seed=1),
+        make_loader(batches=2),
+        bn_batches=2,
+        preprocess=lambda c: c,
+        device=CPU,
     )
-    value = score(policy.most_likely())
-    assert value == score(policy.most_likely())
-    assert value * 24 / 100 == pytest.approx(round(value * 24 / 100))
+    labels = torch.cat([batch.label_B for batch in make_loader(batches=3, seed=1)])
+    assert len(set(labels.bincount().tolist())) == 3  # each class is another share
+    assert score(policy.most_likely()) == pytest.approx(100 * (labels == answer).sum().item() / 24)
+
+
+def test_inherited_score_is_that_of_the_recalibrated_network(trained, make_loader):
+    supernet, policy = trained
+    options = {"bn_batches": 2, "preprocess": lambda c: c, "device": CPU}
+    net = recalibrated(supernet, policy.most_likely(), make_loader(batches=2), **options)
+    with torch.no_grad():
+        right = [net(batch.clip_BCTHW).argmax(1) == batch.label_B for batch in make_loader(batches=5)]
+    score = inherited_score(supernet, make_loader(batches=5), make_loader(batches=2), **options)
+    assert score(policy.most_likely()) == pytest.approx(100 * torch.cat(right).float().mean().item())

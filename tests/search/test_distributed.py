@@ -1,13 +1,16 @@
 """Two processes search as one: the same samples, likelihoods and gradients averaged."""
 
+from dataclasses import fields, replace
+
+import pytest
 import torch
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.kernels.depthwise import set_depthwise_kernels
-from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, search
+from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, inherited_score, search
 from pytorchvideo_autox3d.space import GroupSpec, HeadSpec, SearchSpace, StemSpec
 from pytorchvideo_autox3d.supernet import Supernet
-from tests.search.conftest import ToyLoader
+from tests.search.conftest import ToyBatch, ToyLoader
 
 SPACE = SearchSpace(
     "toy",
@@ -20,35 +23,89 @@ SPACE = SearchSpace(
 )
 
 
-def search_in_this_process(output_dir: str) -> list[dict[str, torch.Tensor]]:
+class HalfLoader(ToyLoader):
+    """Batches of two halves of the same clips under different labels; a process of two has the half of its rank.
+
+    Batch statistics are then those of the whole batch in every process, so that a process alone must end the same.
+    """
+
+    def __iter__(self):
+        labels = torch.Generator().manual_seed(77 + self.seed + self.epoch)
+        for batch in super().__iter__():
+            other_B = torch.randint(self.classes, (self.batch_size,), generator=labels)
+            halves = [batch, replace(batch, label_B=other_B, video_B=batch.video_B + self.batch_size)]
+            yield joined(halves[distributed.rank() :: distributed.world_size()])
+
+
+def joined(batches: list[ToyBatch]) -> ToyBatch:
+    return ToyBatch(*(torch.cat([getattr(batch, one.name) for batch in batches]) for one in fields(ToyBatch)))
+
+
+def search_in_this_process(output_dir: str) -> list[dict]:
     torch.set_num_threads(1)
     set_depthwise_kernels(False)  # compiling them would take longer than the search
     torch.manual_seed(0)
     options = {"input_clip_length": 2, "input_crop_size": 8, "dropout_rate": 0.0}
     supernet, policy = Supernet(SPACE, model_num_class=3, **options), Policy(space=SPACE)
     low, high = Budgets(cost_table(supernet)).range("gflops")
-    search(
+    history = search(
         supernet,
         policy,
-        # Other clips in each process.
-        ToyLoader(batches=2, seed=10 + distributed.rank()),
-        ToyLoader(batches=2, seed=20 + distributed.rank()),
+        HalfLoader(batches=2, seed=10),
+        HalfLoader(batches=2, seed=20),
         settings=SearchSettings(epochs=2, warmup_epochs=1, num_samples=2, weight_lr=0.1, log_period=100),
         budgets=[Budget("gflops", (low + high) / 2)],
         preprocess=_unchanged,
         device=torch.device("cpu"),
         output_dir=output_dir,
     )
+    score = inherited_score(
+        supernet,
+        HalfLoader(batches=3, seed=30),
+        HalfLoader(batches=2, seed=40),
+        bn_batches=2,
+        preprocess=_unchanged,
+        device=torch.device("cpu"),
+    )
     state = {**supernet.state_dict(), "alpha": policy.alpha.detach()}
-    return distributed.all_gather_objects(state)
+    return distributed.all_gather_objects({"state": state, "history": history, "score": score(policy.most_likely())})
 
 
 def _unchanged(clip: torch.Tensor) -> torch.Tensor:
     return clip
 
 
-def test_processes_end_alike(tmp_path):
-    first, second = distributed.launch(search_in_this_process, str(tmp_path), num_processes=2, backend="gloo")
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory) -> list[dict]:
+    folder = tmp_path_factory.mktemp("two")
+    return distributed.launch(search_in_this_process, str(folder), num_processes=2, backend="gloo")
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> dict:
+    (result,) = search_in_this_process(str(tmp_path_factory.mktemp("one")))
+    return result
+
+
+def test_processes_end_alike(processes):
+    first, second = (process["state"] for process in processes)
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
     assert first["alpha"].any()
+
+
+def test_processes_end_as_one_with_the_whole_batch(processes, alone):
+    for name, tensor in processes[0]["state"].items():
+        # Unbiased variances depend on the number of clips, which a process has half as many of.
+        if not name.endswith(("running_var", "num_batches_tracked")):
+            torch.testing.assert_close(tensor, alone["state"][name], rtol=1e-5, atol=1e-5, msg=name)
+    for ours, theirs in zip(processes[0]["history"], alone["history"], strict=True):
+        for key in ("loss", "ess", "entropy", "grad_norm"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-5), key
+    assert processes[0]["history"][1]["policy_loss"] == pytest.approx(alone["history"][1]["policy_loss"], rel=1e-5)
+
+
+def test_processes_score_as_one_with_all_clips(processes, alone):
+    scores = [process["score"] for process in processes]
+    assert scores == pytest.approx([alone["score"]] * 2)
+    assert 0 < alone["score"] < 100

@@ -94,24 +94,39 @@ def test_resumed_search_ends_bit_for_bit_as_one_that_ran_through(make_pair, make
 
 
 def test_shared_search_needs_one_loader(make_pair, make_loader, tmp_path):
-    _, policy, _ = run(make_pair(), make_loader, tmp_path, config=settings(shared=True, adaptive_samples=True))
+    _, policy, history = run(make_pair(), make_loader, tmp_path, config=settings(shared=True, adaptive_samples=True))
     assert policy.alpha.detach().any()
+    assert not any("policy_loss" in record for record in history)
 
 
-def test_two_budgets_at_once(make_pair, make_loader, tmp_path):
-    ranges = {metric: Budgets(cost_table(make_pair()[0])).range(metric) for metric in ("gflops", "params_m")}
-    budgets = [Budget(metric, sum(ends) / 2, weight=5.0) for metric, ends in ranges.items()]
-    run(make_pair(), make_loader, tmp_path, budgets=budgets)
+def dear_pair(make_pair):
+    """A search that begins with the policy at the dearest candidates: the last of each decision."""
+    supernet, policy = make_pair()
+    with torch.no_grad():
+        for alpha in policy.alpha.split(policy.sizes):
+            alpha[-1] = 1.0
+    return supernet, policy
 
 
-def test_a_strong_budget_is_met(make_pair, make_loader, tmp_path):
-    """With a weight far above what accuracy can give, the policy must end within the target."""
-    low, high = Budgets(cost_table(make_pair()[0])).range("gflops")
-    budget = Budget("gflops", low + 0.3 * (high - low), weight=200.0)
-    config = settings(epochs=6, policy_lr=0.3, num_samples=8, control_variate=True)
-    *_, history = run(make_pair(), make_loader, tmp_path, budgets=[budget], batches=(6, 6), config=config)
-    assert history[0]["gflops"] <= high
-    assert history[-1]["gflops"] <= budget.target
+FAST = settings(epochs=6, policy_lr=0.5, num_samples=6, control_variate=True)
+
+
+def target_of(pair, metric: str, share: float) -> float:
+    low, high = Budgets(cost_table(pair[0])).range(metric)
+    return low + share * (high - low)
+
+
+def test_two_strong_budgets_are_met_both(make_pair, make_loader, tmp_path):
+    """With a weight far above what accuracy can give, the policy must end within the targets that it began above.
+
+    Few architectures are within both, so that chance does not end there.
+    """
+    pair = dear_pair(make_pair)
+    budgets = [Budget(metric, target_of(pair, metric, 0.05), weight=200.0) for metric in ("gflops", "params_m")]
+    *_, history = run(pair, make_loader, tmp_path, budgets=budgets, config=FAST)
+    for budget in budgets:
+        assert history[0][budget.metric] > budget.target
+        assert history[-1][budget.metric] <= budget.target
 
 
 def test_bad_input_is_refused_before_anything_is_written(make_pair, make_loader, tmp_path):

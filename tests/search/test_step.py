@@ -69,6 +69,45 @@ def test_each_sample_runs_forward_once(make_pair, make_loader):
     assert len(calls) == 10
 
 
+def expected_move(samples, policy) -> torch.Tensor:
+    """By hand, of a uniform alpha: sum_k r_k (one-hot of sample k - 1/M) a decision, r the softmax of -loss.
+
+    Adam's first step is the rate, 0.02, in the direction of each entry's sign.
+    """
+    weight_K = torch.softmax(-samples.loss_K, dim=0)
+    rows = [
+        (weight_K[:, None] * torch.nn.functional.one_hot(column, size)).sum(0) - 1 / size
+        for column, size in zip(samples.indices_KD.T, policy.sizes, strict=True)
+    ]
+    gradient = torch.cat(rows)
+    assert (gradient.abs() > 1e-4).sum() > 10
+    return 0.02 * gradient.sign() * (gradient.abs() > 1e-4)
+
+
+def assert_moved(policy, expected: torch.Tensor) -> None:
+    decided = expected != 0
+    torch.testing.assert_close(policy.alpha.detach()[decided], expected[decided].float(), rtol=0.01, atol=0)
+
+
+def test_alpha_moves_towards_the_samples_of_higher_likelihood(make_pair, make_loader):
+    supernet, policy = make_pair()
+    samples = make_step((supernet, policy)).policy_step(first_batch(make_loader), LOOP)
+    assert_moved(policy, expected_move(samples, policy))
+
+
+def test_of_two_samples_the_better_one_gains_where_they_differ(make_pair, make_loader, monkeypatch):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy), num_samples=2, control_variate=True)
+    first, second = torch.zeros(8, dtype=torch.int64), torch.tensor([1, 2, 1, 0, 0, 1, 1, 1])
+    monkeypatch.setattr(policy, "sample_indices", lambda count, generator: torch.stack([first, second]))
+    samples = step.policy_step(first_batch(make_loader), LOOP)
+    better, worse = (first, second) if samples.loss_K[0] < samples.loss_K[1] else (second, first)
+    alphas = policy.alpha.detach().split(policy.sizes)
+    for decision, alpha in enumerate(alphas):
+        a, b = better[decision], worse[decision]
+        assert a == b or alpha[a] > 0 > alpha[b]
+
+
 def test_policy_step_leaves_weights_and_statistics_alone(make_pair, make_loader):
     supernet, policy = make_pair()
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
@@ -78,15 +117,17 @@ def test_policy_step_leaves_weights_and_statistics_alone(make_pair, make_loader)
             assert torch.equal(tensor, before[name]), name
     assert supernet.training
     assert all(module.momentum == 0.1 for module in supernet.modules() if isinstance(module, nn.BatchNorm3d))
-    assert policy.alpha.detach().abs().max() > 0
 
 
 def test_shared_step_moves_alpha_by_the_weights_samples(make_pair, make_loader):
     supernet, policy = make_pair()
     step = make_step((supernet, policy), shared=True)
+    weight_step, kept = step.weight_step, []
+    step.weight_step = lambda *arguments: kept.append(weight_step(*arguments)) or kept[-1]
     scalars = step([SearchBatch(first_batch(make_loader))], LOOP)
     assert "policy_loss" not in scalars
-    assert policy.alpha.detach().abs().max() > 0
+    ((samples, _),) = kept
+    assert_moved(policy, expected_move(samples, policy))
 
 
 def test_warm_up_leaves_alpha_alone(make_pair, make_loader):
