@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -13,6 +15,7 @@ from pytorchvideo_autox3d.errors import ModelError, SpaceError
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_conv
 from pytorchvideo_autox3d.models.heads import create_projected_head
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
+from pytorchvideo_autox3d.models.package import load_package
 from pytorchvideo_autox3d.models.reference import reference_architecture
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY, Registry
 from pytorchvideo_autox3d.space import (
@@ -60,14 +63,14 @@ class AutoX3DNet(ClipNet):
 
 @MODEL_REGISTRY.register(name="AutoX3D")
 def create_autox3d(
-    architecture: Architecture | None = None,
+    architecture: Architecture | str | Path | None = None,
     *,
     # Input clip.
     input_channel: int = 3,
     input_clip_length: int = 13,
     input_crop_size: int = 160,
     # Model.
-    model_num_class: int = 400,
+    model_num_class: int | None = None,
     dropout_rate: float = 0.5,
     depth_factor: float = 1.0,
     stem: str | None = None,
@@ -88,11 +91,14 @@ def create_autox3d(
         clip -> stem -> group 1 (blocks, attention) -> ... -> group N -> head -> logits
 
     Args:
-        architecture: the choices; default the reference architecture S.
+        architecture: the choices, or the path of their JSON; default the reference architecture S. A package's folder
+            or name ("demo") gives its network with its weights; every other argument but the number of classes then
+            stays as it is here, since the package has them.
         input_channel: channels of a clip.
         input_clip_length: frames of the clips it is meant for; pooling is adaptive, so any number runs.
         input_crop_size: height and width of the clips it is meant for; any size runs.
-        model_num_class: number of classes.
+        model_num_class: number of classes; by default 400, or a package's own. Another number than a package's makes
+            the classifier afresh.
         dropout_rate: before the classifier.
         depth_factor: multiplies the blocks of every group, rounded up; AutoX3D-L is M with 2 (paper, Table 5).
         stem: "table2" (a 1x3x3 convolution), "x3d" (and a depthwise 5x1x1 after it), or None for the space's own.
@@ -104,10 +110,16 @@ def create_autox3d(
         norm_eps: its epsilon.
         norm_momentum: its momentum.
     Raises:
-        ModelError: an argument is out of range.
+        ModelError: an argument is out of range, or stands beside a package; there is no such package.
+        SpaceError: the file is no architecture.
         RegistryError: the architecture names an attention that is not registered.
     """
+    if isinstance(architecture, str | Path) and not str(architecture).endswith(".json"):
+        return _from_package(locals())
+    if isinstance(architecture, str | Path):
+        architecture = read_architecture(str(architecture))
     architecture = architecture or reference_architecture("S")
+    model_num_class = 400 if model_num_class is None else model_num_class
     check_positive(
         model_num_class=model_num_class, input_clip_length=input_clip_length, input_crop_size=input_crop_size
     )
@@ -143,6 +155,19 @@ def create_autox3d(
     )
     model.architecture = architecture
     return model
+
+
+def _from_package(given: Mapping[str, Any]) -> AutoX3DNet:
+    """The network of the package that `create_autox3d` was given as the architecture, among its arguments `given`."""
+    source = given["architecture"]
+    defaults = {name: one.default for name, one in inspect.signature(create_autox3d).parameters.items()}
+    for name, value in given.items():
+        if name not in ("architecture", "model_num_class") and value != defaults[name]:
+            raise ModelError(f"{source}: {name} comes with the package: leave it out")
+    network = load_package(source, num_classes=given["model_num_class"])
+    if not isinstance(network, AutoX3DNet):
+        raise ModelError(f"{source}: holds a {type(network).__name__}, not an AutoX3D: use load_package")
+    return network
 
 
 def stem_temporal_kernel(space: SearchSpace, stem: str | None) -> int:

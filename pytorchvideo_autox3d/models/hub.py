@@ -5,13 +5,14 @@ No weights are published for any of them; `pretrained=True` is an error that say
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.models import REFERENCE_MODELS, ClipNet
+from pytorchvideo_autox3d.models import REFERENCE_MODELS, ClipNet, load_package, shipped_packages
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 
@@ -88,17 +89,28 @@ _ENTRIES = (
 HUB: Mapping[str, HubEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
 
-def load(name: str, *, pretrained: bool = False, num_classes: int = 400) -> ClipNet:
-    """Build the hub's network `name`.
+def load(name: str, *, pretrained: bool = False, num_classes: int | None = None) -> ClipNet:
+    """Build the hub's network `name`, freshly initialised; or load a package, by its folder or name, with its weights.
+
+    Args:
+        num_classes: by default 400, or the package's own; another number makes a package's classifier afresh.
 
     Raises:
-        ModelError: the name is unknown, or weights are asked for: none are published.
+        ModelError: the name is unknown, a package is damaged, or weights are asked for of which none are published.
     """
     if name not in HUB:
-        raise ModelError(f"the hub has no model {name!r}; it has {', '.join(HUB)}")
+        if name not in shipped_packages() and not os.path.exists(name):
+            known = ", ".join([*HUB, *shipped_packages()])
+            raise ModelError(f"the hub has no model {name!r}, and there is no such package; it has {known}")
+        return load_package(name, num_classes=num_classes)
     if pretrained:
         raise ModelError(f"{name}: no weights are published for it; use pretrained=False and train it")
-    return HUB[name].build(num_classes=num_classes)
+    return HUB[name].build(num_classes=400 if num_classes is None else num_classes)
+
+
+def package(path_or_name: str = "demo", num_classes: int | None = None) -> ClipNet:
+    """A package's network with its weights: its folder, or the name of one that comes with this library."""
+    return load_package(path_or_name, num_classes=num_classes)
 
 
 def _entry_point(name: str) -> Callable[..., ClipNet]:

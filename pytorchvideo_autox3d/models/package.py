@@ -17,7 +17,7 @@ from typing import Any
 
 import simplejson
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ModelError
@@ -121,7 +121,7 @@ def find_package(path_or_name: str | Path) -> Path:
     if folder.exists():
         raise ModelError(f"{folder}: is no package: it has no {CARD_FILE}")
     if str(path_or_name).count("/") == 1 and not str(path_or_name).startswith((".", "/", "~")):
-        return _downloaded(str(path_or_name))
+        return download_package(str(path_or_name))
     known = ", ".join(shipped_packages())
     raise ModelError(
         f"{path_or_name}: no such package: neither a folder nor one that comes with this library ({known})"
@@ -146,7 +146,7 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
     _load(card.build(), state, "the network", card)
     (folder / CARD_FILE).unlink(missing_ok=True)
     with written_beside(folder / WEIGHTS_FILE) as beside:
-        save_file(state, beside, metadata={"format": "pt"})
+        beside.write_bytes(save(state, metadata={"format": "pt"}))
     write_text(folder / README_FILE, package_readme(card, **vars(release)))
     record = {"format": FORMAT, "version": _VERSION, **card.to_dict(), "release": vars(release)}
     write_json(folder / CARD_FILE, {**record, "sha256": {WEIGHTS_FILE: _sha256(folder / WEIGHTS_FILE)}})
@@ -211,15 +211,21 @@ def _load(network: ClipNet, state: Mapping[str, Tensor], source: str, card: Mode
     network.load_state_dict(state)
 
 
-def _downloaded(name: str) -> Path:
+def download_package(name: str, **options: Any) -> Path:
+    """The folder of a package on the Hugging Face hub, OWNER/NAME; `options` are those of `snapshot_download`.
+
+    Raises:
+        ModelError: huggingface_hub is not installed, or there is no such package within reach.
+    """
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError:
         raise ModelError(
-            f"{name}: no such folder, and packages on the Hugging Face hub need pip install huggingface_hub"
+            f"{name}: no such folder; to look on the Hugging Face hub: pip install 'pytorchvideo_autox3d[hub]'"
         ) from None
     try:
-        return Path(snapshot_download(name, allow_patterns=[WEIGHTS_FILE, CARD_FILE, README_FILE]))
+        return Path(snapshot_download(name, allow_patterns=[WEIGHTS_FILE, CARD_FILE, README_FILE], **options))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(f"{name}: no such folder, and no such package: {str(error).splitlines()[0]}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{name}: no such folder, nor a package on the Hugging Face hub: {reason}") from None

@@ -53,7 +53,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("seconds", no_wrap=True)
     table.add_column("label", no_wrap=True)
     table.add_column("score", no_wrap=True)
-    table.add_column("next", no_wrap=True)
+    table.add_column("next")
     for record in records:
         top = record["top"]
         if record.get("rejected"):
@@ -66,7 +66,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
 
 def _cells(top: Sequence[Sequence[Any]]) -> tuple[Text, str, Text]:
     (label, score), *others = top
-    return Text(label), f"{score:.3f}", Text(", ".join(f"{name} {value:.3f}" for name, value in others))
+    return Text(label), f"{score:.3f}", Text(", ".join(f"{name} {value:.3f}" for name, value in others[:2]))
 
 
 class ResumableRecords:

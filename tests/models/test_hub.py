@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytorchvideo_autox3d import hub
 from pytorchvideo_autox3d.analysis import complexity, count_parameters
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.models import reference_model
+from pytorchvideo_autox3d.models import hub, reference_model
 
 NAMES = ["autox3d_s", "autox3d_m", "autox3d_l", "x3d_xs", "x3d_s", "x3d_m", "x3d_l", "x3d_xl"]
 

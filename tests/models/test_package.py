@@ -7,7 +7,16 @@ from safetensors.torch import load_file, save_file
 
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
-from pytorchvideo_autox3d.models import ModelCard, Preprocessing, Release, load_package, read_package, write_package
+from pytorchvideo_autox3d.models import (
+    ModelCard,
+    Preprocessing,
+    Release,
+    create_autox3d,
+    hub,
+    load_package,
+    read_package,
+    write_package,
+)
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, GroupSpec, HeadSpec, SearchSpace, StemSpec
 
 CLIP = Preprocessing(num_frames=2, sampling_rate=2, fps=24, crop_size=16, short_side=16)
@@ -123,3 +132,28 @@ def test_weights_that_lack_a_tensor(folder):
 def test_an_unknown_name_says_what_there_is():
     with pytest.raises(ModelError, match="nothing_such: no such package"):
         load_package("nothing_such")
+
+
+def test_the_demo_comes_with_the_library_and_says_what_it_is():
+    package = read_package("demo")
+    assert len(package.card.classes) == 8
+    assert "not a recogniser of actions" in package.release.description
+    assert {"top1_acc", "list_hash", "latency_ms", "machine"} <= set(package.release.measured)
+
+
+def test_create_autox3d_takes_a_package_or_an_architectures_json(folder, network, tmp_path):
+    clip = torch.randn(1, 3, 2, 16, 16)
+    loaded = create_autox3d(folder)
+    assert torch.equal(loaded(clip), network.eval()(clip))
+    assert create_autox3d(str(folder), model_num_class=5).blocks[-1].proj.out_features == 5
+    with pytest.raises(ModelError, match="depth_factor comes with the package"):
+        create_autox3d(folder, depth_factor=2.0)
+    network.architecture.to_json(tmp_path / "architecture.json")
+    assert create_autox3d(str(tmp_path / "architecture.json"), model_num_class=3).architecture == network.architecture
+
+
+def test_the_hub_loads_packages(folder):
+    assert hub.load(str(folder)).card == tiny_card()
+    assert hub.package("demo", num_classes=3).blocks[-1].proj.out_features == 3
+    with pytest.raises(ModelError, match=r"no_such.*autox3d_s.*demo"):
+        hub.load("no_such")

@@ -1,0 +1,70 @@
+"""What a package says was measured: accuracy on a list, cost, latency with the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d.analysis import count_module, measure_latency
+from pytorchvideo_autox3d.data import ClassNames, Manifest, read_list
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.evaluation import topk_accuracy
+from pytorchvideo_autox3d.predict.recognizer import Recognizer
+from pytorchvideo_autox3d.report import describe_machine
+
+_REPEATS = 20
+
+
+def read_labelled(recognizer: Recognizer, path: str, *, prefix: str = "") -> Manifest:
+    """A list whose labels are the recognizer's classes, by number or by name.
+
+    Raises:
+        DataError: it has no labels, or others.
+    """
+    card = recognizer.card
+    manifest = read_list(
+        path, path_prefix=prefix, num_classes=card.num_classes, classes=ClassNames(card.classes, "the model")
+    )
+    if not manifest.labelled:
+        raise DataError(f"{path}: has no labels to measure with")
+    return manifest
+
+
+def accuracy(recognizer: Recognizer, manifest: Manifest) -> dict[str, Any]:
+    """Top-1 and top-5 in percent over all videos of a list; raises for a video that can't be read."""
+    score_NK = np.stack([one.score_K for one in recognizer.predict(manifest.paths)])
+    return {
+        "top1_acc": round(topk_accuracy(score_NK, manifest.labels, 1), 2),
+        "top5_acc": round(topk_accuracy(score_NK, manifest.labels, 5), 2),
+        "videos": len(manifest),
+        "views": str(recognizer.views),
+        "list_hash": manifest.digest(),
+    }
+
+
+def cost(recognizer: Recognizer) -> dict[str, Any]:
+    """Multiply-adds of one clip, parameters, and the median milliseconds of one clip with the machine's name."""
+    network, clip = recognizer.network, recognizer.card.preprocessing.clip
+    assert isinstance(network, nn.Module)
+    clip_BCTHW = torch.zeros(1, 3, *clip, device=recognizer.device).contiguous(memory_format=torch.channels_last_3d)
+    with torch.inference_mode():
+        counted = count_module(network, clip)
+        device = recognizer.device.type
+        latency = measure_latency({"clip": lambda: network(clip_BCTHW)}, repeats=_REPEATS, device=device)["clip"]
+    return {
+        "multiply_adds": counted.macs,
+        "parameters": counted.params,
+        "latency_ms": round(latency.median, 2),
+        "machine": ", ".join(_machine(device)),
+    }
+
+
+def _machine(device: str) -> Iterator[str]:
+    found = describe_machine()
+    yield found["processor"] if device == "cpu" else found["accelerator"]
+    yield f"{found['cores']} cores, {found['torch threads']} torch threads"
+    yield f"torch {found['torch']}"
