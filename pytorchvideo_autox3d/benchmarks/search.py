@@ -136,7 +136,7 @@ def _measure_memory(supernet: Supernet, batch: _Batch, num_samples: int, mixture
     for name, logit in (("search_widest", 100.0), ("search", 0.0)):
         step = _parsec(supernet, num_samples)
         _favour_last(step.policy, logit)
-        cases[name] = _Case(lambda step=step: step.weight_step(batch, _LOOP), [supernet], [step.optimizer])  # type: ignore[misc]
+        cases[name] = _Case(lambda step=step: step.weight_step([batch], _LOOP), [supernet], [step.optimizer])  # type: ignore[misc]
     if mixture:
         mixed = _parsec(supernet, num_samples).optimizer
         one = _Batch(*(getattr(batch, field.name)[:1] for field in fields(batch)))
@@ -162,12 +162,12 @@ def _measure_time(supernet: Supernet, batch: _Batch, num_samples: int, repeats: 
             _train_step(net, optimizer, batch)
 
     def search() -> None:
-        step._update_policy(step.weight_step(batch, _LOOP)[0])
+        step._update_policy(step.weight_step([batch], _LOOP)[0])
 
     def held_out() -> None:
-        step.policy_step(batch, _LOOP)
+        step.policy_step([batch], _LOOP)
         restart()
-        step.weight_step(batch, _LOOP)
+        step.weight_step([batch], _LOOP)
 
     cases: dict[str, Callable[[], None]] = {
         "plain": plain,

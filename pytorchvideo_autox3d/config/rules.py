@@ -68,9 +68,10 @@ def _check_together(cfg: CfgNode) -> None:
         raise ConfigError(
             f"DATA.TRAIN_JITTER_SCALES is {list(scales)}, expected [low, high] from DATA.TRAIN_CROP_SIZE {crop} up"
         )
-    warmup, epochs = cfg.SOLVER.WARMUP_EPOCHS, cfg.SOLVER.MAX_EPOCH
-    if cfg.TRAIN.ENABLE and not cfg.SEARCH.ENABLE and warmup >= epochs:
-        raise ConfigError(f"SOLVER.WARMUP_EPOCHS is {warmup:g}, expected less than SOLVER.MAX_EPOCH {epochs}")
+    length = "SEARCH.EPOCHS" if cfg.SEARCH.ENABLE else "SOLVER.MAX_EPOCH"
+    warmup, epochs = cfg.SOLVER.WARMUP_EPOCHS, value_at(cfg, length)
+    if (cfg.TRAIN.ENABLE or cfg.SEARCH.ENABLE) and warmup >= epochs:
+        raise ConfigError(f"SOLVER.WARMUP_EPOCHS is {warmup:g}, expected less than {length} {epochs}")
 
 
 def _check_norm(cfg: CfgNode) -> None:

@@ -69,6 +69,10 @@ class SearchJob:
         build.build_search_settings(cfg)
         with torch.device("meta"):
             supernet = build.build_supernet(cfg)
+        build.build_optimizer(cfg, supernet)
+        build.build_schedule(cfg)
+        build.build_loss(cfg)
+        build.build_mix(cfg)
         _check_pareto_targets(cfg, Budgets(cost_table(supernet), build.build_budgets(cfg)))
         retraining = build.retrain_config(cfg)
         parts = build.split_training_list(cfg, build.read_lists(cfg, ["train"])["train"])
@@ -80,7 +84,7 @@ class SearchJob:
     def run(self, info: ProcessInfo) -> Derived:
         """Search; history, architecture and the config that trains it go to OUTPUT_DIR."""
         cfg = self.cfg
-        settings = build.build_search_settings(cfg, num_machines=info.world_size // info.local_world_size)
+        settings = build.build_search_settings(cfg)
         distributed.seed_all(cfg.RNG_SEED, per_process=False)
         supernet = build.build_supernet(cfg)
         policy = Policy(space=supernet.space)
@@ -92,12 +96,15 @@ class SearchJob:
             policy,
             loaders[0],
             loaders[1] if len(loaders) > 1 else None,
+            optimizer=build.build_optimizer(cfg, supernet.to(info.device)),
+            schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
             settings=settings,
             budgets=budgets.budgets,
             preprocess=build.build_preprocess(cfg),
             device=info.device,
             output_dir=cfg.OUTPUT_DIR,
             method=cfg.SEARCH.METHOD,
+            mix=build.build_mix(cfg),
             auto_resume=cfg.TRAIN.AUTO_RESUME,
             cfg_text=cfg.dump(),
             process_extras={f"faults_{number}": loader.faults for number, loader in enumerate(loaders)},

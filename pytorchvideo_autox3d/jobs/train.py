@@ -40,7 +40,7 @@ class TrainJob:
         """
         with torch.device("meta"):
             model = build.build_model(cfg)
-        build.build_sgd(cfg, model)
+        build.build_optimizer(cfg, model)
         build.build_schedule(cfg)
         build.build_loss(cfg)
         build.build_mix(cfg)
@@ -57,7 +57,7 @@ class TrainJob:
         train_model(
             model.to(info.device),
             loader,
-            optimizer=build.build_sgd(cfg, model),
+            optimizer=build.build_optimizer(cfg, model),
             schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
             loss=build.build_loss(cfg),
             preprocess=build.build_preprocess(cfg),

@@ -23,15 +23,15 @@ from pytorchvideo_autox3d.engine import (
     LRHook,
     PeriodicHook,
     Precision,
+    Schedule,
     TensorBoardHook,
     TrainLoop,
     average_bn_stats,
-    build_optimizer,
     last_checkpoint,
-    make_schedule,
     read_checkpoint,
 )
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess, ProcessStateful
+from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search.budget import Budget, Budgets
@@ -101,12 +101,15 @@ def search(
     weight_loader: Loader,
     policy_loader: Loader | None,
     *,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
     settings: SearchSettings,
     budgets: Sequence[Budget],
     preprocess: Preprocess,
     device: torch.device,
     output_dir: str,
     method: str = "parsec",
+    mix: Mix | None = None,
     auto_resume: bool = True,
     process_extras: Mapping[str, ProcessStateful] | None = None,
     cfg_text: str = "",
@@ -122,8 +125,11 @@ def search(
     Args:
         weight_loader, policy_loader: batches of the two halves of the training list; the second is None if and only if
             `settings.shared`.
+        optimizer: over the supernet's parameters; its learning rate is set from `schedule(progress)` before each step.
+            The paper has SGD with half-cosine (section 5.1.2). Alpha's is Adam, as there.
         budgets: checked against the space at the clip size that the supernet is meant for.
         method: a name in SEARCH.
+        mix: of the weights' clips and labels (mixup).
         process_extras: as in `engine.train`.
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one.
     Raises:
@@ -140,7 +146,9 @@ def search(
     model = AutoX3DSearchNet(supernet, policy).to(device).train()
     if settings.channels_last:
         model.to(memory_format=torch.channels_last_3d)
-    optimizer, policy_optimizer = _optimizers(model, settings)
+    policy_optimizer = torch.optim.Adam(
+        policy.parameters(), lr=settings.policy_lr, weight_decay=settings.policy_weight_decay
+    )
     scaler = Precision(settings.precision).scaler(device)
     step = SEARCH_REGISTRY.get(method)(
         supernet,
@@ -152,6 +160,7 @@ def search(
         preprocess=preprocess,
         device=device,
         scaler=scaler,
+        mix=mix,
     )
     extras = {"search": step, "policy_optimizer": policy_optimizer}
     checkpointer = Checkpointer(
@@ -167,45 +176,21 @@ def search(
         step,
         PairedLoader(weight_loader, policy_loader, warmup_epochs=settings.warmup_epochs),
         max_epoch=settings.epochs,
-        hooks=_hooks(optimizer, model, limits, checkpointer, settings, extra_hooks),
+        hooks=[LRHook(optimizer, schedule), *_hooks(model, limits, checkpointer, settings, extra_hooks)],
+        accumulation=settings.accumulation,
     )
     if last is not None:
         loop.load_state_dict(checkpointer.load(last))
     return loop.run()
 
 
-def _optimizers(
-    model: AutoX3DSearchNet, settings: SearchSettings
-) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
-    """SGD on the weights and Adam on alpha (paper, section 5.1.2)."""
-    weights = build_optimizer(
-        model.supernet,
-        base_lr=settings.weight_lr,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        weight_decay=settings.weight_decay,
-    )
-    alpha = torch.optim.Adam(
-        model.policy.parameters(), lr=settings.policy_lr, weight_decay=settings.policy_weight_decay
-    )
-    return weights, alpha
-
-
 def _hooks(
-    optimizer: torch.optim.Optimizer,
     model: AutoX3DSearchNet,
     budgets: Budgets,
     checkpointer: Checkpointer,
     settings: SearchSettings,
     extra: Sequence[Hook],
 ) -> list[Hook]:
-    schedule = make_schedule(
-        "cosine",
-        base_lr=settings.weight_lr,
-        max_epoch=settings.epochs,
-        warmup_epochs=settings.lr_warmup_epochs,
-        warmup_start_lr=0.1 * settings.weight_lr,
-    )
     board = settings.tensorboard_dir
 
     def read() -> dict[str, float]:
@@ -213,7 +198,6 @@ def _hooks(
         return {"entropy": float(policy.entropy().detach()), **budgets.cost_of(policy.most_likely())}
 
     return [
-        LRHook(optimizer, schedule),
         GaugeHook(read),
         *extra,
         LogHook(period=settings.log_period),

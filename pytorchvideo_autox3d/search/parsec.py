@@ -80,6 +80,13 @@ class OnlineSoftmaxGradient:
         for each sample: (loss * accumulator.factor(score)).backward()
         accumulator.normalise()
 
+    Where a sample's gradient comes in parts, its score is known only after the last of them:
+
+        for each sample:
+            accumulator.set_aside()
+            for each part: loss.backward()
+            accumulator.add(score)
+
     Args:
         parameters: whose `.grad` is accumulated into; they begin without one.
     """
@@ -90,6 +97,7 @@ class OnlineSoftmaxGradient:
             parameter.grad = None
         self._largest = -math.inf
         self._total = 0.0
+        self._aside: list[torch.Tensor | None] = []
 
     def factor(self, score: float) -> float:
         """The factor for this sample's loss, before its backward pass: exp(score - largest score so far)."""
@@ -103,6 +111,24 @@ class OnlineSoftmaxGradient:
         factor = math.exp(score - self._largest)
         self._total += factor
         return factor
+
+    def set_aside(self) -> None:
+        """Put the sum so far away, so that `.grad` is free for the gradient of one sample in parts."""
+        self._aside = [parameter.grad for parameter in self._parameters]
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def add(self, score: float) -> None:
+        """Take `.grad` as the whole gradient of a sample of this score, and add it to the sum put away."""
+        own = [parameter.grad for parameter in self._parameters]
+        for parameter, total in zip(self._parameters, self._aside, strict=True):
+            parameter.grad = total
+        factor = self.factor(score)
+        for parameter, gradient in zip(self._parameters, own, strict=True):
+            if gradient is not None:
+                gradient.mul_(factor)
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        self._aside = []
 
     def normalise(self) -> None:
         """Divide by the sum of the weights: `.grad` is now the weighted mean of the samples' gradients."""

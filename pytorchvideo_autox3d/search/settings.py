@@ -31,10 +31,9 @@ class SearchSettings:
     control_variate [CONTROL_VARIATE]: weights r_k - 1/K instead of r_k for alpha: the same expectation, less noise.
     shared [SHARED]: alpha learns from the batches of the weights.
     policy_lr, policy_weight_decay [POLICY_LR, POLICY_WEIGHT_DECAY]: Adam on alpha (5.1.2).
-    weight_lr, momentum, nesterov, weight_decay [SOLVER.*]: SGD with half-cosine on the weights (5.1.2); the published
-        rate is for 64 GPUs.
-    lr_warmup_epochs [SOLVER.WARMUP_EPOCHS]: linear, from a tenth of the rate.
-    label_smoothing [AUTOX3D.LABEL_SMOOTHING], clip_norm [SOLVER.CLIP_GRAD_L2NORM].
+    accumulation [AUTOX3D.GRAD_ACCUMULATION]: batches an update, of the weights and of alpha.
+    label_smoothing [AUTOX3D.LABEL_SMOOTHING].
+    clip_norm, clip_value [SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL]: of the weights' gradient; at most one.
     precision: "fp32", "bf16" or "fp16".   channels_last: memory format of clips and weights.
     checkpoint_period [TRAIN.CHECKPOINT_PERIOD] in epochs, log_period [LOG_PERIOD] in steps.
     tensorboard_dir: None is off.   seed [RNG_SEED]: of the samples, and of dropout.
@@ -55,13 +54,10 @@ class SearchSettings:
     shared: bool = False
     policy_lr: float = 0.02
     policy_weight_decay: float = 0.0
-    weight_lr: float = 0.6
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 5e-5
-    lr_warmup_epochs: float = 0.0
+    accumulation: int = 1
     label_smoothing: float = 0.0
     clip_norm: float | None = None
+    clip_value: float | None = None
     precision: str = "fp32"
     channels_last: bool = True
     checkpoint_period: int = 1
@@ -79,21 +75,13 @@ class SearchSettings:
                 f"SEARCH.WARMUP_EPOCHS: {self.warmup_epochs} is outside [0, SEARCH.EPOCHS) = [0, {self.epochs}): "
                 "alpha would never learn"
             )
-        if not 0 <= self.lr_warmup_epochs < self.epochs:
-            raise SearchError(
-                f"SOLVER.WARMUP_EPOCHS: {self.lr_warmup_epochs:g} is outside [0, SEARCH.EPOCHS) = [0, {self.epochs})"
-            )
         if self.warmup_samples < 0:
             raise SearchError(f"SEARCH.WARMUP_SAMPLES: {self.warmup_samples} is below 0")
         if self.min_samples > self.num_samples:
             raise SearchError(f"SEARCH.MIN_SAMPLES: {self.min_samples} is above SEARCH.NUM_SAMPLES {self.num_samples}")
         if self.likelihood not in LIKELIHOODS:
             raise SearchError(f"SEARCH.LIKELIHOOD: {self.likelihood!r} is none of {', '.join(LIKELIHOODS)}")
-        rates = {
-            "SEARCH.TEMPERATURE": self.temperature,
-            "SEARCH.POLICY_LR": self.policy_lr,
-            "SOLVER.BASE_LR": self.weight_lr,
-        }
+        rates = {"SEARCH.TEMPERATURE": self.temperature, "SEARCH.POLICY_LR": self.policy_lr}
         for key, rate in rates.items():
             if not (rate > 0 and math.isfinite(rate)):
                 raise SearchError(f"{key}: {rate} is not above 0")

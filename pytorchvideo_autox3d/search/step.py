@@ -6,10 +6,10 @@ Shapes: B clips, C x T x H x W pixels; K samples, D decisions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import simplejson
 import torch
@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import CrossEntropy, Precision, TrainLoop, clip_gradients, evaluating, prepare_clip
 from pytorchvideo_autox3d.engine.protocols import Batch, Preprocess
+from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search.budget import Budgets
@@ -58,6 +59,61 @@ class _Samples:
     weight_K: Tensor
 
 
+@dataclass(frozen=True)
+class _Clips:
+    """A prepared batch: clips, classes or distributions over them, and its share of the step's clips."""
+
+    clip_BCTHW: Tensor
+    target: Tensor
+    share: float
+
+
+class _Gradient(Protocol):
+    """What the losses of the samples are for: each sample's loss in parts, a batch each, then its score."""
+
+    def part(self, loss: Tensor) -> None: ...
+    def sample(self, score: float) -> None: ...
+
+
+class _NoGradient:
+    """Alpha needs the losses alone."""
+
+    def part(self, loss: Tensor) -> None: ...
+    def sample(self, score: float) -> None: ...
+
+
+class _OfOneBatch:
+    """The score is known before the backward pass, so its factor goes into the loss."""
+
+    def __init__(self, accumulator: OnlineSoftmaxGradient, scaler: torch.amp.GradScaler) -> None:
+        self._accumulator, self._scaler = accumulator, scaler
+
+    def part(self, loss: Tensor) -> None:
+        self._loss = loss
+
+    def sample(self, score: float) -> None:
+        self._scaler.scale(self._loss * self._accumulator.factor(score)).backward()
+        del self._loss
+
+
+class _OfBatches:
+    """Each batch's graph is freed before the next is built, so the score's factor comes after the backward passes."""
+
+    def __init__(self, accumulator: OnlineSoftmaxGradient, scaler: torch.amp.GradScaler) -> None:
+        self._accumulator, self._scaler = accumulator, scaler
+        self._begun = False
+
+    def part(self, loss: Tensor) -> None:
+        if not self._begun:
+            self._accumulator.set_aside()
+            self._begun = True
+        self._scaler.scale(loss).backward()
+
+    def sample(self, score: float) -> None:
+        self._accumulator.add(score)
+        self._begun = False
+
+
 @SEARCH_REGISTRY.register(name="parsec")
 class ParsecSearch:
     """The step of a PARSEC search, for `engine.TrainLoop` over batches of `SearchBatch`.
@@ -74,6 +130,8 @@ class ParsecSearch:
         settings: how.
         preprocess: uint8 clips to floats, on the device.
         scaler: of the precision; its state is saved by the caller.
+        mix: replaces clips and labels that the weights learn from (mixup); alpha learns from clips as they are, but
+            with `settings.shared`.
     """
 
     def __init__(
@@ -88,6 +146,7 @@ class ParsecSearch:
         preprocess: Preprocess,
         device: torch.device,
         scaler: torch.amp.GradScaler | None = None,
+        mix: Mix | None = None,
     ) -> None:
         self.supernet = supernet
         self.policy = policy
@@ -99,21 +158,22 @@ class ParsecSearch:
         self.device = device
         self.precision = Precision(settings.precision)
         self.scaler = scaler or self.precision.scaler(device)
+        self.mix = mix
         self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.widest_D = torch.tensor(supernet.space.indices_of(widest(supernet.space)))
 
     def __call__(self, batches: Sequence[SearchBatch], loop: TrainLoop) -> Mapping[str, Tensor | float]:
         """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
-        (batch,) = batches
         learning = loop.epoch >= self.settings.warmup_epochs
         scalars: dict[str, Tensor | float] = {}
         if learning and not self.settings.shared:
-            if batch.policy is None:
+            own = [batch.policy for batch in batches if batch.policy is not None]
+            if len(own) < len(batches):
                 raise SearchError("alpha has no batch of its own, and SEARCH.SHARED is False")
-            samples = self.policy_step(batch.policy, loop)
+            samples = self.policy_step(own, loop)
             scalars |= {"policy_loss": samples.loss_K.mean(), "policy_ess": effective_sample_size(samples.weight_K)}
-        samples, norm = self.weight_step(batch.weights, loop)
+        samples, norm = self.weight_step([batch.weights for batch in batches], loop)
         if learning and self.settings.shared:
             self._update_policy(samples)
         ess = effective_sample_size(samples.weight_K)
@@ -125,36 +185,45 @@ class ParsecSearch:
             **scalars,
         }
 
-    def weight_step(self, batch: Batch, loop: TrainLoop) -> tuple[_Samples, Tensor]:
+    def weight_step(self, batches: Sequence[Batch], loop: TrainLoop) -> tuple[_Samples, Tensor]:
         """One update of the weights by the importance-weighted gradient of K samples; returns its norm too."""
         accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
-
-        def backward(loss: Tensor, score: float) -> None:
-            self.scaler.scale(loss * accumulator.factor(score)).backward()
-
-        samples = self._run_samples(batch, loop, backward)
+        gradient = (_OfOneBatch if len(batches) == 1 else _OfBatches)(accumulator, self.scaler)
+        samples = self._run_samples(self._prepared(batches, self.mix), loop, gradient)
         accumulator.normalise()
         _average_gradients(self.supernet.parameters())
         self.scaler.unscale_(self.optimizer)
-        norm = clip_gradients(self.supernet.parameters(), max_norm=self.settings.clip_norm)
+        norm = clip_gradients(
+            self.supernet.parameters(), max_norm=self.settings.clip_norm, max_value=self.settings.clip_value
+        )
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return samples, norm
 
-    def policy_step(self, batch: Batch, loop: TrainLoop) -> _Samples:
-        """One update of alpha on a batch that the weights do not learn from."""
+    def policy_step(self, batches: Sequence[Batch], loop: TrainLoop) -> _Samples:
+        """One update of alpha on batches that the weights do not learn from."""
         with batch_statistics(self.supernet):
-            samples = self._run_samples(batch, loop, lambda loss, score: None)
+            samples = self._run_samples(self._prepared(batches, None), loop, _NoGradient())
         self._update_policy(samples)
         return samples
 
-    def _run_samples(self, batch: Batch, loop: TrainLoop, backward: Callable[[Tensor, float], None]) -> _Samples:
-        """K samples forward, each followed by `backward(loss, score)`."""
+    def _prepared(self, batches: Sequence[Batch], mix: Mix | None) -> list[_Clips]:
+        """The batches as every sample sees them."""
+        number = sum(len(batch.label_B) for batch in batches)
+        prepared = []
+        for batch in batches:
+            clip_BCTHW = prepare_clip(
+                batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=self.settings.channels_last
+            )
+            target = batch.label_B.to(self.device, non_blocking=True)
+            if mix is not None:
+                clip_BCTHW, target = mix(clip_BCTHW, target)
+            prepared.append(_Clips(clip_BCTHW, target, len(target) / number))
+        return prepared
+
+    def _run_samples(self, batches: Sequence[_Clips], loop: TrainLoop, gradient: _Gradient) -> _Samples:
+        """K samples forward, each loss given to `gradient` with its score."""
         settings = self.settings
-        clip_BCTHW = prepare_clip(
-            batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=settings.channels_last
-        )
-        label_B = batch.label_B.to(self.device, non_blocking=True)
         warming_up = loop.epoch < settings.warmup_epochs
         indices_KD = self.policy.sample_indices(self.sample_count(warming_up), self.generator)
         if settings.sandwich and warming_up:
@@ -162,17 +231,26 @@ class ParsecSearch:
         # The cost tells alpha what to prefer. While alpha is frozen it would only starve the dearer architectures.
         penalty_K = torch.zeros(len(indices_KD)) if warming_up else self.budgets.penalty(indices_KD)
         losses: list[float] = []
-        scale = self._clips_counted(label_B)
+        scale = self._clips_counted(batches)
         for architecture, penalty in zip(self.policy.architectures(indices_KD), penalty_K.tolist(), strict=True):
-            with self.precision.autocast(self.device):
-                loss = self.loss(self.supernet(clip_BCTHW, architecture), label_B)
+            loss = self._loss_of(architecture, batches, gradient)
             # Every process must weight a sample alike, so they agree on its likelihood first.
-            losses.append(float(distributed.all_reduce_mean(loss.detach())))
+            losses.append(float(distributed.all_reduce_mean(loss)))
             _check_finite(losses[-1], architecture, loop)
-            backward(loss, (-scale * losses[-1] - penalty) / settings.temperature)
+            gradient.sample((-scale * losses[-1] - penalty) / settings.temperature)
         loss_K = torch.tensor(losses, dtype=torch.float64)
         weight_K = importance_weights(-scale * loss_K, penalty_K, temperature=settings.temperature)
         return _Samples(indices_KD, loss_K, weight_K)
+
+    def _loss_of(self, architecture: Architecture, batches: Sequence[_Clips], gradient: _Gradient) -> Tensor:
+        """The mean loss of the clips of all batches."""
+        total = torch.zeros((), device=self.device)
+        for clips in batches:
+            with self.precision.autocast(self.device):
+                loss = self.loss(self.supernet(clips.clip_BCTHW, architecture), clips.target) * clips.share
+            gradient.part(loss)
+            total = total + loss.detach()
+        return total
 
     def sample_count(self, warming_up: bool = False) -> int:
         """K of the next step."""
@@ -182,9 +260,10 @@ class ParsecSearch:
             return self.settings.num_samples
         return adaptive_sample_count(self.policy, self.settings.num_samples, self.settings.min_samples)
 
-    def _clips_counted(self, label_B: Tensor) -> int:
-        """What turns the mean log-likelihood of a clip into that of the mini-batch, over all processes."""
-        return len(label_B) * distributed.world_size() if self.settings.likelihood == "sum" else 1
+    def _clips_counted(self, batches: Sequence[_Clips]) -> int:
+        """What turns the mean log-likelihood of a clip into that of the step, over all processes."""
+        clips = sum(len(batch.target) for batch in batches)
+        return clips * distributed.world_size() if self.settings.likelihood == "sum" else 1
 
     def _update_policy(self, samples: _Samples) -> None:
         ascent = policy_gradient(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine import build_optimizer, make_schedule
 from pytorchvideo_autox3d.kernels.depthwise import set_depthwise_kernels
 from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, inherited_score, search
 from pytorchvideo_autox3d.space import GroupSpec, HeadSpec, SearchSpace, StemSpec
@@ -53,7 +54,9 @@ def search_in_this_process(output_dir: str) -> list[dict]:
         policy,
         HalfLoader(batches=2, seed=10),
         HalfLoader(batches=2, seed=20),
-        settings=SearchSettings(epochs=2, warmup_epochs=1, num_samples=2, weight_lr=0.1, log_period=100),
+        optimizer=build_optimizer(supernet, base_lr=0.1, nesterov=False, weight_decay=5e-5),
+        schedule=make_schedule(base_lr=0.1, max_epoch=2),
+        settings=SearchSettings(epochs=2, warmup_epochs=1, num_samples=2, log_period=100),
         budgets=[Budget("gflops", (low + high) / 2)],
         preprocess=_unchanged,
         device=torch.device("cpu"),

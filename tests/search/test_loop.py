@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytorchvideo_autox3d.engine import Hook
+from pytorchvideo_autox3d.engine import Hook, build_optimizer, make_schedule
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search, split_halves
 from pytorchvideo_autox3d.search.loop import PairedLoader
@@ -35,7 +35,7 @@ class StopAfter(Hook):
 
 
 def settings(**values) -> SearchSettings:
-    base = {"epochs": 3, "warmup_epochs": 1, "num_samples": 3, "weight_lr": 0.1, "log_period": 100, "seed": 7}
+    base = {"epochs": 3, "warmup_epochs": 1, "num_samples": 3, "log_period": 100, "seed": 7}
     return SearchSettings(**{**base, **values})
 
 
@@ -49,6 +49,8 @@ def run(pair, make_loader, output_dir, *, hooks=(), budgets=None, batches=(3, 2)
         policy,
         make_loader(batches=batches[0], seed=1),
         None if config.shared else make_loader(batches=batches[1], seed=2),
+        optimizer=build_optimizer(supernet, base_lr=0.1, nesterov=False, weight_decay=5e-5),
+        schedule=make_schedule(base_lr=0.1, max_epoch=config.epochs),
         settings=config,
         budgets=limits,
         preprocess=lambda clip: clip,

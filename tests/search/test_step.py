@@ -32,22 +32,46 @@ def first_batch(make_loader, seed: int = 0):
     return next(iter(make_loader(batches=1, seed=seed)))
 
 
+def turned_by_one(clip_BCTHW, label_B):
+    """A mix of 0.7 of each clip with 0.3 of the one before."""
+    target_BK = nn.functional.one_hot(label_B, 3).float()
+    return 0.7 * clip_BCTHW + 0.3 * clip_BCTHW.roll(1, 0), 0.7 * target_BK + 0.3 * target_BK.roll(1, 0)
+
+
+def clip_losses(supernet, architecture, batch, mixed):
+    if not mixed:
+        return nn.functional.cross_entropy(supernet(batch.clip_BCTHW, architecture), batch.label_B, reduction="none")
+    clip_BCTHW, target_BK = turned_by_one(batch.clip_BCTHW, batch.label_B)
+    return -(target_BK * supernet(clip_BCTHW, architecture).log_softmax(1)).sum(1)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("likelihood", ["mean", "sum"])
-def test_weight_gradient_is_the_two_pass_one(make_pair, make_loader, likelihood):
+def test_weight_gradient_is_the_two_pass_one(make_pair, make_loader, likelihood, count, mixed):
     supernet, policy = make_pair()
     for module in supernet.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     step = make_step((supernet, policy), likelihood=likelihood, temperature=2.0)
     step.optimizer.param_groups[0]["lr"] = 0.0
-    batch = first_batch(make_loader)
-    samples, _ = step.weight_step(batch, LOOP)
+    step.mix = turned_by_one if mixed else None
+    batches = list(make_loader(batches=2))[:count]
+    batches[-1] = dataclasses.replace(
+        batches[-1], clip_BCTHW=batches[-1].clip_BCTHW[:2], label_B=batches[-1].label_B[:2]
+    )
+    samples, _ = step.weight_step(batches, LOOP)
     got = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
 
     supernet.zero_grad()
-    logits = [supernet(batch.clip_BCTHW, architecture) for architecture in policy.architectures(samples.indices_KD)]
-    losses = torch.stack([nn.functional.cross_entropy(one, batch.label_B) for one in logits])
-    scale = len(batch.label_B) if likelihood == "sum" else 1
+    number = sum(len(batch.label_B) for batch in batches)
+    losses = torch.stack(
+        [
+            sum(clip_losses(supernet, architecture, batch, mixed).sum() for batch in batches) / number
+            for architecture in policy.architectures(samples.indices_KD)
+        ]
+    )
+    scale = number if likelihood == "sum" else 1
     weights = torch.softmax(-scale * losses.detach() / 2.0, dim=0)
     (weights * losses).sum().backward()
     torch.testing.assert_close(samples.weight_K, weights.double(), rtol=1e-4, atol=1e-6)
@@ -63,9 +87,9 @@ def test_each_sample_runs_forward_once(make_pair, make_loader):
     step = make_step((supernet, policy))
     calls = []
     supernet.register_forward_hook(lambda *_: calls.append(1))
-    step.weight_step(first_batch(make_loader), LOOP)
+    step.weight_step([first_batch(make_loader)], LOOP)
     assert len(calls) == 5
-    step.policy_step(first_batch(make_loader), LOOP)
+    step.policy_step([first_batch(make_loader)], LOOP)
     assert len(calls) == 10
 
 
@@ -111,7 +135,7 @@ def test_of_two_samples_the_better_one_gains_where_they_differ(make_pair, make_l
 def test_policy_step_leaves_weights_and_statistics_alone(make_pair, make_loader):
     supernet, policy = make_pair()
     before = {name: tensor.clone() for name, tensor in supernet.state_dict().items()}
-    make_step((supernet, policy)).policy_step(first_batch(make_loader), LOOP)
+    make_step((supernet, policy)).policy_step([first_batch(make_loader)], LOOP)
     for name, tensor in supernet.state_dict().items():
         if "num_batches_tracked" not in name:
             assert torch.equal(tensor, before[name]), name
@@ -142,11 +166,11 @@ def test_sandwich_puts_the_widest_into_every_step_of_the_warm_up(make_pair, make
     supernet, policy = make_pair()
     step = make_step((supernet, policy), sandwich=True)
     step.settings = dataclasses.replace(step.settings, warmup_epochs=1)
-    samples, _ = step.weight_step(first_batch(make_loader), LOOP)
+    samples, _ = step.weight_step([first_batch(make_loader)], LOOP)
     assert policy.architectures(samples.indices_KD)[0] == widest(supernet.space)
     assert [choice.channels for choice in widest(supernet.space).groups] == [8, 12]
     later = SimpleNamespace(epoch=1, step_in_epoch=0, steps_per_epoch=9)
-    first = [step.weight_step(first_batch(make_loader), later)[0].indices_KD[0].tolist() for _ in range(4)]
+    first = [step.weight_step([first_batch(make_loader)], later)[0].indices_KD[0].tolist() for _ in range(4)]
     assert any(indices != step.widest_D.tolist() for indices in first)
 
 
@@ -155,11 +179,11 @@ def test_warm_up_ignores_the_cost_and_has_its_own_k(make_pair, make_loader):
     low, _ = Budgets(cost_table(supernet)).range("gflops")
     step = make_step((supernet, policy), budgets=[Budget("gflops", 1.01 * low, 100.0)], warmup_samples=3)
     step.settings = dataclasses.replace(step.settings, warmup_epochs=1)
-    samples, _ = step.weight_step(first_batch(make_loader), LOOP)
+    samples, _ = step.weight_step([first_batch(make_loader)], LOOP)
     assert samples.weight_K.tolist() == pytest.approx(torch.softmax(-samples.loss_K, dim=0).tolist())
     assert len(samples.loss_K) == 3
     later = SimpleNamespace(epoch=1, step_in_epoch=0, steps_per_epoch=9)
-    samples, _ = step.weight_step(first_batch(make_loader), later)
+    samples, _ = step.weight_step([first_batch(make_loader)], later)
     assert len(samples.loss_K) == 5
     penalty = step.budgets.penalty(samples.indices_KD)
     assert samples.weight_K.tolist() == pytest.approx(torch.softmax(-samples.loss_K - penalty, dim=0).tolist())
@@ -186,7 +210,7 @@ def test_a_loss_that_is_not_finite_names_sample_and_step(make_pair, make_loader)
         supernet.head.proj.bias.fill_(float("nan"))
     before = supernet.stem.conv.weight.clone()
     with pytest.raises(SearchError, match=r"epoch 1, step 5 of 9: the loss of the sample \[.*/.*; .*\] is nan"):
-        step.weight_step(first_batch(make_loader), LOOP)
+        step.weight_step([first_batch(make_loader)], LOOP)
     assert torch.equal(supernet.stem.conv.weight, before)
 
 

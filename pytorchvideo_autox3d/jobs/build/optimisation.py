@@ -13,9 +13,9 @@ from pytorchvideo_autox3d.engine import (
     Schedule,
     TestSettings,
     TrainSettings,
-    build_optimizer,
     make_schedule,
 )
+from pytorchvideo_autox3d.engine import build_optimizer as make_optimizer
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.data import build_fault_policy
 
@@ -23,12 +23,15 @@ AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
-    """The learning rate over progress; SOLVER.BASE_LR is for one machine where BASE_LR_SCALE_NUM_SHARDS says so."""
+    """The weights' learning rate over progress, to SOLVER.MAX_EPOCH, in a search to SEARCH.EPOCHS.
+
+    SOLVER.BASE_LR is for one machine where BASE_LR_SCALE_NUM_SHARDS says so.
+    """
     scale = num_machines if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1
     return make_schedule(
         cfg.SOLVER.LR_POLICY,
         base_lr=cfg.SOLVER.BASE_LR * scale,
-        max_epoch=cfg.SOLVER.MAX_EPOCH,
+        max_epoch=cfg.SEARCH.EPOCHS if cfg.SEARCH.ENABLE else cfg.SOLVER.MAX_EPOCH,
         warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
         warmup_start_lr=cfg.SOLVER.WARMUP_START_LR * scale,
         cosine_end_lr=cfg.SOLVER.COSINE_END_LR * scale,
@@ -38,9 +41,9 @@ def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
     )
 
 
-def build_sgd(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of the weights; its learning rate is set from the schedule before every step."""
-    return build_optimizer(
+    return make_optimizer(
         model,
         method=cfg.SOLVER.OPTIMIZING_METHOD,
         base_lr=cfg.SOLVER.BASE_LR,
@@ -70,7 +73,6 @@ def precision_of(cfg: CfgNode) -> str:
 
 def build_train_settings(cfg: CfgNode) -> TrainSettings:
     """Everything of TRAIN, SOLVER and BN that the training loop itself needs."""
-    board = cfg.TENSORBOARD.LOG_DIR or str(Path(cfg.OUTPUT_DIR, "tensorboard"))
     return TrainSettings(
         max_epoch=cfg.SOLVER.MAX_EPOCH,
         accumulation=cfg.AUTOX3D.GRAD_ACCUMULATION,
@@ -82,9 +84,16 @@ def build_train_settings(cfg: CfgNode) -> TrainSettings:
         eval_period=cfg.TRAIN.EVAL_PERIOD,
         log_period=cfg.LOG_PERIOD,
         precise_bn_batches=cfg.BN.NUM_BATCHES_PRECISE if cfg.BN.USE_PRECISE_STATS else 0,
-        tensorboard_dir=board if cfg.TENSORBOARD.ENABLE else None,
+        tensorboard_dir=tensorboard_dir(cfg),
         seed=cfg.RNG_SEED,
     )
+
+
+def tensorboard_dir(cfg: CfgNode) -> str | None:
+    """TENSORBOARD.LOG_DIR, by default a folder of OUTPUT_DIR; None where it is off."""
+    if not cfg.TENSORBOARD.ENABLE:
+        return None
+    return cfg.TENSORBOARD.LOG_DIR or str(Path(cfg.OUTPUT_DIR, "tensorboard"))
 
 
 def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> TestSettings:

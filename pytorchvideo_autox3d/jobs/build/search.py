@@ -15,7 +15,7 @@ from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.jobs.build.data import build_loader
 from pytorchvideo_autox3d.jobs.build.model import build_space
-from pytorchvideo_autox3d.jobs.build.optimisation import build_train_settings
+from pytorchvideo_autox3d.jobs.build.optimisation import precision_of, tensorboard_dir
 from pytorchvideo_autox3d.search import (
     Budget,
     SearchSettings,
@@ -50,12 +50,8 @@ def build_budgets(cfg: CfgNode) -> list[Budget]:
     return [Budget(metric, target, weight) for metric, target, weight in wanted if target != 0]
 
 
-def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSettings:
-    """SEARCH, and what of SOLVER and TRAIN the supernet's weights take."""
-    train = build_train_settings(cfg)
-    if cfg.SOLVER.OPTIMIZING_METHOD != "sgd" or cfg.SOLVER.LR_POLICY != "cosine":
-        raise ConfigError("SOLVER.OPTIMIZING_METHOD, LR_POLICY: a search trains its weights by sgd with cosine")
-    scale = num_machines if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1
+def build_search_settings(cfg: CfgNode) -> SearchSettings:
+    """SEARCH, and what of SOLVER, TRAIN and AUTOX3D the search's own loop takes."""
     return SearchSettings(
         epochs=cfg.SEARCH.EPOCHS,
         warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
@@ -70,18 +66,15 @@ def build_search_settings(cfg: CfgNode, *, num_machines: int = 1) -> SearchSetti
         shared=cfg.SEARCH.SHARED,
         policy_lr=cfg.SEARCH.POLICY_LR,
         policy_weight_decay=cfg.SEARCH.POLICY_WEIGHT_DECAY,
-        weight_lr=cfg.SOLVER.BASE_LR * scale,
-        momentum=cfg.SOLVER.MOMENTUM,
-        nesterov=cfg.SOLVER.NESTEROV,
-        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
-        lr_warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
+        accumulation=cfg.AUTOX3D.GRAD_ACCUMULATION,
         label_smoothing=cfg.AUTOX3D.LABEL_SMOOTHING,
-        clip_norm=train.clip_norm,
-        precision=train.precision,
-        channels_last=train.channels_last,
-        checkpoint_period=train.checkpoint_period,
-        log_period=train.log_period,
-        tensorboard_dir=train.tensorboard_dir,
+        clip_norm=cfg.SOLVER.CLIP_GRAD_L2NORM,
+        clip_value=cfg.SOLVER.CLIP_GRAD_VAL,
+        precision=precision_of(cfg),
+        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+        checkpoint_period=cfg.TRAIN.CHECKPOINT_PERIOD,
+        log_period=cfg.LOG_PERIOD,
+        tensorboard_dir=tensorboard_dir(cfg),
         seed=cfg.RNG_SEED,
     )
 
