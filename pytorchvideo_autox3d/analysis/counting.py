@@ -1,4 +1,4 @@
-"""Counting any module by running it once, with fvcore."""
+"""Counting any module by running it once, with fvcore, or on the meta device with torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 # fvcore's names of convolutions, linear layers and matrix products. What else it counts (BN, pooling) is left out, as
 # the X3D and AutoX3D papers do.
@@ -34,18 +35,32 @@ class ModuleCount:
 def count_module(model: nn.Module, clip: tuple[int, int, int], *, in_channels: int = 3) -> ModuleCount:
     """Multiply-adds of convolutions, linear layers and matrix products for one clip (T, H, W), and parameters.
 
-    fvcore traces one forward pass in eval mode, on the model's device; the model's mode is restored.
+    fvcore traces one forward pass in eval mode, on the model's device; the model's mode is restored. A model on the
+    meta device, which computes nothing and so counts any network in a moment, can't be traced: torch's own counter
+    looks on there.
     """
     parameter = next(model.parameters())
     x = torch.zeros(1, in_channels, *clip, device=parameter.device, dtype=parameter.dtype)
-    with _evaluating(model), torch.no_grad(), warnings.catch_warnings():
+    with _evaluating(model), torch.no_grad():
+        macs = _count_meta(model, x) if parameter.is_meta else _count_traced(model, x)
+    return ModuleCount(macs=macs, params=count_parameters(model))
+
+
+def _count_traced(model: nn.Module, x: torch.Tensor) -> int:
+    with warnings.catch_warnings():
         # Tracing is deprecated in torch and still what fvcore does.
         warnings.simplefilter("ignore")
         counts = FlopCountAnalysis(model, x)
         counts.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
         by_operator = counts.by_operator()
-    macs = sum(by_operator[name] for name in COUNTED_OPERATORS if name in by_operator)
-    return ModuleCount(macs=round(macs), params=count_parameters(model))
+    return round(sum(by_operator[name] for name in COUNTED_OPERATORS if name in by_operator))
+
+
+def _count_meta(model: nn.Module, x: torch.Tensor) -> int:
+    with FlopCounterMode(display=False) as counter:
+        model(x)
+    # It counts convolutions and matrix products too, a multiply-add as two operations.
+    return int(counter.get_total_flops()) // 2
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -2,6 +2,7 @@
 
 from pytorchvideo_autox3d.layers.glore import NODE_RATIO
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO
+from pytorchvideo_autox3d.models import systems
 from pytorchvideo_autox3d.models.autox3d import (
     AutoX3DNet,
     check_attentions,
@@ -67,5 +68,6 @@ __all__ = [
     "reference_model",
     "shipped_packages",
     "stem_temporal_kernel",
+    "systems",
     "write_package",
 ]

@@ -27,7 +27,8 @@ class HubEntry:
         sampling_rate: every how many frames at 30 frames a second.
         train_crop: height and width of a training clip.
         test_crop: height and width of a test clip.
-        train_macs: multiply-adds of a training clip (convolutions, linear layers, matrix products), counted by fvcore.
+        train_macs: multiply-adds of a training clip (convolutions, linear layers, matrix products), as `count_module`
+            counts them.
         test_macs: the same of a test clip.
         params: parameters with 400 classes.
         options: further arguments of the model.
@@ -85,6 +86,30 @@ _ENTRIES = (
         "x3d_xl", "X3D", 16, 5, 312, 356, 35837627616, 48406849600, 11095840,
         {"width_factor": 2.9, "depth_factor": 5.0},
     ),
+    HubEntry("c3d", "C3D", 16, 2, 112, 112, 38548602880, 38548602880, 79634576),
+    HubEntry("i3d", "I3D_Inception", 64, 1, 224, 224, 111150686208, 111150686208, 12697264),
+    HubEntry("i3d_two_stream", "I3D_TwoStream", 64, 1, 224, 224, 213489664000, 213489664000, 25372176),
+    HubEntry("r2plus1d_34", "R2Plus1D_Basic", 32, 2, 112, 112, 150401259520, 150401259520, 61831661),
+    HubEntry(
+        "r2plus1d_34_two_stream", "R2Plus1D_TwoStream", 32, 2, 112, 112, 300581242880, 300581242880, 123660717,
+    ),
+    HubEntry("s3d_g", "S3D_G", 64, 1, 224, 224, 71914619392, 71914619392, 9085744),
+    HubEntry("mfnet", "MFNet", 16, 2, 224, 224, 11045449728, 11045449728, 7996368),
+    HubEntry("ip_csn_50", "IP_CSN", 8, 8, 224, 224, 11913630208, 11913630208, 14396176),
+    HubEntry("ip_csn_101", "IP_CSN", 8, 8, 224, 224, 15890278912, 15890278912, 24601616, {"model_depth": 101}),
+    HubEntry("tsm_r50", "TSM_ResNet", 8, 8, 224, 224, 32697909248, 32697909248, 24327632),
+    HubEntry("tsm_mobilenetv2", "TSM_MobileNetV2", 16, 4, 224, 224, 4792420352, 4792420352, 2736272),
+    HubEntry("stm_r50", "STM_ResNet", 8, 8, 224, 224, 33014500992, 33014500992, 24498268),
+    HubEntry("gst_r50", "GST_ResNet", 8, 8, 224, 224, 28998533120, 28998533120, 21498320),
+    HubEntry("smallbignet_r50", "SmallBigNet", 8, 8, 224, 224, 51297550336, 51297550336, 24342736),
+    HubEntry("vov3d_m", "VoV3D_M", 16, 5, 224, 224, 4406153216, 4406153216, 3859536),
+    HubEntry("vov3d_l", "VoV3D_L", 16, 5, 224, 224, 9239356416, 9239356416, 6293524),
+    HubEntry("mobilenetv2_3d", "MobileNetV2_3D", 16, 5, 224, 256, 5455345664, 7125192704, 2864720),
+    HubEntry("slowfast_4x16_r50", "SlowFast", 32, 2, 224, 256, 27638665216, 36099198976, 34480216),
+    HubEntry(
+        "slowfast_8x8_r101", "SlowFast", 32, 2, 224, 256, 96711348224, 126316580864, 62913240,
+        {"model_depth": 101, "alpha": 4, "fusion_kernel": 7},
+    ),
 )  # fmt: skip
 HUB: Mapping[str, HubEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
 
@@ -122,5 +147,4 @@ def _entry_point(name: str) -> Callable[..., ClipNet]:
     return build
 
 
-autox3d_s, autox3d_m, autox3d_l = map(_entry_point, ("autox3d_s", "autox3d_m", "autox3d_l"))
-x3d_xs, x3d_s, x3d_m, x3d_l, x3d_xl = map(_entry_point, ("x3d_xs", "x3d_s", "x3d_m", "x3d_l", "x3d_xl"))
+ENTRY_POINTS: Mapping[str, Callable[..., ClipNet]] = MappingProxyType({name: _entry_point(name) for name in HUB})

@@ -23,6 +23,22 @@ def test_by_hand():
     assert count.gflops == count.macs / 1e9
 
 
+def test_the_meta_device_counts_the_same():
+    def build():
+        return nn.Sequential(
+            nn.Conv3d(3, 8, 3, stride=(1, 2, 2), bias=False),
+            nn.Conv3d(8, 8, (3, 1, 1), groups=8),
+            nn.BatchNorm3d(8),
+            nn.AdaptiveAvgPool3d(1),
+            nn.Flatten(),
+            nn.Linear(8, 5),
+        )
+
+    with torch.device("meta"):
+        on_meta = build()
+    assert count_module(on_meta, (6, 9, 8)) == count_module(build(), (6, 9, 8))
+
+
 def test_modes_are_restored():
     model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4).eval())
     mean = model[1].running_mean.clone()

@@ -10,7 +10,13 @@ from pytorchvideo_autox3d import models  # noqa: F401  (registers them)
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
-OURS = ["AutoX3D", "X3D", "MobileNetV2_3D", "SlowFast", "Slow", "C2D", "I3D_ResNet", "R2Plus1D_Bottleneck", "IR_CSN"]
+OURS = [
+    "AutoX3D", "X3D", "MobileNetV2_3D", "SlowFast", "Slow", "C2D", "I3D_ResNet", "R2Plus1D_Bottleneck", "IR_CSN",
+    "I3D_Inception", "S3D_G", "MFNet", "R2Plus1D_Basic", "IP_CSN", "TSM_ResNet", "TSM_MobileNetV2", "STM_ResNet",
+    "GST_ResNet", "SmallBigNet", "VoV3D_M",
+]  # fmt: skip
+# The shallowest form, where one is enough.
+OPTIONS = {"R2Plus1D_Basic": {"model_depth": 18}}
 CLASSES = 5
 
 
@@ -18,7 +24,8 @@ CLASSES = 5
 def model(request):
     torch.manual_seed(0)
     build = MODEL_REGISTRY.get(request.param)
-    return build(model_num_class=CLASSES, input_clip_length=4, input_crop_size=32, dropout_rate=0.0)
+    options = OPTIONS.get(request.param, {})
+    return build(model_num_class=CLASSES, input_clip_length=4, input_crop_size=32, dropout_rate=0.0, **options)
 
 
 def test_a_net_with_the_head_last(model):

@@ -168,5 +168,11 @@ _MODEL_ARGUMENTS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
     "AutoX3DSearch": _search_arguments,
     "X3D": _x3d_arguments,
     "SlowFast": _slowfast_arguments,
-    "MobileNetV2_3D": lambda cfg: {},
-}
+    **dict.fromkeys(
+        (
+            "MobileNetV2_3D", "C3D", "I3D_Inception", "I3D_TwoStream", "S3D_G", "MFNet", "R2Plus1D_TwoStream",
+            "TSM_MobileNetV2", "VoV3D_M", "VoV3D_L",
+        ),
+        lambda cfg: {},
+    ),
+}  # fmt: skip

@@ -1,0 +1,99 @@
+"""What the systems share: their arguments' checks, the last steps of building, and networks of two streams.
+
+Shapes: B clips, C channels, T frames, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.models.heads import create_linear_head
+from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
+
+RGB_CHANNELS, FLOW_CHANNELS = 3, 2
+
+
+def check_common(
+    model_num_class: int, input_clip_length: int, input_crop_size: int, dropout_rate: float, in_channels: int
+) -> None:
+    """Raise `ModelError` naming the first of the arguments of every system that is out of range."""
+    check_positive(
+        model_num_class=model_num_class,
+        input_clip_length=input_clip_length,
+        input_crop_size=input_crop_size,
+        in_channels=in_channels,
+    )
+    check_dropout(dropout_rate)
+
+
+def check_depth(model_depth: int, known: Iterable[int]) -> None:
+    """Raise `ModelError` unless the depth is one of `known`."""
+    known = tuple(known)
+    if model_depth not in known:
+        raise ModelError(f"model_depth {model_depth!r} is not one of {', '.join(map(str, known))}")
+
+
+def finish(
+    stages: Sequence[nn.Module],
+    *,
+    num_features: int,
+    model_num_class: int,
+    input_clip_length: int,
+    input_crop_size: int,
+    dropout_rate: float,
+    in_channels: int,
+) -> ClipNet:
+    """The stages and a head (global average pool, dropout, linear layer) as one network, its weights drawn."""
+    head = create_linear_head(in_channels=num_features, num_classes=model_num_class, dropout_rate=dropout_rate)
+    net = ClipNet(
+        [*stages, head],
+        num_features=num_features,
+        input_clip_length=input_clip_length,
+        input_crop_size=input_crop_size,
+        in_channels=in_channels,
+    )
+    accelerate(net)
+    return net
+
+
+class TwoStreams(nn.Module):
+    """A colour and a flow network side by side: clip (B, 3 + 2, T, H, W) -> their maps joined along C."""
+
+    def __init__(self, rgb: nn.Module, flow: nn.Module) -> None:
+        super().__init__()
+        self.rgb, self.flow = rgb, flow
+
+    def forward(self, clip_BCTHW: torch.Tensor) -> torch.Tensor:
+        rgb_BCTHW, flow_BCTHW = clip_BCTHW.split((RGB_CHANNELS, FLOW_CHANNELS), dim=1)
+        return torch.cat((self.rgb(rgb_BCTHW), self.flow(flow_BCTHW)), dim=1)
+
+
+def join_streams(
+    build: Callable[..., ClipNet],
+    *,
+    model_num_class: int,
+    input_clip_length: int,
+    input_crop_size: int,
+    dropout_rate: float,
+) -> ClipNet:
+    """One network of two streams that `build` makes, whose logits are the sum of both streams' logits.
+
+    A linear layer over both maps' pooled channels is the sum of a linear layer over each, so one head serves both.
+    The papers train the streams apart and average their scores: that is two runs and `autox3d fuse`.
+    """
+    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, RGB_CHANNELS)
+    size = {"input_clip_length": input_clip_length, "input_crop_size": input_crop_size}
+    rgb, flow = build(**size), build(**size, in_channels=FLOW_CHANNELS)
+    return finish(
+        [TwoStreams(rgb.backbone(), flow.backbone())],
+        num_features=rgb.num_features + flow.num_features,
+        model_num_class=model_num_class,
+        **size,
+        dropout_rate=dropout_rate,
+        in_channels=RGB_CHANNELS + FLOW_CHANNELS,
+    )

@@ -1,0 +1,116 @@
+"""R(2+1)D on basic blocks, its two-stream form, and interaction-preserved CSN, on torchvision's video ResNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torchvision.models.video.resnet import BasicBlock, BasicStem, Bottleneck, Conv2Plus1D, R2Plus1dStem, VideoResNet
+
+from pytorchvideo_autox3d.models.net import ClipNet
+from pytorchvideo_autox3d.models.systems.common import check_common, check_depth, finish, join_streams
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
+
+_BASIC_LAYERS = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3]}
+_BOTTLENECK_LAYERS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
+
+
+class InteractionPreservedConv(nn.Sequential):
+    """A 1x1x1 convolution, normalised, and a depthwise 3x3x3 in place of a 3x3x3 (CSN, Figure 2b)."""
+
+    def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv3d(in_planes, out_planes, 1, bias=False),
+            nn.BatchNorm3d(out_planes),
+            nn.Conv3d(out_planes, out_planes, 3, stride, padding=1, groups=out_planes, bias=False),
+        )
+
+    @staticmethod
+    def get_downsample_stride(stride: int) -> tuple[int, int, int]:
+        """Of the shortcut: CSN halves time with space."""
+        return stride, stride, stride
+
+
+class PooledStem(nn.Sequential):
+    """3x7x7 convolution and 1x3x3 pool, each of spatial stride 2."""
+
+    def __init__(self) -> None:
+        super().__init__(*BasicStem(), nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
+
+
+@MODEL_REGISTRY.register(name="R2Plus1D_Basic")
+def create_r2plus1d_basic(
+    *,
+    model_num_class: int = 400,
+    input_clip_length: int = 32,
+    input_crop_size: int = 112,
+    dropout_rate: float = 0.0,
+    model_depth: int = 34,
+    in_channels: int = 3,
+) -> ClipNet:
+    """R(2+1)D (Tran et al., CVPR 2018) as its authors have it, on basic blocks; 2 `in_channels` for flow."""
+    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    check_depth(model_depth, _BASIC_LAYERS)
+    return finish(
+        _stages(in_channels, BasicBlock, Conv2Plus1D, _BASIC_LAYERS[model_depth], R2Plus1dStem),
+        num_features=512 * BasicBlock.expansion,
+        model_num_class=model_num_class,
+        input_clip_length=input_clip_length,
+        input_crop_size=input_crop_size,
+        dropout_rate=dropout_rate,
+        in_channels=in_channels,
+    )
+
+
+@MODEL_REGISTRY.register(name="R2Plus1D_TwoStream")
+def create_r2plus1d_two_stream(
+    *,
+    model_num_class: int = 400,
+    input_clip_length: int = 32,
+    input_crop_size: int = 112,
+    dropout_rate: float = 0.0,
+) -> ClipNet:
+    """An R(2+1)D-34 on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W)."""
+    return join_streams(
+        create_r2plus1d_basic,
+        model_num_class=model_num_class,
+        input_clip_length=input_clip_length,
+        input_crop_size=input_crop_size,
+        dropout_rate=dropout_rate,
+    )
+
+
+@MODEL_REGISTRY.register(name="IP_CSN")
+def create_ip_csn(
+    *,
+    model_num_class: int = 400,
+    input_clip_length: int = 8,
+    input_crop_size: int = 224,
+    dropout_rate: float = 0.5,
+    model_depth: int = 50,
+    in_channels: int = 3,
+) -> ClipNet:
+    """Interaction-preserved channel-separated network (Tran et al., ICCV 2019)."""
+    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    check_depth(model_depth, _BOTTLENECK_LAYERS)
+    layers = _BOTTLENECK_LAYERS[model_depth]
+    return finish(
+        _stages(in_channels, Bottleneck, InteractionPreservedConv, layers, PooledStem),
+        num_features=512 * Bottleneck.expansion,
+        model_num_class=model_num_class,
+        input_clip_length=input_clip_length,
+        input_crop_size=input_crop_size,
+        dropout_rate=dropout_rate,
+        in_channels=in_channels,
+    )
+
+
+def _stages(in_channels: int, block: Any, conv: Any, layers: list[int], stem: Any) -> list[nn.Module]:
+    """The stem and the four stages of torchvision's video ResNet; the stem takes `in_channels`."""
+    net = VideoResNet(block, [conv] * 4, layers, stem)
+    first = net.stem[0]
+    if in_channels != first.in_channels:
+        net.stem[0] = nn.Conv3d(
+            in_channels, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False
+        )
+    return [net.stem, net.layer1, net.layer2, net.layer3, net.layer4]
