@@ -115,7 +115,7 @@ def assert_moved(policy, expected: torch.Tensor) -> None:
 
 def test_alpha_moves_towards_the_samples_of_higher_likelihood(make_pair, make_loader):
     supernet, policy = make_pair()
-    samples = make_step((supernet, policy)).policy_step(first_batch(make_loader), LOOP)
+    samples = make_step((supernet, policy)).policy_step([first_batch(make_loader)], LOOP)
     assert_moved(policy, expected_move(samples, policy))
 
 
@@ -124,7 +124,7 @@ def test_of_two_samples_the_better_one_gains_where_they_differ(make_pair, make_l
     step = make_step((supernet, policy), num_samples=2, control_variate=True)
     first, second = torch.zeros(8, dtype=torch.int64), torch.tensor([1, 2, 1, 0, 0, 1, 1, 1])
     monkeypatch.setattr(policy, "sample_indices", lambda count, generator: torch.stack([first, second]))
-    samples = step.policy_step(first_batch(make_loader), LOOP)
+    samples = step.policy_step([first_batch(make_loader)], LOOP)
     better, worse = (first, second) if samples.loss_K[0] < samples.loss_K[1] else (second, first)
     alphas = policy.alpha.detach().split(policy.sizes)
     for decision, alpha in enumerate(alphas):
