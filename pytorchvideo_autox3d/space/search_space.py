@@ -37,7 +37,7 @@ class SearchSpace:
         stem: the fixed first convolution.
         head: the fixed head.
     Raises:
-        SpaceError: there are no groups.
+        SpaceError: there are no groups, or an expansion of a group's fewest input channels is less than one channel.
     """
 
     name: str
@@ -49,6 +49,16 @@ class SearchSpace:
         object.__setattr__(self, "groups", tuple(self.groups))
         if not self.groups:
             raise SpaceError(f"space {self.name!r}: groups: no group given")
+        fewest = self.stem.channels
+        for number, group in enumerate(self.groups, start=1):
+            # The first block takes the channels of the group before, the others those of this group.
+            inputs = min(fewest, *group.channels) if group.blocks > 1 else fewest
+            narrowest = min(group.expansions)
+            if narrowest * inputs < 1:
+                raise SpaceError(
+                    f"group {number}: expansions: {narrowest:g} times {inputs} channels is less than one channel"
+                )
+            fewest = min(group.channels)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

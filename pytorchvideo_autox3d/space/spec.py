@@ -19,6 +19,10 @@ class Decision(NamedTuple):
     candidates: tuple
 
 
+# Of a group's first block in height and width: what Table 2 of the paper has, and what every network here is made for.
+STRIDES = (1, 2)
+
+
 @dataclass(frozen=True)
 class GroupChoice:
     """The choices that all blocks of one group share (paper, section 3.5).
@@ -69,7 +73,8 @@ class GroupSpec:
             "attentions", self.attentions, all(isinstance(a, str) for a in self.attentions), "names in ATTENTION"
         )
         check_count("blocks", self.blocks)
-        check_count("stride", self.stride)
+        if type(self.stride) is not int or self.stride not in STRIDES:
+            raise SpaceError(f"stride: {self.stride!r} is neither 1 nor 2")
 
     def decisions(self) -> tuple[tuple[str, tuple], ...]:
         """The group's decisions in their fixed order: kernel, channels, expansion, attention."""

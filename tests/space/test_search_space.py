@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.errors import SpaceError
-from pytorchvideo_autox3d.space import GroupSpec, SearchSpace, load_space
+from pytorchvideo_autox3d.space import GroupSpec, SearchSpace, StemSpec, load_space
 
 # (group, min, max, step, blocks, stride), copied by hand from the paper's Table 2.
 TABLE2 = [
@@ -115,11 +115,36 @@ GOOD = {
         ("attentions", (1,)),
         ("blocks", 0),
         ("stride", True),
+        ("stride", 0),
+        ("stride", 3),
+        ("stride", 2.0),
     ],
 )
 def test_impossible_candidates_name_their_key(key, value):
     with pytest.raises(SpaceError, match=f"^{key}"):
         GroupSpec(**{**GOOD, key: value})
+
+
+def space_of(*groups, stem=4):
+    return SearchSpace("odd", tuple(GroupSpec(**{**GOOD, **group}) for group in groups), stem=StemSpec(stem))
+
+
+@pytest.mark.parametrize(
+    ("groups", "stem", "message"),
+    [
+        ([{"expansions": (2.0, 0.2)}], 4, "group 1: expansions: 0.2 times 4 channels is less than one channel"),
+        ([{}, {"expansions": (0.1,)}], 4, "group 2: expansions: 0.1 times 8 channels"),
+        ([{"channels": (2, 9), "blocks": 2, "expansions": (0.4,)}], 4, "group 1: expansions: 0.4 times 2 channels"),
+    ],
+)
+def test_an_expansion_below_one_channel_is_refused(groups, stem, message):
+    with pytest.raises(SpaceError, match=f"^{message}"):
+        space_of(*groups, stem=stem)
+
+
+def test_an_expansion_of_exactly_one_channel_is_a_space():
+    space_of({"expansions": (0.25,)}, {"expansions": (0.125,)})
+    space_of({"channels": (2, 9), "blocks": 1, "expansions": (0.25,)})  # one block: its input is the stem's
 
 
 def test_a_space_needs_a_group():
