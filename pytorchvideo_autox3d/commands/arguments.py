@@ -11,8 +11,6 @@ from pytorchvideo_autox3d.errors import ConfigError
 if TYPE_CHECKING:
     from pytorchvideo_autox3d.space import Architecture
 
-REFERENCES = ("S", "M", "L")
-
 
 def add_architecture(parser: argparse.ArgumentParser) -> None:
     """One positional argument: a reference name or the path of an architecture JSON."""
@@ -24,11 +22,9 @@ def add_architecture(parser: argparse.ArgumentParser) -> None:
 
 def architecture_of(args: argparse.Namespace) -> Architecture:
     """The architecture that the argument of `add_architecture` names."""
-    from pytorchvideo_autox3d.models import read_architecture, reference_architecture
+    from pytorchvideo_autox3d.models import find_architecture
 
-    if args.architecture in REFERENCES:
-        return reference_architecture(args.architecture)
-    return read_architecture(args.architecture)
+    return find_architecture(args.architecture)
 
 
 def check_at_least(args: argparse.Namespace, low: int, *names: str) -> None:

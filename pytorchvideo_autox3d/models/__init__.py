@@ -7,6 +7,7 @@ from pytorchvideo_autox3d.models.autox3d import (
     AutoX3DNet,
     check_attentions,
     create_autox3d,
+    find_architecture,
     read_architecture,
     stem_temporal_kernel,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "create_slow",
     "create_slowfast_baseline",
     "create_x3d_baseline",
+    "find_architecture",
     "load_package",
     "read_architecture",
     "read_package",

@@ -16,7 +16,7 @@ from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_con
 from pytorchvideo_autox3d.models.heads import create_projected_head
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
 from pytorchvideo_autox3d.models.package import load_package
-from pytorchvideo_autox3d.models.reference import reference_architecture
+from pytorchvideo_autox3d.models.reference import REFERENCE_MODELS, reference_architecture
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY, Registry
 from pytorchvideo_autox3d.space import (
     STEM_STRIDE,
@@ -48,11 +48,26 @@ def check_attentions(space: SearchSpace, *, source: str, registry: Registry = AT
                 )
 
 
-def read_architecture(path: str) -> Architecture:
+def read_architecture(path: str | Path) -> Architecture:
     """The architecture of a .json file, of attentions that are registered; raises `SpaceError` naming the file."""
     architecture = Architecture.from_json(path)
     check_attentions(architecture.space, source=f"{path}: space")
     return architecture
+
+
+def find_architecture(name_or_path: str | Path) -> Architecture:
+    """The reference architecture of that name, or the one in that .json file.
+
+    Raises:
+        ModelError: it is neither.
+        SpaceError: the file is missing, no JSON, or not an architecture of its space; names it.
+    """
+    if str(name_or_path) in REFERENCE_MODELS:
+        return reference_architecture(str(name_or_path))
+    if not str(name_or_path).endswith(".json"):
+        known = ", ".join(REFERENCE_MODELS)
+        raise ModelError(f"{str(name_or_path)!r} is neither a reference architecture ({known}) nor a .json file")
+    return read_architecture(name_or_path)
 
 
 class AutoX3DNet(ClipNet):
@@ -117,7 +132,7 @@ def create_autox3d(
     if isinstance(architecture, str | Path) and not str(architecture).endswith(".json"):
         return _from_package(locals())
     if isinstance(architecture, str | Path):
-        architecture = read_architecture(str(architecture))
+        architecture = read_architecture(architecture)
     architecture = architecture or reference_architecture("S")
     model_num_class = 400 if model_num_class is None else model_num_class
     check_positive(

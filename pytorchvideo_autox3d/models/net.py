@@ -5,6 +5,7 @@ Shapes: B clips, C channels, T frames, H and W pixels, K classes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from pytorchvideo.models.net import Net
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError
+
+_LARGEST_NORMALISED = 20.0  # 1 over the smallest std of any recipe is below 5
 
 
 class ClipNet(Net):
@@ -48,6 +51,7 @@ class ClipNet(Net):
         self.input_clip_length = input_clip_length
         self.input_crop_size = input_crop_size
         self.in_channels = in_channels
+        self._values_seen = False
 
     def forward(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
         """Logits (B, K) of a float clip (B, C, T, H, W), or of a list holding just that.
@@ -72,14 +76,20 @@ class ClipNet(Net):
         return nn.Sequential(*self.blocks[:-1])
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Replace the last linear layer by a freshly initialised one for `num_classes`.
+        """Replace the last linear layer by a freshly initialised one for `num_classes`; 0 takes it away, as in timm.
+
+        The model then gives what the layer received, (B, its `in_features`), until it is given a classifier again.
 
         Raises:
-            ModelError: `num_classes` is below one.
+            ModelError: `num_classes` is negative.
         """
+        features = self.blocks[-1].proj.in_features
+        if num_classes == 0:
+            self.blocks[-1].proj = _NoClassifier(features)
+            return
         check_positive(num_classes=num_classes)
-        old = self.blocks[-1].proj
-        new = nn.Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
+        other = next(self.parameters())
+        new = nn.Linear(features, num_classes, device=other.device, dtype=other.dtype)
         # As pytorchvideo initialises every classifier.
         nn.init.normal_(new.weight, std=0.01)
         nn.init.zeros_(new.bias)
@@ -103,7 +113,32 @@ class ClipNet(Net):
             raise ModelError(f"expected a clip of shape (B, {self.in_channels}, T, H, W), got {tuple(clip.shape)}")
         if not clip.is_floating_point():
             raise ModelError(f"expected a normalised float clip, got {clip.dtype} of shape {tuple(clip.shape)}")
+        # Once, as it waits for the device; a compiler's stand-ins for tensors have no values.
+        if not self._values_seen and type(clip) is torch.Tensor and not torch.compiler.is_compiling():
+            self._values_seen = True
+            _warn_of_raw_values(clip)
         return clip
+
+
+class _NoClassifier(nn.Identity):
+    """Where a classifier for `in_features` was."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+
+
+def _warn_of_raw_values(clip_BCTHW: torch.Tensor) -> None:
+    """Pixels of 0..255 in floats run as well as any, and are recognised as nothing."""
+    if clip_BCTHW.is_meta or clip_BCTHW.numel() == 0:
+        return
+    largest = float(clip_BCTHW.detach().abs().amax())
+    if largest > _LARGEST_NORMALISED:
+        warnings.warn(
+            f"the clip has values up to {largest:.0f}: expected normalised ones, as pytorchvideo_autox3d.data."
+            "ClipNormalize makes of 0..255: (clip / 255 - mean) / std",
+            stacklevel=4,
+        )
 
 
 def check_positive(**sizes: int) -> None:

@@ -12,7 +12,13 @@ from torchvision.ops import RoIAlign
 from pytorchvideo_autox3d.analysis import count_parameters
 from pytorchvideo_autox3d.errors import ModelError, RegistryError, SpaceError
 from pytorchvideo_autox3d.layers import GloRe, MBConv3D
-from pytorchvideo_autox3d.models import check_attentions, create_autox3d, read_architecture, reference_architecture
+from pytorchvideo_autox3d.models import (
+    check_attentions,
+    create_autox3d,
+    find_architecture,
+    read_architecture,
+    reference_architecture,
+)
 from pytorchvideo_autox3d.space import Architecture, load_space
 
 
@@ -150,6 +156,19 @@ def test_a_custom_space_with_a_stem_of_its_own():
     model = create_autox3d(Architecture(reference_architecture("S").groups[:2], mine), model_num_class=3)
     assert model.blocks[0].temporal_conv.kernel_size == (3, 1, 1)
     assert model(torch.randn(2, 3, 2, 16, 16)).shape == (2, 3)
+
+
+def test_an_architecture_by_its_json_or_its_name(tmp_path):
+    path = tmp_path / "a.json"
+    chosen = load_space("table2").sample(torch.Generator().manual_seed(0))
+    chosen.to_json(path)
+    for form in (path, str(path)):
+        assert create_autox3d(form, model_num_class=3).architecture == find_architecture(form) == chosen
+    assert find_architecture("M") == reference_architecture("M")
+    with pytest.raises(SpaceError, match=r"no architecture file 'nowhere\.json'"):
+        create_autox3d("nowhere.json")
+    with pytest.raises(ModelError, match=r"'XL' is neither a reference architecture \(S, M, L\) nor a \.json file"):
+        find_architecture("XL")
 
 
 def test_an_unknown_attention_of_a_space_names_file_group_and_key(tmp_path):

@@ -78,9 +78,16 @@ def test_features_and_a_new_classifier(model):
         assert torch.equal(model.blocks[-1](features), model(clip))
         model.reset_classifier(3)
         assert model(clip).shape == (1, 3)
-        model.reset_classifier(CLASSES)
-    with pytest.raises(ModelError, match="num_classes"):
+        received = []
+        model.blocks[-1].proj.register_forward_pre_hook(lambda module, inputs: received.append(inputs[0]))
+        model(clip)
         model.reset_classifier(0)
+        assert torch.equal(model(clip), received[0].mean((1, 2, 3)) if received[0].ndim == 5 else received[0])
+        assert not [name for name in model.state_dict() if name.startswith(f"blocks.{len(model.blocks) - 1}.proj")]
+        model.reset_classifier(CLASSES)
+        assert model(clip).shape == (1, CLASSES)
+    with pytest.raises(ModelError, match="num_classes"):
+        model.reset_classifier(-1)
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,8 @@ def build_architecture(cfg: CfgNode) -> Architecture:
     """AUTOX3D.GROUPS over AUTOX3D.SPACE where given, else the reference or the JSON that AUTOX3D.ARCHITECTURE names."""
     if cfg.AUTOX3D.GROUPS:
         return Architecture((_group(n, row) for n, row in enumerate(cfg.AUTOX3D.GROUPS, 1)), build_space(cfg))
-    name = cfg.AUTOX3D.ARCHITECTURE
-    if name in models.REFERENCE_MODELS:
-        return models.reference_architecture(name)
-    if not name.endswith(".json"):
-        known = ", ".join(models.REFERENCE_MODELS)
-        raise ConfigError(f"AUTOX3D.ARCHITECTURE: {name!r} is neither a reference ({known}) nor a .json file")
-    return models.read_architecture(name)
+    with naming("AUTOX3D.ARCHITECTURE"):
+        return models.find_architecture(cfg.AUTOX3D.ARCHITECTURE)
 
 
 def _group(number: int, row: Any) -> GroupChoice:
