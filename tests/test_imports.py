@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supernet": {"space", "layers", "kernels", "models"},
     "engine": {"evaluation", "distributed"},
     "search": {"space", "supernet", "analysis", "engine", "distributed"},
-    "export": {"models", "analysis"},
+    "export": {"kernels", "models", "analysis"},
     "report": {"space", "analysis"},
     "benchmarks": {"space", "layers", "kernels", "models", "analysis", "supernet", "search", "engine", "data"},
     "jobs": {

@@ -1,0 +1,168 @@
+"""Five-dimensional maps held in four: the frames of all clips along the first dimension, time outermost.
+
+Shapes: B clips, C channels, T frames, H and W pixels, L = T * H * W positions. A map (B, C, T, H, W) is kept as
+data (T * B, C, H, W). With time outermost a shift by one frame is a slice of the first dimension for any B, and in
+channels-last memory a convolution over time alone is a two-dimensional one over the same bytes, (1, C, T, B * H * W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A map (B, C, T, H, W) as data (T * B, C, H, W), or with `last` (B, T, H, W, C) as data (T * B, H, W, C)."""
+
+    data: Tensor
+    frames: int
+    last: bool = False
+
+    @property
+    def batch(self) -> int:
+        """B."""
+        return self.data.shape[0] // self.frames
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether it holds one position a clip."""
+        return self.frames == 1 and not self.last and self.data.shape[2:].numel() == 1
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Frames:
+        """The same frames with other values, by a function that knows nothing of time."""
+        return replace(self, data=function(self.data))
+
+    def select(self, indices: Sequence[int]) -> Frames:
+        """The frames of these numbers, in this order."""
+        batch = self.batch
+        runs = [self.data.narrow(0, first * batch, count * batch) for first, count in _runs(indices)]
+        return replace(self, data=_joined(runs), frames=len(indices))
+
+    def padded(self, before: int, after: int) -> Frames:
+        """Zero frames added at both ends of time."""
+        if before == after == 0:
+            return self
+        batch = self.batch
+        data = F.pad(self.data, (0, 0, 0, 0, 0, 0, before * batch, after * batch))
+        return replace(self, data=data, frames=before + self.frames + after)
+
+    def repeated(self, frames: int) -> Tensor:
+        """The data for a product with maps of `frames` frames: one frame is used for all of them."""
+        if self.frames == frames or self.data.shape[0] == 1:
+            return self.data
+        assert self.frames == 1, f"{self.frames} frames beside {frames}"
+        return torch.cat([self.data] * frames)
+
+    def over_time(self, function: Callable[[Tensor], Tensor]) -> Frames:
+        """Apply a 2-D operator to (1, C, T, B * H * W), whose second pixel dimension it must not touch."""
+        _, channels, height, width = self.data.shape
+        image = self.data.permute(0, 2, 3, 1).reshape(1, self.frames, self.batch * height * width, channels)
+        out_1CTP = function(image.permute(0, 3, 1, 2))
+        channels, frames = out_1CTP.shape[1:3]
+        data = out_1CTP.permute(0, 2, 3, 1).reshape(frames * self.batch, height, width, channels).permute(0, 3, 1, 2)
+        return Frames(data, frames)
+
+    def mean(self) -> Frames:
+        """Averaged over all positions of a clip: one frame of one pixel."""
+        means = self.data.mean((2, 3), keepdim=True)
+        if self.frames == 1:
+            return Frames(means, 1)
+        batch, channels = self.batch, means.shape[1]
+        if batch == 1:
+            return Frames(means.mean(0, keepdim=True), 1)
+        return Frames(means.reshape(self.frames, batch, channels, 1).mean(0).reshape(batch, channels, 1, 1), 1)
+
+    def positions(self) -> Positions:
+        """As (B, C, L), without moving anything."""
+        return Positions(self.data.flatten(2), self.frames)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """A matrix (B, C, L), or transposed (B, L, C), as data (T * B, C, H * W)."""
+
+    data: Tensor
+    frames: int
+    transposed: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the matrix that it stands for."""
+        rows, channels, pixels = self.data.shape
+        sizes = (channels, self.frames * pixels)
+        return rows // self.frames, *(sizes[::-1] if self.transposed else sizes)
+
+    def dense(self) -> Tensor:
+        """The matrix itself, its positions brought together."""
+        rows, channels, pixels = self.data.shape
+        batch = rows // self.frames
+        data_BCL = self.data
+        if batch == 1:
+            data_BCL = self.data.transpose(0, 1).reshape(1, channels, self.frames * pixels)
+        elif self.frames > 1:
+            data_BCTP = self.data.reshape(self.frames, batch, channels, pixels).permute(1, 2, 0, 3)
+            data_BCL = data_BCTP.reshape(batch, channels, self.frames * pixels)
+        return data_BCL.transpose(1, 2) if self.transposed else data_BCL
+
+    def matmul_transposed(self, other: Positions) -> Tensor:
+        """(B, S, L) @ (B, L, N) -> (B, S, N): a product a frame, summed over the frames."""
+        products = torch.matmul(self.data, other.data.transpose(1, 2))
+        rows, states, nodes = products.shape
+        batch = rows // self.frames
+        if batch == 1:
+            return products.sum(0, keepdim=True)
+        return products.reshape(self.frames, batch, states, nodes).sum(0)
+
+    def projected(self, matrix_BSN: Tensor) -> Positions:
+        """(B, S, N) @ (B, N, L) -> (B, S, L): every frame by the same matrix."""
+        if matrix_BSN.shape[0] > 1:
+            matrix_BSN = torch.cat([matrix_BSN] * self.frames)
+        elif self.frames > 1:
+            matrix_BSN = matrix_BSN.expand(self.frames, -1, -1)
+        return Positions(torch.matmul(matrix_BSN, self.data), self.frames)
+
+    def unflattened(self, height: int, width: int) -> Frames:
+        """As a map again."""
+        return Frames(self.data.reshape(*self.data.shape[:2], height, width), self.frames)
+
+
+def fold_clip(clip_BCTHW: Tensor) -> Tensor:
+    """A clip (B, C, T, H, W) as frames (B * T, C, H, W): what a lowered network takes."""
+    return clip_BCTHW.transpose(1, 2).flatten(0, 1)
+
+
+def frames_of(data: Tensor, frames: int) -> Frames:
+    """Frames (B * T, C, H, W), a clip's one after another, as the lowered network keeps them."""
+    rows, channels, height, width = data.shape
+    if rows > frames > 1:
+        data_BTCP = data.reshape(rows // frames, frames, channels, height * width)
+        data = data_BTCP.transpose(0, 1).reshape(rows, channels, height, width)
+    return Frames(data, frames)
+
+
+def frames_from_dense(data_BCL: Tensor, sizes: Sequence[int]) -> Frames:
+    """(B, C, L) with L = T * H * W as a map of these sizes (T, H, W)."""
+    frames, height, width = sizes
+    batch, channels, _ = data_BCL.shape
+    data_BCTP = data_BCL.reshape(batch, channels, frames, height * width)
+    return Frames(data_BCTP.permute(2, 0, 1, 3).reshape(frames * batch, channels, height, width), frames)
+
+
+def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of consecutive numbers as (first, count)."""
+    runs: list[tuple[int, int]] = []
+    for index in indices:
+        if runs and index == sum(runs[-1]):
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((index, 1))
+    return runs
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

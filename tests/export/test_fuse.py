@@ -1,0 +1,120 @@
+"""Fusing: equal outputs, nothing left to fold, the given model untouched."""
+
+import copy
+
+import pytest
+import torch
+from pytorchvideo.models.x3d import create_x3d
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pytorchvideo_autox3d.errors import ExportError
+from pytorchvideo_autox3d.export import fuse_for_inference
+from pytorchvideo_autox3d.export.fuse import FusedConv3d, fold
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
+from tests.export.helpers import random_clip, tiny_model, unsettled
+
+
+def norms_of(model):
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_folding_is_the_affine_map_of_a_bn(bias):
+    conv = nn.Conv3d(4, 6, (1, 3, 3), groups=2, bias=bias).double()
+    norm = unsettled(nn.BatchNorm3d(6)).double()
+    weight, shift = fold(conv.weight, conv.bias, norm)
+    clip = random_clip(2, 4, 3, 5, 6).double()
+    expected = norm(conv(clip))
+    assert torch.allclose(nn.functional.conv3d(clip, weight, shift, groups=2), expected, atol=1e-12)
+
+
+def test_folding_a_bn_without_affine_parameters():
+    conv = nn.Conv3d(2, 3, 1).double()
+    norm = nn.BatchNorm3d(3, affine=False).double().eval()
+    norm.running_mean.copy_(torch.tensor([1.0, -2.0, 0.5]))
+    norm.running_var.copy_(torch.tensor([4.0, 0.25, 1.0]))
+    clip = random_clip(1, 2, 2, 3, 3).double()
+    weight, shift = fold(conv.weight, conv.bias, norm)
+    assert torch.allclose(nn.functional.conv3d(clip, weight, shift), norm(conv(clip)), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, _ in MODEL_REGISTRY))
+def test_every_registered_model(name):
+    torch.manual_seed(0)
+    model = unsettled(MODEL_REGISTRY.get(name)(model_num_class=5))
+    before = copy.deepcopy(model.state_dict())
+    fused = fuse_for_inference(model)
+    clip = random_clip(2, 3, 8, 33, 32) * torch.tensor([1.0, 4.0]).view(2, 1, 1, 1, 1)
+    with torch.inference_mode():
+        expected, found = model(clip), fused(clip)
+    assert not torch.allclose(expected[0], expected[1])
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert not norms_of(fused)
+    assert model.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_activations_go_into_the_convolutions():
+    fused = fuse_for_inference(tiny_model())
+    block = fused.blocks[1].block2
+    assert isinstance(block.expand, FusedConv3d)
+    assert block.expand.activation == "relu"
+    assert isinstance(block.activation, nn.Identity)
+    # The second block of a stage has no squeeze-excitation, so that its SiLU follows the depthwise convolution.
+    assert block.depthwise.activation == "silu"
+    first = fused.blocks[1].block1
+    assert first.depthwise.activation == "none"
+    assert isinstance(first.inner_activation, nn.SiLU)
+    assert not any(parameter.requires_grad for parameter in fused.parameters())
+
+
+def test_training_mode_and_copies():
+    model = tiny_model()
+    clip = random_clip(1, 3, 5, 32, 32)
+    expected = model(clip)
+    fused = fuse_for_inference(model.train())
+    assert model.training
+    assert not fused.training
+    with torch.no_grad():
+        fused(clip)
+        again = copy.deepcopy(fused)(clip)
+    assert torch.allclose(again, expected, atol=1e-5)
+    assert torch.allclose(fused(clip), expected, atol=1e-5)  # outside no_grad, by plain operators
+
+
+def test_pytorchvideos_own_x3d_with_its_swish():
+    model = unsettled(create_x3d(input_clip_length=4, input_crop_size=64, depth_factor=0.5, model_num_class=5))
+    clip = random_clip(1, 3, 4, 64, 64)
+    fused = fuse_for_inference(model, clip.shape)
+    with torch.no_grad():
+        assert torch.allclose(fused(clip), model(clip), atol=1e-5)
+    assert not any(type(module).__name__ == "Swish" for module in fused.modules())
+
+
+class Twice(nn.Module):
+    """A convolution whose output is read twice, and one that runs twice: neither may be folded."""
+
+    def __init__(self):
+        super().__init__()
+        self.read_twice, self.norm = nn.Conv3d(3, 3, 1), nn.BatchNorm3d(3)
+        self.run_twice, self.other = nn.Conv3d(3, 3, 1), nn.BatchNorm3d(3)
+
+    def forward(self, clip):
+        read = self.read_twice(clip)
+        clip = read + self.norm(read)
+        return self.other(self.run_twice(self.run_twice(clip)))
+
+
+def test_what_is_used_twice_is_left_alone():
+    model = unsettled(Twice())
+    clip = random_clip(2, 3, 2, 4, 4)
+    fused = fuse_for_inference(model, clip.shape)
+    assert len(norms_of(fused)) == 2
+    with torch.no_grad():
+        assert torch.allclose(fused(clip), model(clip), atol=1e-6)
+
+
+def test_a_clip_that_does_not_fit():
+    with pytest.raises(ExportError, match=r"does not run on a clip \(1, 4, 5, 32, 32\)"):
+        fuse_for_inference(tiny_model(), (1, 4, 5, 32, 32))
