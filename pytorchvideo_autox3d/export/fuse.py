@@ -39,6 +39,7 @@ _ONEDNN: dict[str, tuple[str, list[float]]] = {
     "silu": ("swish", []),
     "relu6": ("hardtanh", [0.0, 6.0]),
 }
+_GEOMETRY = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
 _CLIP = (1, 3, 16, 224, 224)
 
 
@@ -116,8 +117,8 @@ class FusedConv3d(nn.Conv3d):
     """
 
     def __init__(self, conv: nn.Conv3d, weight: Tensor, bias: Tensor | None, activation: str) -> None:
-        geometry: Any = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
-        super().__init__(conv.in_channels, conv.out_channels, *geometry, bias=bias is not None, device="meta")
+        geometry: dict[str, Any] = {name: getattr(conv, name) for name in _GEOMETRY}
+        super().__init__(**geometry, bias=bias is not None, device="meta")
         self.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
         self.activation = activation
