@@ -90,7 +90,7 @@ def find_chains(
 
 
 def _on_meta(model: nn.Module) -> nn.Module:
-    model = copy.deepcopy(model).to("meta").eval()
+    model = copy.deepcopy(model).to("meta", torch.float32).eval()
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]

@@ -72,10 +72,9 @@ class Frames:
         means = self.data.mean((2, 3), keepdim=True)
         if self.frames == 1:
             return Frames(means, 1)
-        batch, channels = self.batch, means.shape[1]
-        if batch == 1:
-            return Frames(means.mean(0, keepdim=True), 1)
-        return Frames(means.reshape(self.frames, batch, channels, 1).mean(0).reshape(batch, channels, 1, 1), 1)
+        # Averaged over the last two dimensions, the only ones that some runtimes average over.
+        means_TBC1 = means.reshape(self.frames, self.batch, means.shape[1], 1)
+        return Frames(means_TBC1.permute(1, 2, 0, 3).mean((2, 3), keepdim=True), 1)
 
     def positions(self) -> Positions:
         """As (B, C, L), without moving anything."""

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from pytorchvideo_autox3d.errors import ExportError, ModelError
 from pytorchvideo_autox3d.export.frames import Frames, Positions, fold_clip, frames_of
 from pytorchvideo_autox3d.export.fuse import fuse_for_inference
-from pytorchvideo_autox3d.export.rules import RULES, NoRule, aten, conv3d, view_as_map
+from pytorchvideo_autox3d.export.rules import RULES, Kernel, NoRule, aten, conv3d, view_as_map
 
 _MAPS = (Frames, Positions)
 _VIEWS = (aten.view.default, aten.reshape.default, aten._unsafe_view.default)
@@ -99,7 +99,6 @@ class _OnFrames(nn.Module):
         super().__init__()
         self.graph_module = program.graph_module
         self.frames = frames
-        self.names: dict[str, str] = {}
         self.kernels: dict[str, int] = {}
         signature = program.graph_signature
         sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -110,19 +109,23 @@ class _OnFrames(nn.Module):
         self.constants = _constants(program.graph_module)
 
     def _take(self, node: str, value: Tensor) -> None:
-        """Keep a parameter; a 3-D kernel as one 2-D kernel a frame."""
-        if value.dim() == 5:
-            self.kernels[node] = value.shape[2]
-            for index in range(value.shape[2]):
-                self.register_buffer(f"{node}_{index}", value.detach()[:, :, index].contiguous())
-        else:
+        """Keep a parameter; a 3-D kernel as 2-D ones."""
+        if value.dim() < 5:
             self.register_buffer(node, value.detach())
+            return
+        kernel = Kernel.of(value.detach())
+        self.kernels[node] = len(kernel.slices)
+        if kernel.column is not None:
+            self.register_buffer(f"{node}_column", kernel.column)
+        for index, one in enumerate(kernel.slices):
+            self.register_buffer(f"{node}_{index}", one)
 
     def parameter(self, node: str) -> Any:
-        """What a placeholder stands for: a tensor, or the kernels of a convolution."""
-        if node in self.kernels:
-            return [getattr(self, f"{node}_{index}") for index in range(self.kernels[node])]
-        return getattr(self, node, None)
+        """What a placeholder stands for: a tensor, the kernel of a convolution, or None for the clip."""
+        if node not in self.kernels:
+            return getattr(self, node, None)
+        slices = tuple(getattr(self, f"{node}_{index}") for index in range(self.kernels[node]))
+        return Kernel(slices, getattr(self, f"{node}_column", None))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits (B, K) of frames (B * T, C, H, W)."""
@@ -172,7 +175,7 @@ class _Interpreter(fx.Interpreter):
 def _conv3d(
     x: Any, weights: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Frames:
-    if not isinstance(x, Frames) or x.last:
+    if not isinstance(x, Frames) or x.last or not isinstance(weights, Kernel):
         raise NoRule("on what is no map")
     return conv3d(x, weights, bias, stride, padding, dilation, groups)
 

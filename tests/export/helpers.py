@@ -8,17 +8,23 @@ from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, GroupSpec, HeadSpec, SearchSpace, StemSpec
 
 
-def unsettled(model, seed=0):
-    """The model in eval, with random statistics and affine parameters in every BN, as training leaves them."""
+def unsettled(model, clip=None, seed=0):
+    """The model in eval as training leaves it: random affine parameters in every BN, statistics of what arrives there.
+
+    Without statistics that fit, the signal would fade from block to block and all clips get the same logits.
+    """
     generator = torch.Generator().manual_seed(seed)
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.momentum = 1.0
+        if norm.affine:
+            nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator)
+            nn.init.normal_(norm.bias, 0, 0.2, generator=generator)
     for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            module.running_mean.normal_(0, 0.2, generator=generator)
-            module.running_var.uniform_(0.5, 2, generator=generator)
-            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
-            nn.init.normal_(module.bias, 0, 0.2, generator=generator)
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, 0, 0.2, generator=generator)
+    with torch.no_grad():
+        model.train()(random_clip(2, 3, 4, 32, 32, seed=3) if clip is None else clip)
     return model.eval()
 
 

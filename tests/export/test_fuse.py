@@ -22,9 +22,9 @@ def norms_of(model):
 @pytest.mark.parametrize("bias", [False, True])
 def test_folding_is_the_affine_map_of_a_bn(bias):
     conv = nn.Conv3d(4, 6, (1, 3, 3), groups=2, bias=bias).double()
-    norm = unsettled(nn.BatchNorm3d(6)).double()
-    weight, shift = fold(conv.weight, conv.bias, norm)
     clip = random_clip(2, 4, 3, 5, 6).double()
+    norm = unsettled(nn.BatchNorm3d(6).double(), conv(clip))
+    weight, shift = fold(conv.weight, conv.bias, norm)
     expected = norm(conv(clip))
     assert torch.allclose(nn.functional.conv3d(clip, weight, shift, groups=2), expected, atol=1e-12)
 
@@ -42,14 +42,16 @@ def test_folding_a_bn_without_affine_parameters():
 @pytest.mark.parametrize("name", sorted(name for name, _ in MODEL_REGISTRY))
 def test_every_registered_model(name):
     torch.manual_seed(0)
-    model = unsettled(MODEL_REGISTRY.get(name)(model_num_class=5))
+    # In float64, where what rounding does to a random network is far below what a mistake does.
+    model = MODEL_REGISTRY.get(name)(model_num_class=5).double()
+    model = unsettled(model, random_clip(2, 3, 8, 33, 32, seed=2).double())
     before = copy.deepcopy(model.state_dict())
     fused = fuse_for_inference(model)
-    clip = random_clip(2, 3, 8, 33, 32) * torch.tensor([1.0, 4.0]).view(2, 1, 1, 1, 1)
+    clip = random_clip(2, 3, 8, 33, 32).double()
     with torch.inference_mode():
         expected, found = model(clip), fused(clip)
-    assert not torch.allclose(expected[0], expected[1])
-    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert (expected[0] - expected[1]).abs().max() > 0.1 * expected.abs().max()
+    assert (found - expected).abs().max() <= 1e-9 * expected.abs().max()
     assert not norms_of(fused)
     assert model.state_dict().keys() == before.keys()
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -84,8 +86,9 @@ def test_training_mode_and_copies():
 
 
 def test_pytorchvideos_own_x3d_with_its_swish():
-    model = unsettled(create_x3d(input_clip_length=4, input_crop_size=64, depth_factor=0.5, model_num_class=5))
+    model = create_x3d(input_clip_length=4, input_crop_size=64, depth_factor=0.5, model_num_class=5)
     clip = random_clip(1, 3, 4, 64, 64)
+    model = unsettled(model, clip)
     fused = fuse_for_inference(model, clip.shape)
     with torch.no_grad():
         assert torch.allclose(fused(clip), model(clip), atol=1e-5)
