@@ -67,13 +67,13 @@ def run(
         model = built.to(device, memory_format=layout).eval()
         own = (model.input_clip_length, model.input_crop_size, model.input_crop_size)
         for clip in clips or [own]:
-            values = torch.zeros(batch_size, 3, *clip, device=device).to(memory_format=layout)
+            values = torch.zeros(batch_size, model.in_channels, *clip, device=device).to(memory_format=layout)
             cases.append(_Case(name, clip, model, values))
     runs = {str(index): partial(case.forward) for index, case in enumerate(cases)}
     latencies = measure_latency(runs, warm_up=warm_up, repeats=repeats, device=device)
     rows = []
     for index, case in enumerate(cases):
-        count, latency = count_module(case.model, case.clip), latencies[str(index)]
+        count, latency = count_module(case.model, case.clip, in_channels=case.model.in_channels), latencies[str(index)]
         rows.append(
             {
                 "model": case.name,

@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.models.baselines import (
     create_x3d_baseline,
 )
 from pytorchvideo_autox3d.models.card import CARD_KEY, ModelCard, Preprocessing
-from pytorchvideo_autox3d.models.mobilenet import create_mobilenet_v2_3d
+from pytorchvideo_autox3d.models.mobilenet import create_mobilenet_v2_3d, create_mobilenet_v2_3d_fitted
 from pytorchvideo_autox3d.models.net import ClipNet
 from pytorchvideo_autox3d.models.package import (
     Package,
@@ -58,6 +58,7 @@ __all__ = [
     "create_i3d_resnet",
     "create_ir_csn",
     "create_mobilenet_v2_3d",
+    "create_mobilenet_v2_3d_fitted",
     "create_r2plus1d_bottleneck",
     "create_slow",
     "create_slowfast_baseline",

@@ -104,7 +104,7 @@ _ENTRIES = (
     HubEntry("smallbignet_r50", "SmallBigNet", 8, 8, 224, 224, 51297550336, 51297550336, 24342736),
     HubEntry("vov3d_m", "VoV3D_M", 16, 5, 224, 224, 4406153216, 4406153216, 3859536),
     HubEntry("vov3d_l", "VoV3D_L", 16, 5, 224, 224, 9239356416, 9239356416, 6293524),
-    HubEntry("mobilenetv2_3d", "MobileNetV2_3D", 16, 5, 224, 256, 5455345664, 7125192704, 2864720),
+    HubEntry("mobilenetv2_3d", "MobileNetV2_3D_Fitted", 16, 5, 224, 256, 5019612928, 6555520768, 4400088),
     HubEntry("slowfast_4x16_r50", "SlowFast", 32, 2, 224, 256, 27638665216, 36099198976, 34480216),
     HubEntry(
         "slowfast_8x8_r101", "SlowFast", 32, 2, 224, 256, 96711348224, 126316580864, 62913240,

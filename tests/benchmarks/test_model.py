@@ -8,6 +8,7 @@ from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.benchmarks import model
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.models import reference_architecture
+from pytorchvideo_autox3d.models.hub import HUB
 
 
 def test_report(capsys, monkeypatch):
@@ -26,6 +27,11 @@ def test_report(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "3 x 40 x 32" in out
     assert "multiply-adds" in out
+
+
+def test_networks_of_other_channels_run():
+    (row,) = model.run(["i3d_two_stream"], [(2, 32, 32)], warm_up=0, repeats=1)
+    assert row["params"] == HUB["i3d_two_stream"].params
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,8 @@ _MODEL_ARGUMENTS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
     "SlowFast": _slowfast_arguments,
     **dict.fromkeys(
         (
-            "MobileNetV2_3D", "C3D", "I3D_Inception", "I3D_TwoStream", "S3D_G", "MFNet", "R2Plus1D_TwoStream",
+            "MobileNetV2_3D", "MobileNetV2_3D_Fitted", "C3D", "I3D_Inception", "I3D_TwoStream", "S3D_G", "MFNet",
+            "R2Plus1D_TwoStream",
             "TSM_MobileNetV2", "VoV3D_M", "VoV3D_L",
         ),
         lambda cfg: {},

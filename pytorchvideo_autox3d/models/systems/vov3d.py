@@ -1,7 +1,7 @@
 """VoV3D (Lee et al., 2020): temporal one-shot aggregation over depthwise (2+1)D bottlenecks; a reconstruction.
 
-The article defines the module and the factorisation. The widths here are solved for the published multiply-adds and
-parameters (`projects/autox3d/fit_baselines.py`), as the authors' code is not free to be looked at.
+The article defines the module and the factorisation. The widths and the head are ours, chosen so that multiply-adds
+and parameters are the published ones, as the authors' code is not free to be looked at.
 Shapes: B clips, C channels, T frames, H and W pixels.
 """
 
