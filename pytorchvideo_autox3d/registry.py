@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fvcore.common.registry import Registry as _FvcoreRegistry
@@ -41,6 +41,10 @@ class Registry(_FvcoreRegistry):
     def __contains__(self, name: str) -> bool:
         return name in self._renamed or super().__contains__(name)
 
+    def present_name(self, name: str) -> str:
+        """The name that a former name became; any other name as it is."""
+        return self._renamed.get(name, name)
+
     def get(self, name: str, *, key: str = "") -> Any:
         """Return the object registered as `name`; a former name gives a FutureWarning that says the present one.
 
@@ -67,5 +71,52 @@ class Registry(_FvcoreRegistry):
 MODEL_REGISTRY = Registry("MODEL")
 HEAD_REGISTRY = Registry("HEAD")
 ATTENTION_REGISTRY = Registry("ATTENTION")
+# What a search and a count need of an attention, by its name in ATTENTION; see `register_attention`.
+ELASTIC_ATTENTION_REGISTRY = Registry("ELASTIC_ATTENTION")
+ATTENTION_COST_REGISTRY = Registry("ATTENTION_COST")
+CHANNEL_SELECTION_REGISTRY = Registry("CHANNEL_SELECTION")
 SEARCH_REGISTRY = Registry("SEARCH")
 DATASET_REGISTRY = Registry("DATASET")
+READER_REGISTRY = Registry("READER")
+
+# The keys of a config that a model registered with `register_model` has for itself, by the model's name.
+MODEL_KEYS: dict[str, Mapping[str, Any]] = {}
+
+
+def register_attention(
+    name: str, plain: Callable[..., Any], *, elastic: Callable[..., Any] | None = None, cost: Any = None
+) -> None:
+    """Make a block that a group may end with known to spaces, networks, supernets and counts.
+
+    Args:
+        name: by which spaces name it.
+        plain: called with (channels, norm=..., **options); gives a module from (B, C, T, H, W) to the same shape.
+        elastic: its form in a supernet, called with (candidate channels, selection=..., norm=..., **options); gives a
+            module of `supernet.ElasticAttention`'s methods. Without it the supernet holds one plain block a width.
+        cost: called with (channels, positions, **options), where channels may be an integer array; gives
+            `analysis.formulas.Cost`. Without it a plain block is counted at each width.
+    """
+    ATTENTION_REGISTRY.register(plain, name=name)
+    if elastic is not None:
+        ELASTIC_ATTENTION_REGISTRY.register(elastic, name=name)
+    if cost is not None:
+        ATTENTION_COST_REGISTRY.register(cost, name=name)
+
+
+def register_model(name: str, builder: Callable[..., Any], *, keys: Mapping[str, Any] | None = None) -> None:
+    """Make a model known to MODEL.MODEL_NAME, with a node of its own in the config.
+
+    Args:
+        name: of the model; its node of the config is the name in capitals.
+        builder: called with model_num_class, input_clip_length, input_crop_size, dropout_rate and, in lower case, the
+            keys of the node; gives a module from (B, C, T, H, W) to logits (B, K).
+        keys: the node's keys in capitals, with their defaults.
+
+    Raises:
+        RegistryError: a key is not in capitals.
+    """
+    for key in keys or {}:
+        if key != key.upper():
+            raise RegistryError(f"MODEL: {name}: key {key!r} is not in capitals")
+    MODEL_REGISTRY.register(builder, name=name)
+    MODEL_KEYS[name] = dict(keys or {})

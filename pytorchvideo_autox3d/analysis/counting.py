@@ -39,7 +39,7 @@ def count_module(model: nn.Module, clip: tuple[int, int, int], *, in_channels: i
     meta device, which computes nothing and so counts any network in a moment, can't be traced: torch's own counter
     looks on there.
     """
-    parameter = next(model.parameters())
+    parameter = next(model.parameters(), torch.empty(0))  # a block may have none
     x = torch.zeros(1, in_channels, *clip, device=parameter.device, dtype=parameter.dtype)
     with _evaluating(model), torch.no_grad():
         macs = _count_meta(model, x) if parameter.is_meta else _count_traced(model, x)

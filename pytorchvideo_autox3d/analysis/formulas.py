@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
-from pytorchvideo_autox3d.errors import SpaceError
+from pytorchvideo_autox3d.analysis.counting import count_module
 from pytorchvideo_autox3d.models import NODE_RATIO
+from pytorchvideo_autox3d.registry import ATTENTION_COST_REGISTRY, ATTENTION_REGISTRY
 
 # An exact integer, or an int64 array of them.
 Ints = int | npt.NDArray[np.int64]
@@ -98,6 +100,13 @@ def mbconv(
     return chain(layers)
 
 
+@ATTENTION_COST_REGISTRY.register(name="none")
+def pass_through(channels: Ints, positions: int) -> Cost:
+    """Nothing is computed."""
+    return Cost()
+
+
+@ATTENTION_COST_REGISTRY.register(name="glore")
 def glore(channels: Ints, positions: int, *, node_ratio: float = NODE_RATIO) -> Cost:
     """`layers.GloRe`: 5 C m + 4 m^2 multiply-adds a position and 6 m^3 for the graph convolution, m nodes."""
     nodes = np.maximum(1, np.rint(channels * node_ratio)).astype(np.int64)
@@ -115,6 +124,7 @@ def glore(channels: Ints, positions: int, *, node_ratio: float = NODE_RATIO) -> 
     )
 
 
+@ATTENTION_COST_REGISTRY.register(name="nonlocal")
 def non_local(channels: Ints, positions: int) -> Cost:
     """pytorchvideo's Non-local with half of the channels inside: quadratic in the number of positions."""
     inner = np.maximum(1, channels // 2)
@@ -124,18 +134,28 @@ def non_local(channels: Ints, positions: int) -> Cost:
 
 
 def attention(name: str, channels: Ints, positions: int, options: Mapping[str, Any]) -> Cost:
-    """The block registered in ATTENTION as `name`, built with `options`.
+    """The block registered in ATTENTION as `name`, built with `options`: by its formula, else counted.
 
     Raises:
-        SpaceError: no cost is known for it.
+        RegistryError: there is no such attention.
     """
-    if name == "none":
-        return Cost()
-    if name == "glore":
-        return glore(channels, positions, **options)
-    if name == "nonlocal":
-        return non_local(channels, positions, **options)
-    raise SpaceError(f"attention {name!r}: its cost is not known; known: none, glore, nonlocal")
+    plain = ATTENTION_REGISTRY.get(name)
+    if name in ATTENTION_COST_REGISTRY:
+        cost: Cost = ATTENTION_COST_REGISTRY.get(name)(channels, positions, **options)
+        return cost
+    widths = np.asarray(channels)
+    counts = {int(width): _counted(plain(int(width), **options), int(width), positions) for width in np.unique(widths)}
+    macs, params, peak = (
+        np.vectorize(lambda width, field=field: getattr(counts[int(width)], field), otypes=[np.int64])(widths)
+        for field in ("macs", "params", "peak")
+    )
+    return Cost(macs, params, peak)
+
+
+def _counted(block: nn.Module, channels: int, positions: int) -> Cost:
+    """A block counted by running it once on a map of so many positions in a row."""
+    count = count_module(block, (1, 1, positions), in_channels=channels)
+    return Cost(count.macs, count.params, channels * positions)
 
 
 def stem(in_channels: int, channels: int, temporal_kernel: int, positions: int) -> Cost:

@@ -15,6 +15,7 @@ import yaml
 from fvcore.common.config import CfgNode
 from iopath.common.file_io import g_pathmgr
 
+from pytorchvideo_autox3d.config.imports import KEY, import_modules
 from pytorchvideo_autox3d.config.keys import leaves, value_at
 from pytorchvideo_autox3d.config.rules import check_values
 from pytorchvideo_autox3d.config.schema import get_cfg
@@ -48,6 +49,7 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     Returns a frozen config. Raises `ConfigError` for a missing file, yaml that does not parse or carries python
     tags, an unknown key (naming the nearest known one), a value of the wrong type, and one that nothing could run with.
     """
+    import_named_modules(path, opts)
     cfg = get_cfg()
     merge_into(cfg, path, opts)
     for key, value in leaves(cfg):
@@ -66,6 +68,29 @@ def merge_into(cfg: CfgNode, path: str | Path | Sequence[str | Path], opts: Sequ
         raise ConfigError(f"options come in pairs KEY VALUE, but {opts[-1]!r} has no value")
     for key, value in zip(opts[::2], opts[1::2], strict=True):
         _set(cfg, str(key), value, source="command line")
+
+
+def import_named_modules(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> None:
+    """Import what AUTOX3D.IMPORTS of the yaml files and `opts` names: a module may register config keys of its own.
+
+    Raises:
+        ConfigError: a missing or unsafe file, or a module that can't be imported.
+    """
+    names: Any = []
+    for one in [path] if isinstance(path, str | Path) else path:
+        node = _read_with_base(str(one)).get("AUTOX3D")
+        names = node.get("IMPORTS", names) if isinstance(node, dict) else names
+    for key, value in zip(opts[::2], opts[1::2], strict=False):
+        if key == KEY:
+            names = _parsed_list(value)
+    import_modules(names)
+
+
+def _parsed_list(value: Any) -> Any:
+    """A list of the command line: [a, b], with quotes around the names or without."""
+    if not isinstance(value, str):
+        return value
+    return [name.strip(" '\"") for name in value.strip("[] ").split(",") if name.strip()]
 
 
 def config_path(name: str) -> Path:
@@ -125,6 +150,8 @@ def _merge(cfg: CfgNode, values: dict[Any, Any], *, source: str, prefix: str = "
 
 def _set(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
     """Set one leaf, coerced to the type of its default."""
+    if key == KEY:
+        value = _parsed_list(value)
     default = _find(cfg, key, source=source)
     if isinstance(default, CfgNode):
         raise ConfigError(f"{source}: {key} is a group of keys, not a value")

@@ -6,9 +6,12 @@ So a key that PySlowFast lacks always lives under one of the three.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.registry import MODEL_KEYS
 
 
 def node(**values: Any) -> CfgNode:
@@ -22,12 +25,16 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         ARCHITECTURE="S",
         # ... or written out: one [[t, s], channels, expansion, attention] a group, over the space SPACE.
         GROUPS=[],
+        # Modules of yours to import before a name is looked up: what they register can be named here.
+        IMPORTS=[],
         # A named space ("table2", "table2-nonlocal") or the path of a yaml file of the same form.
         SPACE="table2",
         # Multiplies the blocks of every group; AutoX3D-L is AutoX3D-M with 2.0 (paper, section 5.3.1).
         DEPTH_FACTOR=1.0,
         # "table2": one 1x3x3 convolution (paper, Table 2); "x3d": a depthwise 5x1x1 after it, as X3D; "": the space's.
         STEM="",
+        # What makes logits of the last map, a name in HEAD: "x3d" (paper, Table 2), or "linear": pooling, one layer.
+        HEAD="x3d",
         # Squeeze-excitation in every other block, with X3D's ratio (facts as in X3D); 0 switches it off.
         SE_RATIO=0.0625,
         LABEL_SMOOTHING=0.0,
@@ -98,3 +105,10 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         # The recipe of the retrain config: a yaml file, or one shipped under configs/; "" is this config itself.
         RETRAIN_CFG="",
     )
+
+
+def add_model_nodes(cfg: CfgNode) -> None:
+    """Add the node of each model that was registered with keys of its own, in place; a second call changes nothing."""
+    for name, keys in MODEL_KEYS.items():
+        if keys and name.upper() not in cfg:
+            cfg[name.upper()] = node(**copy.deepcopy(dict(keys)))

@@ -31,7 +31,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "BN.NORM_TYPE": ("batchnorm", "sub_batchnorm", "sync_batchnorm"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "best_of"),
-    "SEARCH.CHANNEL_SELECTION": ("fair", "naive"),
 }
 
 

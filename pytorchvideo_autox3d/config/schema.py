@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.config.nodes import add_autox3d_config, node
+from pytorchvideo_autox3d.config.nodes import add_autox3d_config, add_model_nodes, node
 
 
 def get_cfg() -> CfgNode:
@@ -91,4 +91,5 @@ def get_cfg() -> CfgNode:
     cfg.LOG_PERIOD = 10
     cfg.LOG_MODEL_INFO = True
     add_autox3d_config(cfg)
+    add_model_nodes(cfg)
     return cfg

@@ -9,7 +9,7 @@ from pytorchvideo_autox3d.data.augment import ClipMix, Erasing, policy_transform
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.dataset import Kinetics, assemble_views, clip_generator
-from pytorchvideo_autox3d.data.decode import READERS, VideoReader, check_reader, open_video
+from pytorchvideo_autox3d.data.decode import VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
@@ -22,7 +22,6 @@ from pytorchvideo_autox3d.data.views import View
 
 __all__ = [
     "HMDB51",
-    "READERS",
     "UCF101",
     "UNNAMED",
     "ArrayReader",

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from pytorchvideo_autox3d.data.augment import Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
-from pytorchvideo_autox3d.data.decode import VideoReader, open_video
+from pytorchvideo_autox3d.data.decode import VideoReader, find_reader
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
@@ -115,7 +115,9 @@ class Kinetics(Dataset[ClipBatch]):
             interpolation=interpolation,
             erasing=erasing,
         )
-        self._reader, self._decode_seconds, self._normalize = reader, decode_seconds, normalize
+        # The reader itself rather than its name: a worker that starts afresh has imported nothing that registers it.
+        self._open_reader = find_reader(reader)
+        self._decode_seconds, self._normalize = decode_seconds, normalize
 
     @classmethod
     def find(
@@ -201,7 +203,7 @@ class Kinetics(Dataset[ClipBatch]):
     def _open(self, record: VideoRecord) -> VideoReader:
         if isinstance(self.manifest, FrameManifest):
             return FramesReader(self.manifest.frame_paths(record.index), name=record.path)
-        return open_video(record.path, reader=self._reader)
+        return self._open_reader(record.path)
 
     def _label(self, label: int, flipped: bool) -> int:
         return label

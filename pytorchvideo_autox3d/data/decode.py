@@ -17,6 +17,7 @@ from pytorchvideo_autox3d.data.pyav_reader import PyAVReader
 from pytorchvideo_autox3d.data.torchcodec_reader import TorchCodecReader, load_torchcodec
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.registry import READER_REGISTRY
 
 
 class VideoReader(Protocol):
@@ -52,15 +53,26 @@ class VideoReader(Protocol):
     ) -> None: ...
 
 
-READERS: dict[str, Callable[[str], VideoReader]] = {"pyav": PyAVReader, "torchcodec": TorchCodecReader}
+READER_REGISTRY.register(PyAVReader, name="pyav")
+READER_REGISTRY.register(TorchCodecReader, name="torchcodec")
 
 
 def check_reader(reader: str) -> None:
     """Raise `DataError` unless there is a reader of that name, and it can be used here."""
-    if reader not in READERS:
-        raise DataError(f"no video reader named {reader!r}; known: {', '.join(sorted(READERS))}")
-    if READERS[reader] is TorchCodecReader:
+    if find_reader(reader) is TorchCodecReader:
         load_torchcodec()
+
+
+def find_reader(reader: str) -> Callable[[str], VideoReader]:
+    """What opens a video by its path: the reader that is registered in READER by that name.
+
+    Raises:
+        DataError: there is no such reader.
+    """
+    if reader not in READER_REGISTRY:
+        raise DataError(f"no video reader named {reader!r}; {READER_REGISTRY.hint(reader)}")
+    found: Callable[[str], VideoReader] = READER_REGISTRY.get(reader)
+    return found
 
 
 def open_video(path: str, *, reader: str = "pyav") -> VideoReader:
@@ -70,6 +82,4 @@ def open_video(path: str, *, reader: str = "pyav") -> VideoReader:
         DataError: there is no such reader, or it is not installed.
         DecodeError: the file is missing, is no video, or has no video stream.
     """
-    if reader not in READERS:
-        check_reader(reader)
-    return READERS[reader](path)
+    return find_reader(reader)(path)

@@ -9,6 +9,7 @@ import torch
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.config import import_modules
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
@@ -48,6 +49,7 @@ def launch(cfg: CfgNode, *, init_method: str | None = None) -> None:
 def run(cfg: CfgNode) -> None:
     """The jobs, in this process of the group."""
     info = distributed.init_from_env(_backend(cfg))
+    import_modules(cfg.AUTOX3D.IMPORTS)  # this may be a process of its own
     jobs = make_jobs(cfg)
     if info.device.type == "cpu":
         keep_freed_memory()

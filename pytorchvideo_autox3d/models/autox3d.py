@@ -13,11 +13,11 @@ from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError, SpaceError
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_conv
-from pytorchvideo_autox3d.models.heads import create_projected_head
+from pytorchvideo_autox3d.models import heads  # noqa: F401  (registers them)
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
 from pytorchvideo_autox3d.models.package import load_package
 from pytorchvideo_autox3d.models.reference import REFERENCE_MODELS, reference_architecture
-from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY, Registry
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, HEAD_REGISTRY, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import (
     STEM_STRIDE,
     Architecture,
@@ -34,7 +34,7 @@ STEM_TEMPORAL_KERNEL = {"table2": 1, "x3d": 5}
 Norm = Callable[[int], nn.Module]
 
 
-def check_attentions(space: SearchSpace, *, source: str, registry: Registry = ATTENTION_REGISTRY) -> None:
+def check_attentions(space: SearchSpace, *, source: str) -> None:
     """Raise `SpaceError` unless every attention that a group may choose is registered.
 
     A space is data and knows no layers, so that whoever reads one to build from it asks here; the error names `source`
@@ -42,10 +42,9 @@ def check_attentions(space: SearchSpace, *, source: str, registry: Registry = AT
     """
     for number, group in enumerate(space.groups, 1):
         for name in group.attentions:
-            if name not in registry:
-                raise SpaceError(
-                    f"{source}: group {number}: attentions: no attention named {name!r}; {registry.hint(name)}"
-                )
+            if name not in ATTENTION_REGISTRY:
+                hint = ATTENTION_REGISTRY.hint(name)
+                raise SpaceError(f"{source}: group {number}: attentions: no attention named {name!r}; {hint}")
 
 
 def read_architecture(path: str | Path) -> Architecture:
@@ -89,6 +88,7 @@ def create_autox3d(
     dropout_rate: float = 0.5,
     depth_factor: float = 1.0,
     stem: str | None = None,
+    head: str = "x3d",
     # Blocks.
     se_ratio: float = SE_RATIO,
     attention_options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -117,6 +117,7 @@ def create_autox3d(
         dropout_rate: before the classifier.
         depth_factor: multiplies the blocks of every group, rounded up; AutoX3D-L is M with 2 (paper, Table 5).
         stem: "table2" (a 1x3x3 convolution), "x3d" (and a depthwise 5x1x1 after it), or None for the space's own.
+        head: a name in HEAD: "x3d", with the sizes of the space, or "linear", or one of yours.
         se_ratio: squeeze-excitation of every other block, as X3D; 0 for none.
         attention_options: arguments by attention name, for example {"glore": {"node_ratio": 1.0}}.
         activation: after the stem's and the expanding convolutions.
@@ -127,7 +128,7 @@ def create_autox3d(
     Raises:
         ModelError: an argument is out of range, or stands beside a package; there is no such package.
         SpaceError: the file is no architecture.
-        RegistryError: the architecture names an attention that is not registered.
+        RegistryError: no such head, or the architecture names an attention that is not registered.
     """
     if isinstance(architecture, str | Path) and not str(architecture).endswith(".json"):
         return _from_package(locals())
@@ -151,18 +152,21 @@ def create_autox3d(
         attention = ATTENTION_REGISTRY.get(choice.attention)(choice.channels, norm=make_norm, **options)
         blocks.append(nn.Sequential(OrderedDict([*group.items(), ("attention", attention)])))
         width = choice.channels
-    head = create_projected_head(
+    of_x3d = {
+        "channels": space.head.channels,
+        "hidden": space.head.hidden,
+        "norm": norm,
+        "norm_eps": norm_eps,
+        "norm_momentum": norm_momentum,
+    }
+    model_head = HEAD_REGISTRY.get(head)(
         in_channels=width,
-        channels=space.head.channels,
-        hidden=space.head.hidden,
         num_classes=model_num_class,
         dropout_rate=dropout_rate,
-        norm=norm,
-        norm_eps=norm_eps,
-        norm_momentum=norm_momentum,
+        **(of_x3d if head == "x3d" else {}),
     )
     model = AutoX3DNet(
-        [*blocks, head],
+        [*blocks, model_head],
         num_features=width,
         input_clip_length=input_clip_length,
         input_crop_size=input_crop_size,

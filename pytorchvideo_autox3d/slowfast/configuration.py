@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.config import add_autox3d_config, get_cfg, merge_into
+from pytorchvideo_autox3d.config import add_autox3d_config, add_model_nodes, get_cfg, import_named_modules, merge_into
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.slowfast.rules import OUR_DATASETS, check_native_values, warn_of_no_effect
 
@@ -43,7 +43,9 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     """
     from slowfast.config import defaults
 
+    import_named_modules(path, opts)
     cfg = defaults.get_cfg()
+    add_model_nodes(cfg)
     merge_into(cfg, path, opts)
     for split in (cfg.TRAIN, cfg.TEST):
         split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)

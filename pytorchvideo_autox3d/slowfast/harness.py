@@ -18,6 +18,7 @@ from fvcore.common.config import CfgNode
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from pytorchvideo_autox3d import errors
+from pytorchvideo_autox3d.config import import_modules
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, TrainingError
@@ -139,6 +140,7 @@ def _process_info(cfg: CfgNode) -> ProcessInfo:
 
 def _prepare(cfg: CfgNode) -> None:
     register()
+    import_modules(cfg.AUTOX3D.IMPORTS)
     set_depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS)
     if cfg.NUM_GPUS > 1:
         # PySlowFast silences all processes but the first by replacing print, which numba's import looks up by name.

@@ -1,8 +1,7 @@
 """The weight-sharing network: one set of weights for every architecture of a space."""
 
-from pytorchvideo_autox3d.supernet.attention import ELASTIC_ATTENTION_REGISTRY
+from pytorchvideo_autox3d.supernet.attention import ElasticAttention
 from pytorchvideo_autox3d.supernet.selection import (
-    CHANNEL_SELECTION_REGISTRY,
     channel_windows,
     coverage,
     coverage_table,
@@ -10,8 +9,7 @@ from pytorchvideo_autox3d.supernet.selection import (
 from pytorchvideo_autox3d.supernet.supernet import Supernet, inherit
 
 __all__ = [
-    "CHANNEL_SELECTION_REGISTRY",
-    "ELASTIC_ATTENTION_REGISTRY",
+    "ElasticAttention",
     "Supernet",
     "channel_windows",
     "coverage",

@@ -1,12 +1,14 @@
 """The attention blocks with one set of weights for every width of the map they stand on.
 
-Registered by the names of ATTENTION. Shapes: B clips, C channels, T frames, H and W pixels, L = T * H * W positions,
+Registered in ELASTIC_ATTENTION by the names of ATTENTION; an entry is called with (candidate channels, selection=...,
+norm=..., **options). Shapes: B clips, C channels, T frames, H and W pixels, L = T * H * W positions,
 S states, N nodes, I inner channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from fvcore.nn.weight_init import c2_msra_fill
@@ -22,18 +24,14 @@ from pytorchvideo_autox3d.layers.elastic import (
     copy_norm,
 )
 from pytorchvideo_autox3d.layers.glore import NODE_RATIO, node_count
-from pytorchvideo_autox3d.registry import Registry
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, ELASTIC_ATTENTION_REGISTRY
 from pytorchvideo_autox3d.supernet.selection import channel_windows
-
-# An entry is called with (candidate channels, selection=..., norm=..., **options).
-ELASTIC_ATTENTION_REGISTRY = Registry("ELASTIC_ATTENTION")
 
 Norm = Callable[[int], ElasticBatchNorm3d]
 
 
-@ELASTIC_ATTENTION_REGISTRY.register(name="none")
-class ElasticPassThrough(nn.Module):
-    """No attention; also the base of all others, and what they offer."""
+class ElasticAttention(nn.Module):
+    """What the supernet asks of an attention; a subclass is built for the widths `channels` of its group."""
 
     def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm) -> None:
         super().__init__()
@@ -46,8 +44,13 @@ class ElasticPassThrough(nn.Module):
         """Copy the weights for a map of these channels to the plain block of ATTENTION."""
 
 
+@ELASTIC_ATTENTION_REGISTRY.register(name="none")
+class ElasticPassThrough(ElasticAttention):
+    """No attention: the map as it came, and nothing to copy."""
+
+
 @ELASTIC_ATTENTION_REGISTRY.register(name="glore")
-class ElasticGloRe(ElasticPassThrough):
+class ElasticGloRe(ElasticAttention):
     """`layers.GloRe` for every width; its nodes and states are windows of rings of their own."""
 
     def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm, node_ratio: float = NODE_RATIO) -> None:
@@ -90,7 +93,7 @@ class ElasticGloRe(ElasticPassThrough):
 
 
 @ELASTIC_ATTENTION_REGISTRY.register(name="nonlocal")
-class ElasticNonLocal(ElasticPassThrough):
+class ElasticNonLocal(ElasticAttention):
     """pytorchvideo's Non-local block (softmax) for every width; its inner channels are windows of their own ring."""
 
     def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm) -> None:
@@ -121,3 +124,51 @@ class ElasticNonLocal(ElasticPassThrough):
             copy_conv(getattr(self, name), block.get_submodule(name), inner, window)
         copy_conv(self.conv_out, block.get_submodule("conv_out"), window, inner)
         copy_norm(self.norm, block.get_submodule("norm"), window)
+
+
+class AttentionPerWidth(ElasticAttention):
+    """An attention without an elastic form: one plain block for each width, so that widths share no weights.
+
+    Args:
+        plain: the entry of ATTENTION.
+        plain_norm: makes the block's normalisation from its number of channels.
+    """
+
+    def __init__(
+        self,
+        plain: Callable[..., nn.Module],
+        channels: Sequence[int],
+        *,
+        plain_norm: Callable[[int], nn.Module],
+        **options: Any,
+    ) -> None:
+        nn.Module.__init__(self)
+        self.blocks = nn.ModuleDict({str(width): plain(width, norm=plain_norm, **options) for width in channels})
+
+    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        attended: torch.Tensor = self.blocks[str(len(window))](clip_BCTHW)
+        return attended
+
+    def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        block.load_state_dict(self.blocks[str(len(window))].state_dict())
+
+
+def create_elastic_attention(
+    name: str,
+    channels: Sequence[int],
+    *,
+    selection: str,
+    norm: Norm,
+    plain_norm: Callable[[int], nn.Module],
+    **options: Any,
+) -> nn.Module:
+    """The attention `name` for every width of a group: its elastic form, or one plain block a width.
+
+    Raises:
+        RegistryError: no such attention.
+    """
+    plain = ATTENTION_REGISTRY.get(name)
+    if name not in ELASTIC_ATTENTION_REGISTRY:
+        return AttentionPerWidth(plain, channels, plain_norm=plain_norm, **options)
+    elastic: nn.Module = ELASTIC_ATTENTION_REGISTRY.get(name)(channels, selection=selection, norm=norm, **options)
+    return elastic

@@ -6,7 +6,7 @@ Shapes: B clips, C channels, T frames, H and W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorchvideo.layers.utils import round_width
@@ -23,7 +23,7 @@ from pytorchvideo_autox3d.layers.elastic import (
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
 from pytorchvideo_autox3d.space import BlockPlan, GroupChoice, GroupSpec, inner_width
 from pytorchvideo_autox3d.space.spec import Kernel
-from pytorchvideo_autox3d.supernet.attention import ELASTIC_ATTENTION_REGISTRY, ElasticPassThrough
+from pytorchvideo_autox3d.supernet.attention import ElasticAttention, create_elastic_attention
 from pytorchvideo_autox3d.supernet.selection import channel_windows
 
 Norm = Callable[[int], ElasticBatchNorm3d]
@@ -145,7 +145,7 @@ class SuperGroup(nn.Module):
         entering: the windows of the map that enters, by its number of channels.
         spec, plan: the group's candidates and its blocks.
         selection, se_ratio: as in `SuperMBConv`.
-        norm, activation, inner_activation: make a layer.
+        norm, activation, inner_activation: make a layer; `plain_norm` one for an attention that has no elastic form.
         attention_options: arguments by attention name.
     """
 
@@ -158,6 +158,7 @@ class SuperGroup(nn.Module):
         selection: str,
         se_ratio: float,
         norm: Norm,
+        plain_norm: Callable[[int], nn.Module],
         activation: Activation,
         inner_activation: Activation,
         attention_options: Mapping[str, Mapping[str, Any]],
@@ -180,8 +181,13 @@ class SuperGroup(nn.Module):
         )
         self.attentions = nn.ModuleDict(
             {
-                name: ELASTIC_ATTENTION_REGISTRY.get(name)(
-                    spec.channels, selection=selection, norm=norm, **attention_options.get(name, {})
+                name: create_elastic_attention(
+                    name,
+                    spec.channels,
+                    selection=selection,
+                    norm=norm,
+                    plain_norm=plain_norm,
+                    **attention_options.get(name, {}),
                 )
                 for name in spec.attentions
             }
@@ -204,8 +210,7 @@ class SuperGroup(nn.Module):
             assert isinstance(plain, MBConv3D)
             block.copy_to(plain, choice, inp, out)
             inp = out
-        attention = self.attentions[choice.attention]
-        assert isinstance(attention, ElasticPassThrough)
+        attention = cast(ElasticAttention, self.attentions[choice.attention])
         attention.copy_to(group.get_submodule("attention"), out)
 
 

@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.layers.elastic import ChannelWindow
-from pytorchvideo_autox3d.registry import Registry
+from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
 
 Strategy = Callable[[Sequence[int], int], tuple[ChannelWindow, ...]]
 
 # Columns that a coverage table shows at most where sizes share a common part.
 _MOST_PARTS = 16
-
-CHANNEL_SELECTION_REGISTRY = Registry("CHANNEL_SELECTION")
 
 
 @CHANNEL_SELECTION_REGISTRY.register(name="naive")

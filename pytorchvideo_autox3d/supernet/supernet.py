@@ -34,7 +34,7 @@ class Supernet(nn.Module):
         dropout_rate, stem, se_ratio, attention_options, activation, inner_act, norm_eps, norm_momentum: as in
             `create_autox3d`.
     Raises:
-        RegistryError: no such selection, or an attention of the space has no elastic form.
+        RegistryError: no such selection, or no such attention.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Supernet(nn.Module):
                 selection=channel_selection,
                 se_ratio=se_ratio,
                 norm=partial(ElasticBatchNorm3d, eps=norm_eps, momentum=norm_momentum),
+                plain_norm=partial(nn.BatchNorm3d, eps=norm_eps, momentum=norm_momentum),
                 activation=activation,
                 inner_activation=inner_act,
                 attention_options=attention_options or {},

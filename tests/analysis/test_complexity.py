@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytorchvideo_autox3d.analysis import complexity, count_module, count_parameters
-from pytorchvideo_autox3d.errors import ModelError, SpaceError
+from pytorchvideo_autox3d.errors import ModelError, RegistryError
 from pytorchvideo_autox3d.models import create_autox3d, reference_architecture
 from pytorchvideo_autox3d.space import load_space
 
@@ -129,5 +129,5 @@ def test_the_cost_of_an_unknown_attention_is_an_error():
     space = load_space("table2")
     groups = tuple(dataclasses.replace(group, attentions=("mine",)) for group in space.groups)
     mine = dataclasses.replace(space, name="mine", groups=groups)
-    with pytest.raises(SpaceError, match="attention 'mine': its cost is not known"):
+    with pytest.raises(RegistryError, match="no entry named 'mine'"):
         complexity(mine.sample(torch.Generator().manual_seed(0)))

@@ -3,7 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytorchvideo_autox3d.errors import RegistryError, SearchError
-from pytorchvideo_autox3d.supernet import CHANNEL_SELECTION_REGISTRY, channel_windows, coverage, coverage_table
+from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
+from pytorchvideo_autox3d.supernet import channel_windows, coverage, coverage_table
 from pytorchvideo_autox3d.supernet.selection import naive_windows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,8 @@ from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.kernels.depthwise import accelerate
 from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, replace_norms
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing
-from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, MODEL_REGISTRY
+from pytorchvideo_autox3d.registry import HEAD_REGISTRY, MODEL_KEYS, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
-from pytorchvideo_autox3d.supernet import ELASTIC_ATTENTION_REGISTRY
 
 
 def build_space(cfg: CfgNode) -> SearchSpace:
@@ -36,8 +36,7 @@ def build_space(cfg: CfgNode) -> SearchSpace:
         if name.endswith((".yaml", ".yml")) and not Path(name).is_file():
             name = str(config_path(name))
         space = load_space(name)
-        registry = ELASTIC_ATTENTION_REGISTRY if cfg.SEARCH.ENABLE else ATTENTION_REGISTRY
-        models.check_attentions(space, source=name, registry=registry)
+        models.check_attentions(space, source=name)
     return space
 
 
@@ -115,15 +114,17 @@ def _arguments(cfg: CfgNode) -> dict[str, Any]:
         "input_clip_length": cfg.DATA.NUM_FRAMES,
         "input_crop_size": cfg.DATA.TRAIN_CROP_SIZE,
         "dropout_rate": cfg.MODEL.DROPOUT_RATE,
-        **_MODEL_ARGUMENTS.get(cfg.MODEL.MODEL_NAME, _resnet_arguments)(cfg),
+        **_MODEL_ARGUMENTS.get(MODEL_REGISTRY.present_name(cfg.MODEL.MODEL_NAME), _other_arguments)(cfg),
     }
 
 
 def _autox3d_arguments(cfg: CfgNode) -> dict[str, Any]:
+    HEAD_REGISTRY.get(cfg.AUTOX3D.HEAD, key="AUTOX3D.HEAD")
     return {
         "architecture": build_architecture(cfg),
         "depth_factor": cfg.AUTOX3D.DEPTH_FACTOR,
         "stem": cfg.AUTOX3D.STEM or None,
+        "head": cfg.AUTOX3D.HEAD,
         "se_ratio": cfg.AUTOX3D.SE_RATIO,
         "attention_options": {"glore": {"node_ratio": cfg.GLORE.NODE_RATIO}},
     }
@@ -150,8 +151,12 @@ def _slowfast_arguments(cfg: CfgNode) -> dict[str, Any]:
     }
 
 
-def _resnet_arguments(cfg: CfgNode) -> dict[str, Any]:
-    return {"model_depth": cfg.RESNET.DEPTH}
+def _other_arguments(cfg: CfgNode) -> dict[str, Any]:
+    """RESNET.DEPTH for what takes a depth, and the keys of the model's own node of the config, where it has one."""
+    name = MODEL_REGISTRY.present_name(cfg.MODEL.MODEL_NAME)
+    taken = inspect.signature(MODEL_REGISTRY.get(name)).parameters
+    depth = {"model_depth": cfg.RESNET.DEPTH} if "model_depth" in taken else {}
+    return depth | {key.lower(): cfg[name.upper()][key] for key in MODEL_KEYS.get(name, {})}
 
 
 def _search_arguments(cfg: CfgNode) -> dict[str, Any]:
@@ -163,12 +168,4 @@ _MODEL_ARGUMENTS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
     "AutoX3DSearch": _search_arguments,
     "X3D": _x3d_arguments,
     "SlowFast": _slowfast_arguments,
-    **dict.fromkeys(
-        (
-            "MobileNetV2_3D", "MobileNetV2_3D_Fitted", "C3D", "I3D_Inception", "I3D_TwoStream", "S3D_G", "MFNet",
-            "R2Plus1D_TwoStream",
-            "TSM_MobileNetV2", "VoV3D_M", "VoV3D_L",
-        ),
-        lambda cfg: {},
-    ),
-}  # fmt: skip
+}

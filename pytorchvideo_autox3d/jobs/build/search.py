@@ -16,6 +16,7 @@ from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.jobs.build.data import build_loader
 from pytorchvideo_autox3d.jobs.build.model import build_space
 from pytorchvideo_autox3d.jobs.build.optimisation import precision_of, tensorboard_dir
+from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
     SearchSettings,
@@ -28,6 +29,9 @@ def build_supernet(cfg: CfgNode) -> Supernet:
     """The supernet of AUTOX3D.SPACE; its weights are drawn from torch's global generator."""
     if cfg.AUTOX3D.DEPTH_FACTOR != 1.0:
         raise ConfigError(f"AUTOX3D.DEPTH_FACTOR: a search has depth factor 1, not {cfg.AUTOX3D.DEPTH_FACTOR}")
+    if cfg.AUTOX3D.HEAD != "x3d":
+        raise ConfigError(f"AUTOX3D.HEAD: a search has the head x3d, not {cfg.AUTOX3D.HEAD}")
+    CHANNEL_SELECTION_REGISTRY.get(cfg.SEARCH.CHANNEL_SELECTION, key="SEARCH.CHANNEL_SELECTION")
     return Supernet(
         build_space(cfg),
         model_num_class=cfg.MODEL.NUM_CLASSES,
@@ -98,6 +102,7 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load(recipe.dump())
     config["DATA"] |= {"PATH_TO_DATA_DIR": cfg.DATA.PATH_TO_DATA_DIR, "PATH_PREFIX": cfg.DATA.PATH_PREFIX}
     config["MODEL"]["NUM_CLASSES"] = cfg.MODEL.NUM_CLASSES
+    config["AUTOX3D"]["IMPORTS"] = list(cfg.AUTOX3D.IMPORTS)  # the architecture may name what they register
     config["OUTPUT_DIR"] = os.path.join(cfg.OUTPUT_DIR, "retrain")
     return config
 
