@@ -44,6 +44,9 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         AUTOCAST="bfloat16",
         # "" or "imagenet": AutoAugment, one policy for all frames of a clip (paper, section 5.1.2 and supplement).
         AUTO_AUGMENT="",
+        # "clip": NUM_FRAMES frames, every SAMPLING_RATE-th; "segments": one of each of NUM_FRAMES equal parts of the
+        # video, as networks of frames take them (TSN); "": the data set's own, segments for Something-Something.
+        FRAME_SAMPLING="",
         # What decodes: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
         READER="pyav",
         # Which of the three published splits of UCF101 and HMDB51.

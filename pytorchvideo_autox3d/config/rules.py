@@ -29,6 +29,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "TEST.NUM_SPATIAL_CROPS": (1, 3),
     "DATA.ENSEMBLE_METHOD": ("sum", "max"),
     "BN.NORM_TYPE": ("batchnorm", "sub_batchnorm", "sync_batchnorm"),
+    "AUTOX3D.FRAME_SAMPLING": ("", "clip", "segments"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "best_of"),
 }

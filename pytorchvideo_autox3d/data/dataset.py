@@ -17,6 +17,7 @@ from pytorchvideo_autox3d.data.decode import VideoReader, find_reader
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
+from pytorchvideo_autox3d.data.segments import segment_frames, segment_views
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, cropped, jittered_scale
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
@@ -33,6 +34,7 @@ from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 MODES = ("train", "val", "test")
+FRAME_SAMPLINGS = ("clip", "segments")
 
 
 def clip_generator(seed: int, epoch: int, index: int) -> torch.Generator:
@@ -62,6 +64,8 @@ class Kinetics(Dataset[ClipBatch]):
         path_prefix, num_classes: see `read_list`; for a manifest given as a path.
         horizontal_flip, auto_augment, interpolation, erasing: see `TrainTransform`.
         seed: of every random choice.
+        frame_sampling: "clip", T frames at the sampling rate; "segments", one of each of T equal segments of the video
+            (see `segment_frames`), where the sampling rate has no effect; "" is the data set's own, here "clip".
         reader: the name of the video reader.
         decode_seconds: the time a video may take to decode, past which it is a `DecodeError`; 0 waits for ever.
         normalize: applied to the clips; None leaves them uint8, which is cheaper to move.
@@ -70,6 +74,8 @@ class Kinetics(Dataset[ClipBatch]):
         DataError: a wrong argument or list.
         DecodeError: from items: the video can't be read; names the file, the cause, and the line of the list.
     """
+
+    own_sampling = "clip"
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class Kinetics(Dataset[ClipBatch]):
         interpolation: str = "nearest",
         erasing: Erasing | None = None,
         seed: int = 0,
+        frame_sampling: str = "",
         reader: str = "pyav",
         decode_seconds: float = 60,
         normalize: ClipNormalize | None = None,
@@ -105,6 +112,7 @@ class Kinetics(Dataset[ClipBatch]):
         if mode != "test" and not manifest.labelled:
             raise DataError(f"{manifest.name}: has no labels; only a test can do without")
         self.manifest, self.mode, self.seed, self.epoch = manifest, mode, seed, 0
+        self.frame_sampling = self.sampling(frame_sampling)
         self.num_frames, self.sampling_rate, self.target_fps = num_frames, sampling_rate, target_fps
         self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
         self.test_short_side, self.num_clips, self.num_crops = test_short_side, num_clips, num_crops
@@ -135,6 +143,13 @@ class Kinetics(Dataset[ClipBatch]):
         `classes` are those of a network that is tested; without, the folder's own numbering holds for all modes.
         """
         return find_list(folder, mode, path_prefix=path_prefix, num_classes=num_classes, classes=classes)
+
+    @classmethod
+    def sampling(cls, asked: str = "") -> str:
+        """Which of `FRAME_SAMPLINGS` is meant: the one asked for, or the data set's own."""
+        if asked and asked not in FRAME_SAMPLINGS:
+            raise DataError(f"frame_sampling is {asked!r}, expected one of {', '.join(FRAME_SAMPLINGS)}")
+        return asked or cls.own_sampling
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -210,8 +225,16 @@ class Kinetics(Dataset[ClipBatch]):
 
     def _sampled(self, metadata: VideoMetadata, generator: torch.Generator) -> tuple[list[View], list[list[int]]]:
         """The views of an item, and the T frame numbers of each."""
+        if self.frame_sampling == "segments":
+            return self._segments(metadata.num_frames, generator)
         views = self._views(metadata, generator)
         return views, [frame_indices(view, self.num_frames, metadata.num_frames) for view in views]
+
+    def _segments(self, video_frames: int, generator: torch.Generator) -> tuple[list[View], list[list[int]]]:
+        if self.mode == "test":
+            return segment_views(video_frames, self.num_frames, num_clips=self.num_clips, num_crops=self.num_crops)
+        draw = generator if self.mode == "train" else None
+        return [View(0, video_frames - 1)], [segment_frames(video_frames, self.num_frames, generator=draw)]
 
     def _views(self, metadata: VideoMetadata, generator: torch.Generator) -> list[View]:
         span = clip_span(self.num_frames, self.sampling_rate, self.target_fps, metadata.fps)

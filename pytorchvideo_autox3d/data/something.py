@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 
-import torch
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
@@ -13,16 +12,12 @@ from pytorchvideo_autox3d.data.dataset import Kinetics
 from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
 from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
-from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
-from pytorchvideo_autox3d.data.views import View, crops
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 # Tests are on the validation videos, as in the published figures: the test videos have no public labels.
 _SPLITS = {"train": "train", "val": "validation", "test": "validation"}
 _SIDES = {"left": "right", "right": "left"}
-# Irrational, so that segments of any length are entered at places that differ: see `segment_frames`.
-_GOLDEN = 0.6180339887498949
 
 
 @DATASET_REGISTRY.register(name="ssv2")
@@ -35,6 +30,8 @@ class SomethingSomething(Kinetics):
 
     A clip that is mirrored changes its class with it where the template tells left from right.
     """
+
+    own_sampling = "segments"
 
     @classmethod
     def find(
@@ -69,47 +66,6 @@ class SomethingSomething(Kinetics):
 
     def _label(self, label: int, flipped: bool) -> int:
         return mirrored_label(label, self.manifest.classes) if flipped else label
-
-    def _sampled(self, metadata: VideoMetadata, generator: torch.Generator) -> tuple[list[View], list[list[int]]]:
-        frames = metadata.num_frames
-        if self.mode != "test":
-            draw = generator if self.mode == "train" else None
-            return [View(0, frames - 1)], [segment_frames(frames, self.num_frames, generator=draw)]
-        clips = [
-            segment_frames(frames, self.num_frames, clip=clip, num_clips=self.num_clips)
-            for clip in range(self.num_clips)
-        ]
-        views = [(View(0, frames - 1, crop), numbers) for numbers in clips for crop in crops(self.num_crops)]
-        return [view for view, _ in views], [numbers for _, numbers in views]
-
-
-def segment_frames(
-    video_frames: int,
-    num_frames: int,
-    *,
-    generator: torch.Generator | None = None,
-    clip: int = 0,
-    num_clips: int = 1,
-) -> list[int]:
-    """One frame of each of `num_frames` equal segments of a video, in order.
-
-    With a generator: any of the segment, uniformly. Else clip c of n: at (c + 1/2) / n of the segment, moved on by a
-    part of a frame that changes from segment to segment, so that clips differ also where a segment has fewer frames
-    than there are clips; a single clip takes the middle, rounded down.
-    """
-    size = (video_frames - 1) / num_frames
-    numbers = []
-    for segment in range(num_frames):
-        start, end = round(size * segment), round(size * (segment + 1))
-        if generator is not None:
-            numbers.append(start + int(torch.randint(end - start + 1, (), generator=generator)))
-        elif num_clips == 1:
-            numbers.append((start + end) // 2)
-        else:
-            length = end - start + 1
-            place = (clip + 0.5) / num_clips * length + segment * _GOLDEN % 1
-            numbers.append(start + int(place) % length)
-    return numbers
 
 
 def mirrored_label(label: int, classes: ClassNames) -> int:

@@ -34,6 +34,7 @@ class Preprocessing:
         short_side: what the video's shorter side is scaled to before the centre is cut out. Where three crops are cut,
             it is scaled to `crop_size`, so that they reach both ends.
         mean, std: of red, green and blue in 0..1; the input is (value - mean) / std.
+        frame_sampling: "clip", or "segments": one frame of each of T equal parts of the video, whatever its length.
     """
 
     num_frames: int
@@ -43,6 +44,7 @@ class Preprocessing:
     short_side: int
     mean: tuple[float, ...] = (0.45, 0.45, 0.45)
     std: tuple[float, ...] = (0.225, 0.225, 0.225)
+    frame_sampling: str = "clip"
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -59,6 +61,8 @@ class Preprocessing:
             values = getattr(self, name)
             if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
                 raise ModelError(f"preprocessing: {name}: {list(values)!r} are not three numbers")
+        if self.frame_sampling not in ("clip", "segments"):
+            raise ModelError(f"preprocessing: frame_sampling: {self.frame_sampling!r} is neither clip nor segments")
         if min(self.std) <= 0:
             raise ModelError(f"preprocessing: std: {list(self.std)!r} are not all positive")
 

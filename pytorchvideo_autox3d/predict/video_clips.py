@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pytorchvideo_autox3d.data import VideoReader, assemble_views
+from pytorchvideo_autox3d.data.segments import segment_views
+from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View, center_view, clip_span, crops, frame_indices, uniform_views
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.models import Preprocessing
@@ -70,9 +72,7 @@ def read_clips(video: VideoReader, preprocessing: Preprocessing, views: Views) -
         DecodeError: names the file and the cause.
     """
     found = video.metadata()
-    span = clip_span(preprocessing.num_frames, preprocessing.sampling_rate, preprocessing.fps, found.fps)
-    chosen = views.of(found.num_frames, span)
-    numbers = [frame_indices(view, preprocessing.num_frames, found.num_frames) for view in chosen]
+    chosen, numbers = _sampled(found, preprocessing, views)
     needed = sorted({number for clip in numbers for number in clip})
     frames_NCHW = video.read(needed, short_side=preprocessing.short_side_for(views.num_crops))
     place = {number: n for n, number in enumerate(needed)}
@@ -81,3 +81,14 @@ def read_clips(video: VideoReader, preprocessing: Preprocessing, views: Views) -
     last = found.num_frames / found.fps
     spans = tuple((view.start / found.fps, min(last, (view.end + 1) / found.fps)) for view in chosen)
     return VideoClips(clips_VTCHW.transpose(1, 2), spans)
+
+
+def _sampled(found: VideoMetadata, preprocessing: Preprocessing, views: Views) -> tuple[list[View], list[list[int]]]:
+    """The views of a video, and the T frame numbers of each."""
+    if preprocessing.frame_sampling == "segments":
+        return segment_views(
+            found.num_frames, preprocessing.num_frames, num_clips=views.num_clips, num_crops=views.num_crops
+        )
+    span = clip_span(preprocessing.num_frames, preprocessing.sampling_rate, preprocessing.fps, found.fps)
+    chosen = views.of(found.num_frames, span)
+    return chosen, [frame_indices(view, preprocessing.num_frames, found.num_frames) for view in chosen]

@@ -1,13 +1,11 @@
 import json
 import random
 
-import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from pytorchvideo_autox3d.data import ClassNames, SomethingSomething
-from pytorchvideo_autox3d.data.something import mirrored_label, segment_frames
+from pytorchvideo_autox3d.data.something import mirrored_label
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
@@ -98,39 +96,6 @@ def test_a_bad_frame_is_named(frames):
         dataset[0]
     with pytest.raises(DecodeError, match=r"78687/000003\.png: not a readable image"):
         dataset[1]
-
-
-def reference(video_frames, num_frames, draw=None):
-    """PySlowFast's sampling, restated: T segments by rounding, any frame of each or the middle one."""
-    size = float(video_frames - 1) / num_frames
-    bounds = [(int(np.round(size * i)), int(np.round(size * (i + 1)))) for i in range(num_frames)]
-    return bounds, [(start + end) // 2 for start, end in bounds]
-
-
-@pytest.mark.parametrize("video_frames", [1, 5, 13, 27, 40, 41, 117, 300])
-@pytest.mark.parametrize("num_frames", [4, 13, 16])
-def test_segments_are_those_of_pyslowfast(video_frames, num_frames):
-    bounds, middle = reference(video_frames, num_frames)
-    assert segment_frames(video_frames, num_frames) == middle
-    generator = torch.Generator().manual_seed(0)
-    drawn = [segment_frames(video_frames, num_frames, generator=generator) for _ in range(200)]
-    for position, (start, end) in enumerate(bounds):
-        seen = {numbers[position] for numbers in drawn}
-        assert seen <= set(range(start, end + 1))
-        if end - start < 9:
-            assert seen == set(range(start, end + 1))
-
-
-@pytest.mark.parametrize("video_frames", [20, 27, 40, 53, 117])
-@pytest.mark.parametrize("num_frames", [8, 13, 16])
-def test_the_clips_of_a_test_differ(video_frames, num_frames):
-    clips = [segment_frames(video_frames, num_frames, clip=clip, num_clips=10) for clip in range(10)]
-    bounds, _ = reference(video_frames, num_frames)
-    different = len({tuple(numbers) for numbers in clips})
-    assert different >= (10 if video_frames >= 3 * num_frames else 9 if video_frames >= 2 * num_frames else 1)
-    for numbers in clips:
-        assert numbers == sorted(numbers)
-        assert all(start <= n <= end for n, (start, end) in zip(numbers, bounds, strict=True))
 
 
 def test_views_of_a_test_differ_in_their_pixels(videos):

@@ -76,6 +76,7 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
         horizontal_flip=cfg.DATA.RANDOM_FLIP,
         **_augmentation(cfg),
         seed=cfg.RNG_SEED,
+        frame_sampling=cfg.AUTOX3D.FRAME_SAMPLING,
         reader=cfg.AUTOX3D.READER,
         decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
     )

@@ -19,7 +19,7 @@ from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.kernels.depthwise import accelerate
 from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, replace_norms
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing
-from pytorchvideo_autox3d.registry import HEAD_REGISTRY, MODEL_KEYS, MODEL_REGISTRY
+from pytorchvideo_autox3d.registry import DATASET_REGISTRY, HEAD_REGISTRY, MODEL_KEYS, MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, load_space
 
 
@@ -101,11 +101,20 @@ def build_card(cfg: CfgNode, *, classes: ClassNames = UNNAMED) -> ModelCard:
             short_side=max(cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TRAIN_JITTER_SCALES[0]),
             mean=tuple(cfg.DATA.MEAN),
             std=tuple(cfg.DATA.STD),
+            frame_sampling=_frame_sampling(cfg),
         ),
         num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
         num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
         ensemble=cfg.DATA.ENSEMBLE_METHOD,
     )
+
+
+def _frame_sampling(cfg: CfgNode) -> str:
+    """What the training's data set takes; another harness's data set, which none of ours is, takes clips."""
+    if cfg.TRAIN.DATASET not in DATASET_REGISTRY:
+        return cfg.AUTOX3D.FRAME_SAMPLING or "clip"
+    sampling: str = DATASET_REGISTRY.get(cfg.TRAIN.DATASET).sampling(cfg.AUTOX3D.FRAME_SAMPLING)
+    return sampling
 
 
 def _arguments(cfg: CfgNode) -> dict[str, Any]:

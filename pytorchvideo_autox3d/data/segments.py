@@ -1,0 +1,54 @@
+"""Frames from T equal segments of a video (TSN, Wang et al., ECCV 2016), as networks of frames and Something-Something
+take them, in place of a clip of neighbouring frames.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from pytorchvideo_autox3d.data.views import View, crops
+
+# Irrational, so that segments of any length are entered at places that differ: see `segment_frames`.
+_GOLDEN = 0.6180339887498949
+
+
+def segment_frames(
+    video_frames: int,
+    num_frames: int,
+    *,
+    generator: torch.Generator | None = None,
+    clip: int = 0,
+    num_clips: int = 1,
+) -> list[int]:
+    """One frame of each of `num_frames` equal segments of a video, in order.
+
+    With a generator: any of the segment, uniformly. Else clip c of n: at (c + 1/2) / n of the segment, moved on by a
+    part of a frame that changes from segment to segment, so that clips differ also where a segment has fewer frames
+    than there are clips; a single clip takes the middle, rounded down.
+    """
+    size = (video_frames - 1) / num_frames
+    numbers = []
+    for segment in range(num_frames):
+        start, end = round(size * segment), round(size * (segment + 1))
+        if generator is not None:
+            numbers.append(start + int(torch.randint(end - start + 1, (), generator=generator)))
+        elif num_clips == 1:
+            numbers.append((start + end) // 2)
+        else:
+            length = end - start + 1
+            place = (clip + 0.5) / num_clips * length + segment * _GOLDEN % 1
+            numbers.append(start + int(place) % length)
+    return numbers
+
+
+def segment_views(
+    video_frames: int, num_frames: int, *, num_clips: int, num_crops: int
+) -> tuple[list[View], list[list[int]]]:
+    """All views of a test, each over the whole video, and the T frame numbers of each; crops of a clip in a row."""
+    views, numbers = [], []
+    for clip in range(num_clips):
+        taken = segment_frames(video_frames, num_frames, clip=clip, num_clips=num_clips)
+        for crop in crops(num_crops):
+            views.append(View(0, video_frames - 1, crop))
+            numbers.append(taken)
+    return views, numbers
