@@ -14,7 +14,7 @@ from pytorchvideo_autox3d.errors import AutoX3DError
 
 
 @contextmanager
-def written_beside(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; on leaving, rename it over `path`, or remove it after an error.
 
     Raises:
@@ -35,7 +35,7 @@ def written_beside(path: str | Path) -> Iterator[Path]:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8."""
-    with written_beside(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf8")
 
 

@@ -3,11 +3,11 @@ import json
 import pytest
 
 from pytorchvideo_autox3d.errors import AutoX3DError
-from pytorchvideo_autox3d.files import write_json, write_text, written_beside
+from pytorchvideo_autox3d.files import atomic_write, write_json, write_text
 
 
 def test_the_target_appears_whole_and_nothing_else_stays(tmp_path):
-    with written_beside(tmp_path / "sub" / "a.bin") as beside:
+    with atomic_write(tmp_path / "sub" / "a.bin") as beside:
         beside.write_bytes(b"12")
         assert not (tmp_path / "sub" / "a.bin").exists()
     assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a.bin"]
@@ -16,7 +16,7 @@ def test_the_target_appears_whole_and_nothing_else_stays(tmp_path):
 def test_after_an_error_the_old_file_is_intact(tmp_path):
     target = tmp_path / "a.txt"
     write_text(target, "old")
-    with pytest.raises(RuntimeError), written_beside(target) as beside:
+    with pytest.raises(RuntimeError), atomic_write(target) as beside:
         beside.write_text("half")
         raise RuntimeError
     assert target.read_text() == "old"

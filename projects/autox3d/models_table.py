@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from pytorchvideo_autox3d.analysis import count_module
-from pytorchvideo_autox3d.files import written_beside
+from pytorchvideo_autox3d.files import atomic_write
 from pytorchvideo_autox3d.models.hub import HUB
 
 TOLERANCE = 0.03
@@ -174,7 +174,7 @@ def main() -> None:
     page = table()
     print(page)
     if args.output:
-        with written_beside(args.output) as beside:
+        with atomic_write(args.output) as beside:
             beside.write_text(page, encoding="utf8")
 
 

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> None:
     """Draw the sheet: a row a clip, with the class, the video's number and the epoch or view."""
     from pytorchvideo_autox3d.config import load_cfg
     from pytorchvideo_autox3d.data import ClipBatchSampler
-    from pytorchvideo_autox3d.files import written_beside
+    from pytorchvideo_autox3d.files import atomic_write
     from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import contact_sheet
 
@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> None:
             name = dataset.manifest.classes.name(label)
             clips.append(batch.clip_BCTHW[view])
             labels.append(f"{name}, video {index}, {'view' if args.mode == 'test' else 'epoch'} {number}")
-    with written_beside(args.output) as beside:
+    with atomic_write(args.output) as beside:
         beside.write_bytes(contact_sheet(clips, labels))
     print(f"{args.output}: {len(clips)} clips of {len(chosen)} videos")

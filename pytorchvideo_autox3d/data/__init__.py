@@ -8,7 +8,7 @@ from pytorchvideo_autox3d.data.array_reader import ArrayReader
 from pytorchvideo_autox3d.data.augment import ClipMix, Erasing, policy_transform
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
-from pytorchvideo_autox3d.data.dataset import Kinetics, assemble_views, clip_generator
+from pytorchvideo_autox3d.data.dataset import Kinetics, VideoDataset, assemble_views, clip_generator
 from pytorchvideo_autox3d.data.decode import VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
@@ -38,6 +38,7 @@ __all__ = [
     "Manifest",
     "SomethingSomething",
     "TrainTransform",
+    "VideoDataset",
     "VideoMetadata",
     "VideoReader",
     "VideoRecord",

@@ -8,7 +8,7 @@ from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.csv_list import read_lines
-from pytorchvideo_autox3d.data.dataset import Kinetics
+from pytorchvideo_autox3d.data.dataset import VideoDataset
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
@@ -19,8 +19,8 @@ _MARKS = {"train": "1", "val": "2", "test": "2"}
 
 
 @DATASET_REGISTRY.register(name="ucf101")
-class UCF101(Kinetics):
-    """UCF101; arguments and items as in `Kinetics`."""
+class UCF101(VideoDataset):
+    """UCF101; arguments and items as in `VideoDataset`."""
 
     @classmethod
     def find(
@@ -51,8 +51,8 @@ class UCF101(Kinetics):
 
 
 @DATASET_REGISTRY.register(name="hmdb51")
-class HMDB51(Kinetics):
-    """HMDB51; arguments and items as in `Kinetics`."""
+class HMDB51(VideoDataset):
+    """HMDB51; arguments and items as in `VideoDataset`."""
 
     @classmethod
     def find(

@@ -43,9 +43,8 @@ def clip_generator(seed: int, epoch: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-@DATASET_REGISTRY.register(name="kinetics")
-class Kinetics(Dataset[ClipBatch]):
-    """Kinetics, or any list of labelled videos.
+class VideoDataset(Dataset[ClipBatch]):
+    """A list of labelled videos; the base of every data set.
 
     An item is a `ClipBatch`: one clip in "train" (random in time and space, augmented) and "val" (in the middle); all
     num_clips * num_crops views of the video, decoded once, in "test". A key is the index of a video, or the pair
@@ -275,6 +274,11 @@ def assemble_views(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Se
 def _channels_last(clips_BTCHW: Tensor) -> Tensor:
     """The same values with the channels innermost in memory, as decoders give and convolutions want them."""
     return clips_BTCHW.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+
+
+@DATASET_REGISTRY.register(name="kinetics")
+class Kinetics(VideoDataset):
+    """Kinetics, or any data set whose lists are in one of the forms that `find_list` knows."""
 
 
 def _check(

@@ -100,6 +100,6 @@ class FaultCounter:
                 self._counts[video] = self._counts.get(video, 0) + count
             self._messages = {**state["messages"], **self._messages}
 
-    def gauges(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """For log lines: failed attempts, and the videos they were at."""
         return {"skipped": float(sum(self._counts.values())), "bad_videos": float(len(self._counts))}

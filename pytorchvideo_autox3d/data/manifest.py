@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import DataError
-from pytorchvideo_autox3d.files import written_beside
+from pytorchvideo_autox3d.files import atomic_write
 
 NO_LABEL = -1
 
@@ -203,7 +203,7 @@ def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] 
     chosen = range(len(manifest)) if indices is None else indices
     labels = [f" {label}" for label in manifest.label.tolist()] if manifest.labelled else [""] * len(manifest)
     lines = (f"{_quoted(manifest.listed(i))}{labels[i]}\n" for i in chosen)
-    with written_beside(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes("".join(lines).encode("utf8", "surrogateescape"))
 
 

@@ -8,7 +8,7 @@ import re
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
-from pytorchvideo_autox3d.data.dataset import Kinetics
+from pytorchvideo_autox3d.data.dataset import VideoDataset
 from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
 from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
@@ -21,8 +21,8 @@ _SIDES = {"left": "right", "right": "left"}
 
 
 @DATASET_REGISTRY.register(name="ssv2")
-class SomethingSomething(Kinetics):
-    """Something-Something-V2; arguments and items as in `Kinetics`.
+class SomethingSomething(VideoDataset):
+    """Something-Something-V2; arguments and items as in `VideoDataset`.
 
     The T frames come from T equal segments of the whole video, one at random of each in training and the middle one in
     validation, as PySlowFast samples it; the sampling rate has no effect. The clips of a test take other frames of each

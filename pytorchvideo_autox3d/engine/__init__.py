@@ -5,10 +5,10 @@ from pytorchvideo_autox3d.engine.hooks import (
     CheckpointHook,
     DataTimeHook,
     EvalHook,
-    GaugeHook,
     HistoryHook,
     LogHook,
     LRHook,
+    MetricHook,
     PeriodicHook,
     TensorBoardHook,
     is_due,
@@ -21,7 +21,7 @@ from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
 from pytorchvideo_autox3d.engine.supervised import SupervisedStep, evaluating, prepare_clip
-from pytorchvideo_autox3d.engine.tester import TestSettings, multiview_scores, run_test
+from pytorchvideo_autox3d.engine.tester import EvalSettings, multiview_scores, run_test
 from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.trainer import (
     TrainSettings,
@@ -46,19 +46,19 @@ __all__ = [
     "CrossEntropy",
     "DataTimeHook",
     "EvalHook",
-    "GaugeHook",
+    "EvalSettings",
     "HistoryHook",
     "Hook",
     "LRHook",
     "LoadSummary",
     "LogHook",
+    "MetricHook",
     "PeriodicHook",
     "Precision",
     "ProgressBar",
     "Schedule",
     "SupervisedStep",
     "TensorBoardHook",
-    "TestSettings",
     "TrainLoop",
     "TrainSettings",
     "Validation",

@@ -25,7 +25,7 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.protocols import ProcessStateful, Stateful
 from pytorchvideo_autox3d.engine.weights import checkpoint_model_state, load_model_state, read_checkpoint, unwrapped
 from pytorchvideo_autox3d.errors import CheckpointError
-from pytorchvideo_autox3d.files import written_beside
+from pytorchvideo_autox3d.files import atomic_write
 
 _logger = logging.getLogger(__name__)
 _WEIGHTS_ALONE = (
@@ -95,7 +95,7 @@ class Checkpointer:
         process_states = distributed.all_gather_objects(own)
         path = checkpoint_path(self.output_dir, loop_state["epoch"], loop_state["step"])
         if distributed.is_main():
-            with written_beside(path) as beside:
+            with atomic_write(path) as beside:
                 torch.save(self._content(loop_state, rng_states, process_states), beside)
             self._remove_superseded(path)
         distributed.barrier()

@@ -33,7 +33,7 @@ def is_due(loop: TrainLoop, period: int) -> bool:
 
 
 class LRHook(Hook):
-    """Sets the learning rate before each step; gauge "lr"."""
+    """Sets the learning rate before each step; metric "lr"."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
         self._optimizer = optimizer
@@ -42,17 +42,17 @@ class LRHook(Hook):
     def before_step(self, loop: TrainLoop) -> None:
         lr = self._schedule(loop.progress)
         set_lr(self._optimizer, lr)
-        loop.gauges["lr"] = lr
+        loop.metrics["lr"] = lr
 
 
-class GaugeHook(Hook):
-    """Keeps gauges up to date from a function: fault counts of a loader, the entropy of a policy."""
+class MetricHook(Hook):
+    """Keeps metrics up to date from a function: fault counts of a loader, the entropy of a policy."""
 
     def __init__(self, read: Callable[[], Mapping[str, float]]) -> None:
         self._read = read
 
     def after_step(self, loop: TrainLoop) -> None:
-        loop.gauges.update(self._read())
+        loop.metrics.update(self._read())
 
 
 class LogHook(Hook):
@@ -72,7 +72,7 @@ class LogHook(Hook):
         self._seconds += loop.data_time + loop.compute_time
         self._steps += 1
         eta = self._eta(loop)
-        shown = {"loss": loop.scalars["loss"], **loop.gauges}
+        shown = {"loss": loop.scalars["loss"], **loop.metrics}
         text = " ".join(f"{name} {value:.4g}" for name, value in shown.items())
         times = f"data {loop.data_time:.2f}s compute {loop.compute_time:.2f}s"
         self._bar.update(loop.step_in_epoch, f"{text} {times} eta {eta}")
@@ -89,7 +89,7 @@ class LogHook(Hook):
                     "dt_net": loop.compute_time,
                     "eta": eta,
                     "gpu_mem": gpu_memory_text(),
-                    **loop.gauges,
+                    **loop.metrics,
                     **loop.scalars,
                 }
             )
@@ -167,7 +167,7 @@ class TensorBoardHook(Hook):
     def after_step(self, loop: TrainLoop) -> None:
         if loop.step_in_epoch % self._period == 0:
             times = {"data_time": loop.data_time, "compute_time": loop.compute_time}
-            self._write("Train", {**loop.scalars, **loop.gauges, **times}, loop)
+            self._write("Train", {**loop.scalars, **loop.metrics, **times}, loop)
 
     def after_epoch(self, loop: TrainLoop) -> None:
         self._write("Val", loop.history[-1].get("val", {}), loop)

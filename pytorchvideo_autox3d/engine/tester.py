@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestSettings:
+class EvalSettings:
     """How to test.
 
     batch_size: views a forward pass (TEST.BATCH_SIZE); a batch of the loader is cut into such pieces.
@@ -55,7 +55,7 @@ def multiview_scores(
     num_views: int,
     num_classes: int,
     device: torch.device,
-    settings: TestSettings,
+    settings: EvalSettings,
     title: str = "test",
 ) -> MultiViewResult:
     """Score this process's share of the views and measure over everyone's; the result is the same in each process.
@@ -92,7 +92,7 @@ def run_test(
     num_classes: int,
     device: torch.device,
     output_dir: str,
-    settings: TestSettings | None = None,
+    settings: EvalSettings | None = None,
     paths: Sequence[str] | None = None,
     **extra: Any,
 ) -> MultiViewResult:
@@ -108,7 +108,7 @@ def run_test(
         num_views=num_views,
         num_classes=num_classes,
         device=device,
-        settings=settings or TestSettings(),
+        settings=settings or EvalSettings(),
     )
     if distributed.is_main():
         result.save(os.path.join(output_dir, "test_results.json"), paths=paths, **extra)
@@ -117,7 +117,7 @@ def run_test(
 
 
 def _softmax(
-    model: nn.Module, clip_BCTHW: Tensor, preprocess: Preprocess, device: torch.device, settings: TestSettings
+    model: nn.Module, clip_BCTHW: Tensor, preprocess: Preprocess, device: torch.device, settings: EvalSettings
 ) -> Tensor:
     prepared = prepare_clip(clip_BCTHW, preprocess, device=device, channels_last=settings.channels_last)
     logits_BK: Tensor = model(prepared)

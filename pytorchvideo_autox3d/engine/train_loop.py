@@ -93,7 +93,7 @@ class TrainLoop:
     What hooks and steps read:
         epoch: the running epoch, from 0.  step_in_epoch: updates done in it.  steps_per_epoch, max_epoch.
         scalars: what the last step returned, averaged over processes.
-        gauges: values that hooks keep up to date and logs show as they are (the learning rate, fault counts).
+        metrics: values that hooks keep up to date and logs show as they are (the learning rate, fault counts).
         data_time, compute_time: seconds that the last step waited for batches, and computed.
         means: `EpochMeans` of the running epoch.   history: one record a finished epoch.
     """
@@ -114,7 +114,7 @@ class TrainLoop:
         self.epoch = 0
         self.step_in_epoch = 0
         self.scalars: dict[str, float] = {}
-        self.gauges: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
         self.data_time = 0.0
         self.compute_time = 0.0
         self.means = EpochMeans()
@@ -182,7 +182,7 @@ class TrainLoop:
         while self.step_in_epoch < self.steps_per_epoch:
             if self._run_step(batches) and self.step_in_epoch < self.steps_per_epoch:
                 self._interrupt()
-        record = {"epoch": self.epoch + 1, **self.gauges, **self.means.means()}
+        record = {"epoch": self.epoch + 1, **self.metrics, **self.means.means()}
         self.history.append(record | {"data_time": self.means.data_time, "compute_time": self.means.compute_time})
         for hook in self.hooks:
             hook.after_epoch(self)

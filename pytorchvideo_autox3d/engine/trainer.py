@@ -19,7 +19,7 @@ from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.protocols import Loader, Loss, Preprocess, ProcessStateful
 from pytorchvideo_autox3d.engine.schedules import Schedule
 from pytorchvideo_autox3d.engine.supervised import Mix, SupervisedStep
-from pytorchvideo_autox3d.engine.tester import TestSettings, multiview_scores
+from pytorchvideo_autox3d.engine.tester import EvalSettings, multiview_scores
 from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.weights import load_weights
 
@@ -61,7 +61,7 @@ class Validation:
     num_videos: int
     num_views: int
     num_classes: int
-    settings: TestSettings
+    settings: EvalSettings
 
 
 def train(
@@ -88,7 +88,7 @@ def train(
     """Train `model` (in place) and return one record an epoch; also kept in `<output_dir>/history.jsonl`.
 
     A record has epoch (from 1), lr, loss, top1_err, top5_err (percent), grad_norm, data_time, compute_time (seconds),
-    what `extra_hooks` gauge, and in evaluated epochs val: top1_err, top5_err, top1_acc, top5_acc.
+    the metrics of `extra_hooks`, and in evaluated epochs val: top1_err, top5_err, top1_acc, top5_acc.
 
     Args:
         model: plain; wrapped in DistributedDataParallel here when there are several processes.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pytorchvideo_autox3d.errors import EvaluationError
 from pytorchvideo_autox3d.evaluation.metrics import confusion_matrix, per_class_accuracy, topk_accuracy
-from pytorchvideo_autox3d.files import write_json, written_beside
+from pytorchvideo_autox3d.files import atomic_write, write_json
 
 Ensemble = Literal["sum", "max"]
 _NO_LABEL = -1
@@ -73,7 +73,7 @@ class MultiViewResult:
             for entry in record["videos"]:
                 entry["path"] = str(paths[entry["video"]])
             record["missing_paths"] = [str(paths[video]) for video in self.missing_videos]
-        with written_beside(json_path.removesuffix(".json") + ".npz") as beside, open(beside, "wb") as stream:
+        with atomic_write(json_path.removesuffix(".json") + ".npz") as beside, open(beside, "wb") as stream:
             np.savez(stream, video=self.video_N, label=self.label_N, score=self.score_NK)
         write_json(json_path, record)
 

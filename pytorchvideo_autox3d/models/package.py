@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.files import write_json, write_text, written_beside
+from pytorchvideo_autox3d.files import atomic_write, write_json, write_text
 from pytorchvideo_autox3d.models.card import ModelCard
 from pytorchvideo_autox3d.models.net import ClipNet
 from pytorchvideo_autox3d.models.package_readme import package_readme
@@ -145,7 +145,7 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     _load(card.build(), state, "the network", card)
     (folder / CARD_FILE).unlink(missing_ok=True)
-    with written_beside(folder / WEIGHTS_FILE) as beside:
+    with atomic_write(folder / WEIGHTS_FILE) as beside:
         beside.write_bytes(save(state, metadata={"format": "pt"}))
     write_text(folder / README_FILE, package_readme(card, **vars(release)))
     record = {"format": FORMAT, "version": _VERSION, **card.to_dict(), "release": vars(release)}

@@ -27,7 +27,7 @@ from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
 from pytorchvideo_autox3d.errors import CheckpointError
-from pytorchvideo_autox3d.files import written_beside
+from pytorchvideo_autox3d.files import atomic_write
 
 State = dict[str, Tensor]
 
@@ -131,7 +131,7 @@ def convert_checkpoint(source: str | Path, destination: str | Path, *, target: s
     result: dict[str, Any] = {"model_state": converted}
     if isinstance(checkpoint.get("cfg"), str):
         result["cfg"] = checkpoint["cfg"]
-    with written_beside(destination) as beside:
+    with atomic_write(destination) as beside:
         torch.save(result, beside)
     return Conversion(format_of({key.removeprefix("module."): None for key in state}), target, len(converted))
 

@@ -17,7 +17,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pytorchvideo_autox3d.files import written_beside
+from pytorchvideo_autox3d.files import atomic_write
 
 INK, MUTED, RULE, PAPER = "#1f2430", "#5b6473", "#d5dae2", "#fdfdfe"
 BLUE, VERMILION, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#b0579a", "#818a97"
@@ -131,6 +131,6 @@ def save_figure(path: str | Path, figure: Figure) -> Path:
     """Writes the figure as its suffix says (.svg, else PNG), beside and then renamed."""
     path = Path(path)
     data = figure_to_svg(figure).encode() if path.suffix == ".svg" else figure_to_png(figure)
-    with written_beside(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(data)
     return path

@@ -16,11 +16,11 @@ from pytorchvideo_autox3d.engine import (
     Checkpointer,
     CheckpointHook,
     DataTimeHook,
-    GaugeHook,
     HistoryHook,
     Hook,
     LogHook,
     LRHook,
+    MetricHook,
     PeriodicHook,
     Precision,
     Schedule,
@@ -198,7 +198,7 @@ def _hooks(
         return {"entropy": float(policy.entropy().detach()), **budgets.cost_of(policy.most_likely())}
 
     return [
-        GaugeHook(read),
+        MetricHook(read),
         *extra,
         LogHook(period=settings.log_period),
         DataTimeHook(),

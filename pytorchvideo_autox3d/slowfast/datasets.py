@@ -14,9 +14,9 @@ from torch import Tensor
 
 from pytorchvideo_autox3d.data import ClipNormalize
 from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.slowfast.compat import apply_compat_patches
 from pytorchvideo_autox3d.slowfast.configuration import NATIVE_DATASETS, native_cfg
 from pytorchvideo_autox3d.slowfast.items import TestClips, TrainClips
-from pytorchvideo_autox3d.slowfast.repairs import repair_imports
 
 
 def register_datasets() -> tuple[str, ...]:
@@ -85,8 +85,8 @@ def _to_pathways(clip_CTHW: Tensor, *, cfg: CfgNode, normalize: Any) -> list[Ten
 
 @functools.cache
 def _packer() -> Callable[[CfgNode, Tensor], list[Tensor]]:
-    """PySlowFast's packing into pathways; a data worker that starts afresh needs the repairs too."""
-    repair_imports()
+    """PySlowFast's packing into pathways; a data worker that starts afresh needs the patches too."""
+    apply_compat_patches()
     from slowfast.datasets.utils import pack_pathway_output
 
     return pack_pathway_output

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
 from pytorchvideo_autox3d.slowfast import parts
-from pytorchvideo_autox3d.slowfast.repairs import is_importable
+from pytorchvideo_autox3d.slowfast.compat import is_importable
 
 _PROBE_SIZE = 64  # pixels; every backbone here has a stride that divides it
 

@@ -23,7 +23,7 @@ from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, TrainingError
 from pytorchvideo_autox3d.kernels import set_depthwise_kernels
-from pytorchvideo_autox3d.slowfast.repairs import repair_imports
+from pytorchvideo_autox3d.slowfast.compat import apply_compat_patches
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ def register() -> tuple[str, ...]:
     """Make PySlowFast of this process know our config nodes, models and data sets; a second call changes nothing.
 
     Returns:
-        The import repairs that were needed.
+        The compat patches that were needed.
 
     Raises:
         AutoX3DError: PySlowFast can't be imported, or is too old.
     """
-    repaired = repair_imports()
-    # These import PySlowFast, which the repairs make possible.
+    patched = apply_compat_patches()
+    # These import PySlowFast, which the patches make possible.
     from pytorchvideo_autox3d.slowfast.configuration import add_config_nodes
     from pytorchvideo_autox3d.slowfast.datasets import register_datasets
     from pytorchvideo_autox3d.slowfast.meters import install_meters
@@ -55,7 +55,7 @@ def register() -> tuple[str, ...]:
         install_meters()
     if added:
         logger.info("registered in PySlowFast: %s", ", ".join(added))
-    return repaired
+    return patched
 
 
 def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Stand-ins for what PySlowFast's main branch imports and PyPI does not offer; `repairs` puts them in place.
+"""Stand-ins for what PySlowFast's main branch imports and PyPI does not offer; `compat` puts them in place.
 
 Each has the call signature that PySlowFast uses. Nothing here is used where the real part is installed.
 """

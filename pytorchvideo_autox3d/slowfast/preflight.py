@@ -1,6 +1,6 @@
 """What PySlowFast would end in a traceback over, or pass over in silence, as one line before a job starts.
 
-No video is opened and nothing is written. PySlowFast must be importable by now: see `repairs`.
+No video is opened and nothing is written. PySlowFast must be importable by now: see `compat`.
 """
 
 from __future__ import annotations

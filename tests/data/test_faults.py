@@ -62,7 +62,7 @@ def test_training_takes_the_samplers_next_and_counts(dataset, workers):
         assert torch.equal(clip, dataset()[key].clip_BCTHW[0])
     assert dict(loader.faults.counts) == met
     assert set(met) == BAD
-    assert loader.faults.gauges() == {"skipped": sum(met.values()), "bad_videos": 2}
+    assert loader.faults.metrics() == {"skipped": sum(met.values()), "bad_videos": 2}
     assert "nowhere.mp4: no such file" in loader.faults.messages[2]
 
 
@@ -121,7 +121,7 @@ def test_each_file_is_logged_once(caplog):
         for video in (3, 4, 3):
             counter.add(Fault(video, f"v{video}.mp4: broken"))
     assert [record.getMessage() for record in caplog.records] == ["skipped: v3.mp4: broken", "skipped: v4.mp4: broken"]
-    assert counter.gauges() == {"skipped": 3.0, "bad_videos": 2.0}
+    assert counter.metrics() == {"skipped": 3.0, "bad_videos": 2.0}
 
 
 def counted(*videos):

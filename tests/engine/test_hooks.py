@@ -8,11 +8,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from pytorchvideo_autox3d.engine import (
     DataTimeHook,
     EvalHook,
-    GaugeHook,
     HistoryHook,
     Hook,
     LogHook,
     LRHook,
+    MetricHook,
     PeriodicHook,
     TensorBoardHook,
     TrainLoop,
@@ -50,7 +50,7 @@ def test_the_schedule_sets_the_rate_of_each_step():
 def test_json_stats_lines(caplog):
     counts = iter(range(100))
     hooks = [
-        GaugeHook(lambda: {"bad_files": float(next(counts))}),
+        MetricHook(lambda: {"bad_files": float(next(counts))}),
         EvalHook(lambda: {"top1_err": torch.tensor(25.0)}, period=2),
         LogHook(period=2),
     ]

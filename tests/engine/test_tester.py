@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import TestSettings, multiview_scores, run_test
+from pytorchvideo_autox3d.engine import EvalSettings, multiview_scores, run_test
 from pytorchvideo_autox3d.errors import EvaluationError
 from tests.engine.helpers import ViewLoader, tiny_model, to_float
 
@@ -15,7 +15,7 @@ SIZES = {"num_videos": VIDEOS, "num_views": VIEWS, "num_classes": CLASSES}
 
 
 def score(loader, model=None, **settings):
-    chosen = TestSettings(**settings)
+    chosen = EvalSettings(**settings)
     model = model or tiny_model(dropout=0.5)
     return multiview_scores(model, loader, preprocess=to_float, device=torch.device("cpu"), settings=chosen, **SIZES)
 
@@ -55,7 +55,7 @@ def test_results_are_saved_and_logged(tmp_path, caplog):
             preprocess=to_float,
             device=torch.device("cpu"),
             output_dir=str(tmp_path),
-            settings=TestSettings(log_period=2),
+            settings=EvalSettings(log_period=2),
             paths=[f"{n}.mp4" for n in range(VIDEOS)],
             checkpoint="last.pyth",
             **SIZES,
@@ -81,7 +81,7 @@ def test_missing_videos_are_an_error_or_said(tmp_path, caplog):
             preprocess=to_float,
             device=torch.device("cpu"),
             output_dir=str(tmp_path),
-            settings=TestSettings(missing="report"),
+            settings=EvalSettings(missing="report"),
             paths=[f"{number}.mp4" for number in range(VIDEOS)],
             **SIZES,
         )

@@ -12,8 +12,8 @@ from torch import nn
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
+    EvalSettings,
     Hook,
-    TestSettings,
     TrainSettings,
     Validation,
     build_optimizer,
@@ -27,7 +27,7 @@ from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, r
 from tests.engine.helpers import SyntheticLoader, ViewLoader, tiny_model, to_float
 
 VALIDATION = Validation(
-    loader=ViewLoader(videos=4, views=1), num_videos=4, num_views=1, num_classes=3, settings=TestSettings()
+    loader=ViewLoader(videos=4, views=1), num_videos=4, num_views=1, num_classes=3, settings=EvalSettings()
 )
 TIMES = {"data_time", "compute_time"}
 

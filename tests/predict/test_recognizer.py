@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.data import ClipNormalize, Kinetics, Manifest, build_loader
-from pytorchvideo_autox3d.engine import TestSettings, multiview_scores
+from pytorchvideo_autox3d.engine import EvalSettings, multiview_scores
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError, ModelError
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing, create_autox3d
 from pytorchvideo_autox3d.predict import Recognizer
@@ -35,7 +35,7 @@ def test_scores_are_those_of_the_harness_test(tmp_path):
         num_views=6,
         num_classes=3,
         device=torch.device("cpu"),
-        settings=TestSettings(),
+        settings=EvalSettings(),
     ).score_NK
     found = list(Recognizer(network, card, device="cpu").predict(paths))
     np.testing.assert_allclose([one.score_K for one in found], expected, atol=1e-6)

@@ -23,7 +23,7 @@ from pytorchvideo_autox3d.data.parallel import in_processes
 from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
-from pytorchvideo_autox3d.files import write_text, written_beside
+from pytorchvideo_autox3d.files import atomic_write, write_text
 
 _RECORD = "resize.json"
 
@@ -56,7 +56,7 @@ def resize_video(source: str, target: str | Path, settings: ResizeSettings) -> N
     """
     if os.path.exists(target):
         raise DataError(f"{target}: exists already, and no file is written over")
-    with written_beside(target) as beside:
+    with atomic_write(target) as beside:
         try:
             with av.open(g_pathmgr.get_local_path(source), metadata_errors="replace") as container:
                 if not container.streams.video:

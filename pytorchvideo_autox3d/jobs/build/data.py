@@ -23,7 +23,7 @@ from pytorchvideo_autox3d.data import (
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
-    GaugeHook,
+    MetricHook,
 )
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
@@ -165,13 +165,13 @@ def build_preprocess(cfg: CfgNode) -> ClipNormalize:
     return ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD)
 
 
-def fault_hook(*loaders: ClipLoader) -> GaugeHook:
+def fault_hook(*loaders: ClipLoader) -> MetricHook:
     """The skipped videos of all loaders and processes in every log line; one that two of them met counts twice."""
 
     def read() -> dict[str, float]:
-        own = [loader.faults.gauges() for loader in loaders]
-        totals = {name: sum(gauges[name] for gauges in own) for name in own[0]}
+        own = [loader.faults.metrics() for loader in loaders]
+        totals = {name: sum(metrics[name] for metrics in own) for name in own[0]}
         sums = distributed.all_reduce_mean(torch.tensor(list(totals.values()))) * distributed.world_size()
         return dict(zip(totals, sums.tolist(), strict=True))
 
-    return GaugeHook(read)
+    return MetricHook(read)

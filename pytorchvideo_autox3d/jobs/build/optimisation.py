@@ -10,8 +10,8 @@ from torch import nn
 
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
+    EvalSettings,
     Schedule,
-    TestSettings,
     TrainSettings,
     make_schedule,
 )
@@ -96,11 +96,11 @@ def tensorboard_dir(cfg: CfgNode) -> str | None:
     return cfg.TENSORBOARD.LOG_DIR or str(Path(cfg.OUTPUT_DIR, "tensorboard"))
 
 
-def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> TestSettings:
+def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> EvalSettings:
     """How views are scored; `views_a_pass` of them in one forward pass. `mode` is val or test."""
     if cfg.DATA.ENSEMBLE_METHOD not in ("sum", "max"):
         raise ConfigError(f"DATA.ENSEMBLE_METHOD: {cfg.DATA.ENSEMBLE_METHOD!r} is neither sum nor max")
-    return TestSettings(
+    return EvalSettings(
         batch_size=views_a_pass,
         precision=precision_of(cfg),
         channels_last=cfg.AUTOX3D.CHANNELS_LAST,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d.analysis.formulas import convolution
-from pytorchvideo_autox3d.data import Kinetics, VideoMetadata, read_list
+from pytorchvideo_autox3d.data import VideoDataset, VideoMetadata, read_list
 from pytorchvideo_autox3d.layers.elastic import ChannelWindow, ElasticConv3d, copy_conv
 from pytorchvideo_autox3d.registry import (
     CHANNEL_SELECTION_REGISTRY,
@@ -101,7 +101,7 @@ class MySearch(ParsecSearch):
 
 
 @DATASET_REGISTRY.register(name="my_lists")
-class MyLists(Kinetics):
+class MyLists(VideoDataset):
     """Lists named after me."""
 
     @classmethod

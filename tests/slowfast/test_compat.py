@@ -1,4 +1,4 @@
-"""Import repairs against absent and present modules; a made-up checkout stands for PySlowFast."""
+"""Compat patches against absent and present modules; a made-up checkout stands for PySlowFast."""
 
 import importlib
 import logging
@@ -11,11 +11,11 @@ import pytorchvideo.layers.distributed
 import torch
 
 from pytorchvideo_autox3d.errors import AutoX3DError
-from pytorchvideo_autox3d.slowfast import parts, repairs
+from pytorchvideo_autox3d.slowfast import compat, parts
 
 PATCHED = {
-    pytorchvideo.layers.distributed: repairs.DISTRIBUTED,
-    pytorchvideo.layers.batch_norm: repairs.SYNC_NORMS,
+    pytorchvideo.layers.distributed: compat.DISTRIBUTED,
+    pytorchvideo.layers.batch_norm: compat.SYNC_NORMS,
     torch.cuda: ("synchronize",),
     pytorchvideo: ("losses",),
 }
@@ -28,7 +28,7 @@ def _touched():
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch):
-    """Leave the process as it was: the repairs change modules for good."""
+    """Leave the process as it was: the patches change modules for good."""
     modules = {name: sys.modules.pop(name) for name in _touched()}
     saved = [
         (module, name, getattr(module, name))
@@ -36,9 +36,9 @@ def _restored(monkeypatch):
         for name in names
         if hasattr(module, name)
     ]
-    monkeypatch.setattr(repairs, "_applied", [])
-    # Tests against the real PySlowFast may have repaired this process already.
-    for name in repairs.DISTRIBUTED:
+    monkeypatch.setattr(compat, "_applied", [])
+    # Tests against the real PySlowFast may have patched this process already.
+    for name in compat.DISTRIBUTED:
         if getattr(pytorchvideo.layers.distributed, name, None) is getattr(parts, name):
             delattr(pytorchvideo.layers.distributed, name)
     torch.cuda.synchronize = lambda device=None: None
@@ -77,14 +77,14 @@ def hide(monkeypatch, *names):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *args: None if name in names else find(name, *args))
 
 
-def test_everything_absent_is_repaired_and_named(checkout, monkeypatch, caplog):
+def test_everything_absent_is_patched_and_named(checkout, monkeypatch, caplog):
     hide(monkeypatch, "vision", "vision.fair", "vision.fair.slowfast", "detectron2", "pytorchvideo.losses",
          "pytorchvideo.losses.soft_target_cross_entropy")  # fmt: skip
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with caplog.at_level(logging.INFO):
-        applied = repairs.repair_imports()
+        applied = compat.apply_compat_patches()
     logged = [record.message for record in caplog.records]
-    assert logged == [f"import repair: {name}" for name in applied]
+    assert logged == [f"compat patch: {name}" for name in applied]
     for part in ("vision.fair.slowfast", "detectron2", "losses", "synchronize"):
         assert any(part in name for name in applied), part
 
@@ -100,9 +100,9 @@ def test_everything_absent_is_repaired_and_named(checkout, monkeypatch, caplog):
 
 
 def test_a_second_call_changes_nothing(checkout):
-    first = repairs.repair_imports()
+    first = compat.apply_compat_patches()
     modules = dict(sys.modules)
-    assert repairs.repair_imports() == first
+    assert compat.apply_compat_patches() == first
     assert dict(sys.modules) == modules
 
 
@@ -115,13 +115,13 @@ def test_real_parts_are_used(checkout, tmp_path, monkeypatch):
         (tmp_path / "real" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "real" / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path / "real"))
-    real = {name: object() for name in repairs.DISTRIBUTED}
+    real = {name: object() for name in compat.DISTRIBUTED}
     for name, value in real.items():
         setattr(pytorchvideo.layers.distributed, name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     synchronize = torch.cuda.synchronize
 
-    applied = repairs.repair_imports()
+    applied = compat.apply_compat_patches()
     assert not any(part in name for name in applied for part in ("vision.fair", "detectron2", "distributed", "cuda"))
     assert importlib.import_module("vision.fair.slowfast").REAL
     assert importlib.import_module("detectron2.layers").REAL
@@ -133,19 +133,19 @@ def test_another_package_named_vision_keeps_its_contents(checkout, tmp_path, mon
     (tmp_path / "other" / "vision").mkdir(parents=True)
     (tmp_path / "other" / "vision" / "__init__.py").write_text("ALSO = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path / "other"))
-    repairs.repair_imports()
+    compat.apply_compat_patches()
     assert importlib.import_module("vision").ALSO == 1
     assert importlib.import_module("vision.fair.slowfast.tools.train_net").NAME == "train"
 
 
 def test_functional_tensor_is_found_under_its_old_name(checkout):
-    repairs.repair_imports()
+    compat.apply_compat_patches()
     old = importlib.import_module("torchvision.transforms.functional_tensor")
     assert hasattr(old, "adjust_brightness")
 
 
 def test_sync_norms_take_what_slowfast_gives(checkout):
-    repairs.repair_imports()
+    compat.apply_compat_patches()
     norm = pytorchvideo.layers.batch_norm.NaiveSyncBatchNorm3d(
         num_features=2, eps=1e-5, momentum=0.1, num_sync_devices=None, global_sync=True
     )
@@ -160,7 +160,7 @@ def test_sync_norms_take_what_slowfast_gives(checkout):
 def test_absent(monkeypatch):
     hide(monkeypatch, "slowfast")
     with pytest.raises(AutoX3DError, match=r"git clone https://github\.com/facebookresearch/SlowFast") as raised:
-        repairs.repair_imports()
+        compat.apply_compat_patches()
     assert "\n" not in str(raised.value)
 
 
@@ -168,14 +168,14 @@ def test_the_release_of_2020_is_refused(checkout):
     (checkout / "slowfast" / "models" / "build.py").unlink()
     (checkout / "slowfast" / "models" / "model_builder.py").write_text("_MODEL_TYPES = {}\n")
     with pytest.raises(AutoX3DError, match=r"no MODEL_REGISTRY \(PyPI's slowfast 1\.0 of 2020"):
-        repairs.find_slowfast()
+        compat.find_slowfast()
 
 
 def test_an_installation_without_tools_is_refused(checkout):
     (checkout / "tools" / "train_net.py").unlink()
     (checkout / "tools").rmdir()
     with pytest.raises(AutoX3DError, match="without its tools/ folder"):
-        repairs.find_slowfast()
+        compat.find_slowfast()
 
 
 def test_the_folder_above_the_checkout_is_recognised(checkout, monkeypatch):
@@ -184,4 +184,4 @@ def test_the_folder_above_the_checkout_is_recognised(checkout, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(checkout.parent), *others])
     importlib.invalidate_caches()
     with pytest.raises(AutoX3DError, match=r"PYTHONPATH has the folder above the PySlowFast checkout: put .*slowfast"):
-        repairs.find_slowfast()
+        compat.find_slowfast()

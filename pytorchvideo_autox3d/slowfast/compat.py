@@ -1,6 +1,6 @@
-"""Import repairs: what PySlowFast's main branch imports and a current stack does not have.
+"""Compat patches: what PySlowFast's main branch imports and a current stack does not have.
 
-Each repair first looks for the real part and leaves it alone; only this process changes; each is named in the log.
+Each patch first looks for the real part and leaves it alone; only this process changes; each is named in the log.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def find_slowfast() -> Path:
     return package.parent
 
 
-def repair_imports() -> tuple[str, ...]:
-    """Put in place whatever is missing; return what has been repaired in this process so far.
+def apply_compat_patches() -> tuple[str, ...]:
+    """Put in place whatever is missing; return what has been patched in this process so far.
 
     Raises:
         AutoX3DError: PySlowFast is absent or too old; see `find_slowfast`.
     """
     root = find_slowfast()
-    repairs: dict[str, Callable[[], bool]] = {
+    patches: dict[str, Callable[[], bool]] = {
         f"vision.fair.slowfast is the checkout {root}": lambda: _alias_checkout(root),
         "detectron2.layers.ROIAlign is torchvision.ops.RoIAlign(aligned=True)": _stand_in_for_detectron2,
         "pytorchvideo.losses.soft_target_cross_entropy is ours": _add_losses,
@@ -72,10 +72,10 @@ def repair_imports() -> tuple[str, ...]:
         "torchvision.transforms.functional_tensor is its new, private name": _alias_functional_tensor,
         "torch.cuda.synchronize does nothing, as there is no GPU": _disarm_synchronize,
     }
-    for name, repair in repairs.items():
-        if repair():
+    for name, patch in patches.items():
+        if patch():
             _applied.append(name)
-            logger.info("import repair: %s", name)
+            logger.info("compat patch: %s", name)
     return tuple(_applied)
 
 
@@ -91,7 +91,7 @@ def is_importable(name: str) -> bool:
 
 def _add_module(name: str, *, path: list[str] | None = None, **attributes: object) -> ModuleType:
     """Make a module and hang it under its parent, as the import system would."""
-    module = ModuleType(name, doc="Made by pytorchvideo_autox3d.slowfast.repairs.")
+    module = ModuleType(name, doc="Made by pytorchvideo_autox3d.slowfast.compat.")
     module.__spec__ = importlib.machinery.ModuleSpec(name, loader=None, is_package=path is not None)
     if path is not None:
         module.__path__ = module.__spec__.submodule_search_locations = path
