@@ -39,6 +39,7 @@ setup(
         "av>=17.0",
         "pillow>=10.0",
         "numpy>=1.26",
+        "scipy>=1.11",
         "numba>=0.60",
         "rich>=13.0",
         "tensorboard>=2.14",

@@ -50,6 +50,19 @@ def measure_latency(
     }
 
 
+def whole_network_ms(model: nn.Module, clip: tuple[int, int, int], *, batch: int = 1, threads: int = 1) -> float:
+    """Median milliseconds of one forward pass of `batch` clips (T, H, W) on the CPU, in eval mode, channels last."""
+    model = model.cpu().eval().to(memory_format=torch.channels_last_3d)
+    clip_BCTHW = torch.zeros(batch, 3, *clip).contiguous(memory_format=torch.channels_last_3d)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            return measure_latency({"whole": lambda: model(clip_BCTHW)})["whole"].median
+    finally:
+        torch.set_num_threads(before)
+
+
 def peak_memory(model: nn.Module, clip_BCTHW: torch.Tensor) -> int:
     """Bytes that one forward pass in eval mode needs at its peak beyond the model and its input.
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytorchvideo_autox3d.analysis import formulas
+from pytorchvideo_autox3d.analysis.additive import AdditiveCost
 from pytorchvideo_autox3d.analysis.complexity import (
     AttentionOptions,
     Size,
@@ -105,19 +106,20 @@ class CostTable:
 
     def macs_range(self) -> tuple[int, int]:
         """Multiply-adds of the cheapest and of the dearest architecture of the space, exact."""
-        return self._range("macs", np.min), self._range("macs", np.max)
+        return self._range("macs")
 
     def params_range(self) -> tuple[int, int]:
         """Parameters of the smallest and of the largest architecture of the space, exact."""
-        return self._range("params", np.min), self._range("params", np.max)
+        return self._range("params")
 
-    def _range(self, field: str, best: np.ufunc | object) -> int:
-        """The extreme over all architectures: per group, best cost up to each width that leaves it."""
-        so_far = np.asarray(getattr(self._fixed, field)).reshape(1)
-        for group in self._groups:
-            cost = getattr(group, field).reshape(group.shape) + so_far.reshape(-1, 1, 1, 1, 1)
-            so_far = best(cost, axis=(0, 1, 3, 4))  # type: ignore[operator]
-        return int(best(so_far + getattr(self._head, field)))  # type: ignore[operator]
+    def additive(self, field: str) -> AdditiveCost:
+        """The "macs" or the "params" as a sum over groups; floats hold these whole numbers exactly."""
+        groups = tuple(getattr(group, field).reshape(group.shape).astype(np.float64) for group in self._groups)
+        return AdditiveCost(float(getattr(self._fixed, field)), groups, getattr(self._head, field).astype(np.float64))
+
+    def _range(self, field: str) -> tuple[int, int]:
+        low, high = self.additive(field).range()
+        return int(low), int(high)
 
     def _checked(self, rows: npt.NDArray) -> npt.NDArray:
         counts = np.array([len(decision.candidates) for decision in self.space.decisions])

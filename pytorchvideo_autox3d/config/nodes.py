@@ -99,12 +99,18 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         TARGET_PARAMS_M=0.0,
         COST_WEIGHT=1.0,
         PARAMS_WEIGHT=1.0,
-        # How the result is taken: "most_likely", or "best_of" BEST_OF samples by validation score.
+        # In their place any number of [metric, target, weight]; metrics are gflops, params_m and latency_ms.
+        BUDGETS=[],
+        # Measured milliseconds of every choice of the space at this clip size: a JSON file.
+        LATENCY_TABLE="",
+        # How the result is taken: "most_likely"; "within_budgets", the most probable that meets them; or "best_of", of
+        # the BEST_OF most probable within the budgets the one of the highest validation score.
         DERIVE="most_likely",
         BEST_OF=16,
         BN_BATCHES=16,
-        # More budgets in GFLOPs: an architecture for each from the same search, in OUTPUT_DIR/pareto.
+        # More budgets in GFLOPs, or in ms: an architecture for each from the same search, in OUTPUT_DIR/pareto.
         PARETO_GFLOPS=[],
+        PARETO_LATENCY_MS=[],
         # The recipe of the retrain config: a yaml file, or one shipped under configs/; "" is this config itself.
         RETRAIN_CFG="",
     )

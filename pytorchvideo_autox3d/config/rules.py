@@ -31,8 +31,13 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "BN.NORM_TYPE": ("batchnorm", "sub_batchnorm", "sync_batchnorm"),
     "AUTOX3D.FRAME_SAMPLING": ("", "clip", "segments"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
-    "SEARCH.DERIVE": ("most_likely", "best_of"),
+    "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of"),
 }
+
+# The keys of one budget each, with their defaults; SEARCH.BUDGETS stands for all of them.
+SINGLE_BUDGETS = {
+    "SEARCH.TARGET_GFLOPS": 2.0, "SEARCH.TARGET_PARAMS_M": 0.0, "SEARCH.COST_WEIGHT": 1.0, "SEARCH.PARAMS_WEIGHT": 1.0,
+}  # fmt: skip
 
 
 def check_values(cfg: CfgNode) -> None:
@@ -44,7 +49,9 @@ def check_values(cfg: CfgNode) -> None:
     for key, known in CHOICES.items():
         _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(str(value) or 'nothing' for value in known)}")
     _check_all(cfg, ("MODEL.DROPOUT_RATE",), lambda rate: 0 <= rate < 1, "in [0, 1)")
-    _check_all(cfg, ("SEARCH.PARETO_GFLOPS",), _positive_numbers, "a list of numbers above 0")
+    _check_all(
+        cfg, ("SEARCH.PARETO_GFLOPS", "SEARCH.PARETO_LATENCY_MS"), _positive_numbers, "a list of numbers above 0"
+    )
     _check_all(cfg, ("OUTPUT_DIR",), bool, "the name of a folder")
     _check_together(cfg)
 
@@ -63,6 +70,7 @@ def _positive_numbers(values: list[Any]) -> bool:
 def _check_together(cfg: CfgNode) -> None:
     """Keys that only make sense beside each other."""
     _check_norm(cfg)
+    _check_budgets(cfg)
     scales, crop = cfg.DATA.TRAIN_JITTER_SCALES, cfg.DATA.TRAIN_CROP_SIZE
     if len(scales) != 2 or not crop <= scales[0] <= scales[1]:
         raise ConfigError(
@@ -85,3 +93,19 @@ def _check_norm(cfg: CfgNode) -> None:
         raise ConfigError(
             "BN.NORM_TYPE is 'sync_batchnorm', expected beside it BN.GLOBAL_SYNC True or BN.NUM_SYNC_DEVICES above 1"
         )
+
+
+def _check_budgets(cfg: CfgNode) -> None:
+    """SEARCH.BUDGETS, which stands for the keys of single budgets."""
+    budgets = cfg.SEARCH.BUDGETS
+    for budget in budgets:
+        if not isinstance(budget, (list, tuple)) or [isinstance(part, str) for part in budget] != [True, False, False]:
+            raise ConfigError(f"SEARCH.BUDGETS has {budget!r}, expected [metric, target, weight]")
+        if not all(type(part) in (int, float) for part in budget[1:]):
+            raise ConfigError(f"SEARCH.BUDGETS has {budget!r}, expected numbers for target and weight")
+    for key, default in SINGLE_BUDGETS.items():
+        value = value_at(cfg, key)
+        if budgets and value not in (0, default):
+            raise ConfigError(f"{key} is {value:g}, expected it in SEARCH.BUDGETS, which lists all budgets")
+    if cfg.SEARCH.PARETO_LATENCY_MS and not cfg.SEARCH.LATENCY_TABLE:
+        raise ConfigError("SEARCH.PARETO_LATENCY_MS is set, expected beside it SEARCH.LATENCY_TABLE")

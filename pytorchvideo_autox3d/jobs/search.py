@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.analysis import LatencyTable, whole_network_ms
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Precision
@@ -23,7 +24,6 @@ from pytorchvideo_autox3d.search import (
     Budgets,
     Derived,
     Policy,
-    cost_table,
     derive,
     inherited_score,
     pareto,
@@ -34,9 +34,11 @@ from pytorchvideo_autox3d.search import (
 from pytorchvideo_autox3d.search import search as run_search
 from pytorchvideo_autox3d.search.derivation import Score
 from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, PARETO_FOLDER, RETRAIN_NAME
-from pytorchvideo_autox3d.supernet import Supernet
+from pytorchvideo_autox3d.supernet import Supernet, inherit
 
 _logger = logging.getLogger(__name__)
+# What several targets can be set for: the metric, its key under SEARCH, the unit.
+PARETO = (("gflops", "PARETO_GFLOPS", "GFLOPs"), ("latency_ms", "PARETO_LATENCY_MS", "ms"))
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class SearchJob:
         parts: the videos that the weights learn from and those that alpha does; one list where both share all.
         ranked: the parsed list that candidates are ranked by, where SEARCH.DERIVE ranks any.
         retraining: the config that trains the result, as nested keys.
+        latency: measured milliseconds of the space's choices, where SEARCH.LATENCY_TABLE names them.
     """
 
     cfg: CfgNode
     parts: Sequence[Manifest]
     ranked: Manifest | None
     retraining: Mapping[str, Any]
+    latency: LatencyTable | None = None
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> SearchJob:
@@ -73,13 +77,14 @@ class SearchJob:
         build.build_schedule(cfg)
         build.build_loss(cfg)
         build.build_mix(cfg)
-        _check_pareto_targets(cfg, Budgets(cost_table(supernet), build.build_budgets(cfg)))
+        latency = build.build_latency(cfg)
+        _check_pareto_targets(cfg, build.build_budgets(cfg, supernet, latency))
         retraining = build.retrain_config(cfg)
         parts = build.split_training_list(cfg, build.read_lists(cfg, ["train"])["train"])
         for part in parts:
             build.check_part(cfg, part, machines=1)
         ranked = build.read_lists(cfg, ["val"])["val"] if cfg.SEARCH.DERIVE == "best_of" else None
-        return cls(cfg, parts, ranked, retraining)
+        return cls(cfg, parts, ranked, retraining, latency)
 
     def run(self, info: ProcessInfo) -> Derived:
         """Search; history, architecture and the config that trains it go to OUTPUT_DIR."""
@@ -88,7 +93,7 @@ class SearchJob:
         distributed.seed_all(cfg.RNG_SEED, per_process=False)
         supernet = build.build_supernet(cfg)
         policy = Policy(space=supernet.space)
-        budgets = Budgets(cost_table(supernet), build.build_budgets(cfg))
+        budgets = build.build_budgets(cfg, supernet, self.latency)
         loaders = build.build_search_loaders(cfg, info, self.parts)
         _log_space(supernet, budgets)
         run_search(
@@ -100,6 +105,7 @@ class SearchJob:
             schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
             settings=settings,
             budgets=budgets.budgets,
+            latency=budgets.latency,
             preprocess=build.build_preprocess(cfg),
             device=info.device,
             output_dir=cfg.OUTPUT_DIR,
@@ -114,6 +120,8 @@ class SearchJob:
         derived = derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE, count=cfg.SEARCH.BEST_OF, score=score)
         others = _pareto(cfg, policy, budgets, score, derived)
         if distributed.is_main():
+            if self.latency is not None:
+                derived, *others = (_measured(one, supernet, self.latency) for one in (derived, *others))
             recipe = dict(self.retraining)
             write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=recipe)
             write_pareto(cfg.OUTPUT_DIR, others, train_config=recipe)
@@ -139,12 +147,13 @@ class SearchJob:
 
 
 def _check_pareto_targets(cfg: CfgNode, budgets: Budgets) -> None:
-    cheapest, dearest = budgets.range("gflops")
-    for target in cfg.SEARCH.PARETO_GFLOPS:
-        if not cheapest <= target <= dearest:
-            raise SearchError(
-                f"SEARCH.PARETO_GFLOPS: {target:g} GFLOPs is outside the space's {cheapest:.3g} to {dearest:.3g}"
-            )
+    for metric, key, unit in PARETO:
+        for target in cfg.SEARCH[key]:
+            cheapest, dearest = budgets.range(metric)
+            if not cheapest <= target <= dearest:
+                raise SearchError(
+                    f"SEARCH.{key}: {target:g} {unit} is outside the space's {cheapest:.3g} to {dearest:.3g}"
+                )
 
 
 def _log_space(supernet: Supernet, budgets: Budgets) -> None:
@@ -157,17 +166,31 @@ def _log_space(supernet: Supernet, budgets: Budgets) -> None:
 
 
 def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None, derived: Derived) -> list[Derived]:
-    """One architecture for each of SEARCH.PARETO_GFLOPS; a target that the policy never meets is said, not an error."""
+    """One architecture for each of SEARCH.PARETO_*; a target that the other budgets exclude is said, not an error."""
     rows: list[Derived] = []
-    for target in sorted(set(cfg.SEARCH.PARETO_GFLOPS)):
-        if target == cfg.SEARCH.TARGET_GFLOPS and derived.within_budgets:
-            rows.append(derived)
-            continue
-        try:
-            rows += pareto(policy, budgets=budgets, targets_gflops=[target], count=cfg.SEARCH.BEST_OF, score=score)
-        except SearchError as error:
-            _logger.warning("SEARCH.PARETO_GFLOPS: %s", error)
+    for metric, key, _ in PARETO:
+        for target in sorted(set(cfg.SEARCH[key])):
+            if (metric, target) in [(one.metric, one.target) for one in derived.verdicts] and derived.within_budgets:
+                # A row's first verdict is of the budget that it was derived for.
+                first = sorted(derived.verdicts, key=lambda one: one.metric != metric)
+                rows.append(replace(derived, verdicts=tuple(first)))
+                continue
+            try:
+                rows += pareto(
+                    policy, budgets=budgets, targets=[target], metric=metric, count=cfg.SEARCH.BEST_OF, score=score
+                )
+            except SearchError as error:
+                _logger.warning("SEARCH.%s: %s", key, error)
     return rows
+
+
+def _measured(derived: Derived, supernet: Supernet, table: LatencyTable) -> Derived:
+    """With the whole network's milliseconds, where it can be run as the table's choices were."""
+    if table.backend != "eager":
+        _logger.info("not measured whole: %s is of the backend %s", table.source, table.backend)
+        return derived
+    network = inherit(supernet, derived.architecture)
+    return replace(derived, measured_ms=whole_network_ms(network, table.clip, batch=table.batch, threads=table.threads))
 
 
 def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
@@ -177,6 +200,9 @@ def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
         _logger.info("top-1 of %.1f%% on the validation list with the weights of the search", derived.score)
     for verdict in derived.verdicts:
         (_logger.info if verdict.met else _logger.warning)("%s", verdict)
+    measured = derived.measured_verdict
+    if measured is not None:
+        (_logger.info if measured.met else _logger.warning)("measured whole: %s", measured)
     if others:
         _logger.info("for other budgets, in %s:\n%s", Path(cfg.OUTPUT_DIR, PARETO_FOLDER), pareto_table(others))
     _logger.info("architecture: %s", Path(cfg.OUTPUT_DIR, ARCHITECTURE_NAME))

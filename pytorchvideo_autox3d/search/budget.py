@@ -13,25 +13,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from pytorchvideo_autox3d.analysis import CostTable
+from pytorchvideo_autox3d.analysis import AdditiveCost, CostTable
 from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.search.most_probable import Limit
 from pytorchvideo_autox3d.space import Architecture
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a budget can limit: a column of `CostTable`, the unit it is given in, and the config key."""
+    """What a budget can limit: the unit it is given in, how many of the table's units that is, and the config key."""
 
-    column: str
     unit: str
     scale: float
     key: str
 
 
-# Multiply-adds of convolutions, linear layers and matrix products, in 1e9; parameters in 1e6.
+# Multiply-adds of convolutions, linear layers and matrix products, in 1e9; parameters in 1e6; measured milliseconds.
 METRICS = {
-    "gflops": Metric("macs", "GFLOPs", 1e9, "SEARCH.TARGET_GFLOPS"),
-    "params_m": Metric("params", "M parameters", 1e6, "SEARCH.TARGET_PARAMS_M"),
+    "gflops": Metric("GFLOPs", 1e9, "SEARCH.TARGET_GFLOPS"),
+    "params_m": Metric("M parameters", 1e6, "SEARCH.TARGET_PARAMS_M"),
+    "latency_ms": Metric("ms", 1.0, "SEARCH.BUDGETS"),
 }
 
 
@@ -40,9 +41,10 @@ class Budget:
     """One limit: adds weight * max(cost - target, 0) / target to an architecture's loss.
 
     Args:
-        metric: "gflops" or "params_m".
+        metric: "gflops", "params_m" or "latency_ms".
         target: T, in the metric's unit.
         weight: the paper does not give it.
+        key: the config's key that asked for it, for messages; by default the metric's own.
     Raises:
         SearchError: an unknown metric, a target that is not positive or a negative weight.
     """
@@ -50,14 +52,17 @@ class Budget:
     metric: str
     target: float
     weight: float = 1.0
+    key: str = ""
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
-            raise SearchError(f"budget {self.metric!r} is none of {', '.join(METRICS)}")
+            named = f"{self.key}: " if self.key else ""
+            raise SearchError(f"{named}budget {self.metric!r} is none of {', '.join(METRICS)}")
+        object.__setattr__(self, "key", self.key or METRICS[self.metric].key)
         if not (self.target > 0 and math.isfinite(self.target)):
-            raise SearchError(f"{METRICS[self.metric].key}: a target of {self.target} is not above 0")
+            raise SearchError(f"{self.key}: a target of {self.target} is not above 0")
         if not self.weight >= 0:
-            raise SearchError(f"{METRICS[self.metric].key}: a weight of {self.weight} is negative")
+            raise SearchError(f"{self.key}: a weight of {self.weight} is negative")
 
 
 @dataclass(frozen=True)
@@ -95,30 +100,49 @@ class Budgets:
     Args:
         table: the costs of the space's architectures.
         budgets: at most one for each metric; none is allowed.
+        latency: measured milliseconds of the same space and clip size; without them there is no "latency_ms".
     Raises:
         SearchError: a target lies below the space's cheapest network or not below its dearest: the search could never
-            meet it, or it would never act. Names the range, and the likely slip of a unit.
+            meet it, or it would never act. Names the range, and the likely slip of a unit. Or a latency budget without
+            a latency table.
     """
 
-    def __init__(self, table: CostTable, budgets: Sequence[Budget] = ()) -> None:
+    def __init__(
+        self, table: CostTable, budgets: Sequence[Budget] = (), *, latency: AdditiveCost | None = None
+    ) -> None:
         self.table = table
+        self.latency = latency
         self.budgets = tuple(budgets)
+        self._costs = {"gflops": table.additive("macs"), "params_m": table.additive("params")}
+        if latency is not None:
+            self._costs["latency_ms"] = latency
         names = [budget.metric for budget in self.budgets]
         if len(set(names)) < len(names):
             raise SearchError(f"two budgets for one metric: {', '.join(names)}")
         for budget in self.budgets:
+            if budget.metric not in self._costs:
+                raise SearchError(f"{budget.key}: a budget in {budget.metric} needs a measured SEARCH.LATENCY_TABLE")
             _check_reach(budget, *self.range(budget.metric))
+
+    def with_target(self, metric: str, target: float) -> Budgets:
+        """The same, with the budget of one metric replaced."""
+        others = [budget for budget in self.budgets if budget.metric != metric]
+        return Budgets(self.table, [Budget(metric, target), *others], latency=self.latency)
 
     def range(self, metric: str) -> tuple[float, float]:
         """The cheapest and the dearest of the space, in the metric's unit."""
-        scale = METRICS[metric].scale
-        low, high = self.table.macs_range() if metric == "gflops" else self.table.params_range()
-        return low / scale, high / scale
+        low, high = self._costs[metric].range()
+        return low / METRICS[metric].scale, high / METRICS[metric].scale
+
+    def limits(self) -> list[Limit]:
+        """The budgets as limits on additive costs."""
+        return [
+            Limit(self._costs[budget.metric], budget.target * METRICS[budget.metric].scale) for budget in self.budgets
+        ]
 
     def costs(self, indices_KD: torch.Tensor) -> dict[str, np.ndarray]:
         """The cost of architectures given as candidate indices, by metric, in its unit: float64 (K,) each."""
-        costs = self.table.cost(indices_KD.numpy())
-        return {name: getattr(costs, metric.column) / metric.scale for name, metric in METRICS.items()}
+        return {name: cost.total(indices_KD.numpy()) / METRICS[name].scale for name, cost in self._costs.items()}
 
     def penalty(self, indices_KD: torch.Tensor) -> torch.Tensor:
         """The sum over budgets of weight * c(A_k): float64 (K,), 0 without budgets."""
@@ -148,12 +172,12 @@ def _check_reach(budget: Budget, low: float, high: float) -> None:
     metric = METRICS[budget.metric]
     if low == high:
         raise SearchError(
-            f"{metric.key}: every network of the space has {low:.4g} {metric.unit}, so a budget "
+            f"{budget.key}: every network of the space has {low:.4g} {metric.unit}, so a budget "
             "decides nothing: set it to 0"
         )
     where = "below the cheapest" if budget.target < low else "not below the dearest"
     message = (
-        f"{metric.key}: a target of {budget.target:g} {metric.unit} is {where} network of the space, which spans "
+        f"{budget.key}: a target of {budget.target:g} {metric.unit} is {where} network of the space, which spans "
         f"{low:.4g} to {high:.4g} {metric.unit} at this clip size"
     )
     for factor in (1e-9, 1e-6, 1e-3, 1e3, 1e6):

@@ -6,7 +6,7 @@ Shapes: N samples, D decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,14 +16,12 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import Precision, evaluating, prepare_clip, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
 from pytorchvideo_autox3d.errors import SearchError
-from pytorchvideo_autox3d.search.budget import Budget, Budgets, Verdict
+from pytorchvideo_autox3d.search.budget import METRICS, Budgets, Verdict
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
-METHODS = ("most_likely", "best_of")
-# Samples drawn to find architectures within a budget; looking their costs up takes milliseconds.
-_DRAWS = 10_000
+METHODS = ("most_likely", "within_budgets", "best_of")
 
 Score = Callable[[Architecture], float]
 """Validation score of an architecture with inherited weights; higher is better."""
@@ -36,9 +34,10 @@ class Derived:
     Args:
         architecture: the choices.
         log_probability: under the policy, in nats.
-        costs: by metric: gflops, params_m.
+        costs: by metric: gflops, params_m, and latency_ms where a table of it was given.
         verdicts: each budget, met or missed and by how much.
         score: validation score with inherited weights, where it was measured.
+        measured_ms: milliseconds of the whole network, where it was run; `costs` has what a table predicts.
     """
 
     architecture: Architecture
@@ -46,6 +45,15 @@ class Derived:
     costs: dict[str, float]
     verdicts: tuple[Verdict, ...]
     score: float | None = None
+    measured_ms: float | None = None
+
+    @property
+    def measured_verdict(self) -> Verdict | None:
+        """The latency budget against the whole network as it was measured; None without either."""
+        budget = next((verdict for verdict in self.verdicts if verdict.metric == "latency_ms"), None)
+        if budget is None or self.measured_ms is None:
+            return None
+        return replace(budget, cost=self.measured_ms)
 
     @property
     def within_budgets(self) -> bool:
@@ -60,6 +68,7 @@ class Derived:
             "score": self.score,
             **self.costs,
             "budgets": [verdict.to_dict() for verdict in self.verdicts],
+            **({} if self.measured_ms is None else {"measured_ms": self.measured_ms}),
         }
 
 
@@ -70,77 +79,69 @@ def derive(
     method: str = "most_likely",
     count: int = 16,
     score: Score | None = None,
-    generator: torch.Generator | None = None,
 ) -> Derived:
     """The architecture that a search ends with, checked against every budget.
 
     Args:
-        method: "most_likely", whatever it costs; or "best_of": `count` different samples within the budgets (and the
-            most likely one, if it is) are scored, and the best is taken.
+        method: "most_likely", whatever it costs; "within_budgets", the most probable one that meets every budget; or
+            "best_of": the `count` most probable ones within the budgets are scored, and the best is taken.
         score: for "best_of"; see `inherited_score`.
-        generator: for "best_of"; its own, seeded 0, by default.
     Raises:
-        SearchError: an unknown method, no score, or no sample within the budgets.
+        SearchError: an unknown method, no score, or no architecture within the budgets.
     """
     if method == "most_likely":
         return _derived(policy, policy.most_likely(), budgets)
+    if method == "within_budgets":
+        return _derived(policy, _within(policy, budgets, 1)[0], budgets)
     if method != "best_of":
         raise SearchError(f"SEARCH.DERIVE: {method!r} is none of {', '.join(METHODS)}")
     if score is None:
         raise SearchError("SEARCH.DERIVE: best_of needs a validation score")
     if count < 1:
         raise SearchError(f"SEARCH.BEST_OF: {count} is below 1")
-    found = _samples_within(policy, budgets, count, generator or torch.Generator().manual_seed(0))
-    if not found:
-        raise SearchError(f"none of {_DRAWS} samples of the policy is within the budgets; search longer or raise them")
-    return _best(policy, found, budgets, score)
+    return _best(policy, _within(policy, budgets, count), budgets, score)
 
 
 def pareto(
     policy: Policy,
     *,
     budgets: Budgets,
-    targets_gflops: Sequence[float],
+    targets: Sequence[float],
+    metric: str = "gflops",
     count: int = 16,
     score: Score | None = None,
-    generator: torch.Generator | None = None,
 ) -> list[Derived]:
-    """One architecture for each of several multiply-add budgets, from one search.
+    """One architecture for each of several targets of one metric, from one search.
 
-    Of samples within a target (and within `budgets`' other metrics) the `count` most probable ones are scored; without
-    `score` the most probable one is taken.
+    Of the `count` most probable architectures within a target (and within `budgets`' other metrics) the one of the
+    highest score is taken; without `score` the most probable one.
 
     Raises:
-        SearchError: a target is out of the space's reach, or no sample is within it.
+        SearchError: a target is out of the space's reach, or no architecture is within it and the other budgets.
     """
-    generator = generator or torch.Generator().manual_seed(0)
-    others = [budget for budget in budgets.budgets if budget.metric != "gflops"]
     rows: list[Derived] = []
-    for target in targets_gflops:
-        limits = Budgets(budgets.table, [Budget("gflops", target), *others])
-        found = _samples_within(policy, limits, None, generator)
-        if not found:
-            raise SearchError(
-                f"none of {_DRAWS} samples of the policy is within {target:g} GFLOPs: the search learned to spend more"
-            )
-        found.sort(key=lambda architecture: -float(policy.log_probability(architecture).detach()))
-        rows.append(
-            _derived(policy, found[0], limits) if score is None else _best(policy, found[:count], limits, score)
-        )
+    for target in targets:
+        limits = budgets.with_target(metric, target)
+        found = _within(policy, limits, 1 if score is None else count)
+        rows.append(_derived(policy, found[0], limits) if score is None else _best(policy, found, limits, score))
     return rows
 
 
 def pareto_table(rows: Sequence[Derived]) -> str:
-    """`pareto`'s result as text."""
-    lines = [f"{'target':>8} {'GFLOPs':>8} {'params, M':>10} {'score':>8} {'log P':>8}"]
+    """`pareto`'s result as text; the target is of the budget that the row was derived for, its first."""
+    with_ms = any("latency_ms" in row.costs for row in rows)
+    heads = ["target", "GFLOPs", "params, M", *(["ms", "measured"] if with_ms else []), "score", "log P"]
+    lines = ["".join(f"{head:>10}" for head in heads)]
     for row in rows:
-        target = next(verdict.target for verdict in row.verdicts if verdict.metric == "gflops")
-        score = "-" if row.score is None else f"{row.score:.2f}"
-        lines.append(
-            f"{target:>8g} {row.costs['gflops']:>8.4g} {row.costs['params_m']:>10.4g} {score:>8} "
-            f"{row.log_probability:>8.2f}"
-        )
+        milliseconds = [_cell(row.costs.get("latency_ms")), _cell(row.measured_ms)] if with_ms else []
+        cells = [f"{row.verdicts[0].target:g}", _cell(row.costs["gflops"]), _cell(row.costs["params_m"])]
+        cells += [*milliseconds, _cell(row.score, ".2f"), _cell(row.log_probability, ".2f")]
+        lines.append("".join(f"{cell:>10}" for cell in cells))
     return "\n".join(lines)
+
+
+def _cell(value: float | None, form: str = ".4g") -> str:
+    return "-" if value is None else format(value, form)
 
 
 def inherited_score(
@@ -220,15 +221,17 @@ def _derived(policy: Policy, architecture: Architecture, budgets: Budgets, score
     )
 
 
-def _samples_within(
-    policy: Policy, budgets: Budgets, count: int | None, generator: torch.Generator
-) -> list[Architecture]:
-    """The most likely architecture and different samples in the order drawn, if within the budgets; at most `count`."""
-    best = torch.tensor([policy.space.indices_of(policy.most_likely())])
-    indices_ND = torch.cat([best, policy.sample_indices(_DRAWS, generator)])
-    within = indices_ND[torch.from_numpy(budgets.within(indices_ND))]
-    different = list(dict.fromkeys(map(tuple, within.tolist())))
-    return [policy.space.architecture_at(row) for row in different[:count]]
+def _within(policy: Policy, budgets: Budgets, count: int) -> list[Architecture]:
+    """The `count` most probable architectures within the budgets, best first; fewer where there are fewer.
+
+    Raises:
+        SearchError: there is none.
+    """
+    found = [architecture for architecture, _ in policy.top(count, budgets.limits())]
+    if not found:
+        targets = ", ".join(f"{budget.target:g} {METRICS[budget.metric].unit}" for budget in budgets.budgets)
+        raise SearchError(f"{budgets.budgets[0].key}: no network of the space is within {targets} at once")
+    return found
 
 
 def _best(policy: Policy, candidates: Sequence[Architecture], budgets: Budgets, score: Score) -> Derived:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.analysis import CostTable
+from pytorchvideo_autox3d.analysis import AdditiveCost, CostTable
 from pytorchvideo_autox3d.engine import (
     Checkpointer,
     CheckpointHook,
@@ -108,6 +108,7 @@ def search(
     preprocess: Preprocess,
     device: torch.device,
     output_dir: str,
+    latency: AdditiveCost | None = None,
     method: str = "parsec",
     mix: Mix | None = None,
     auto_resume: bool = True,
@@ -118,9 +119,9 @@ def search(
     """Train the supernet and the policy, in place; return one record an epoch, kept in `search_history.jsonl` too.
 
     A record has epoch (from 1), lr, loss, ess, samples, grad_norm, after the warm-up policy_loss and policy_ess, and of
-    the policy as the epoch leaves it: entropy (nats), gflops and params_m of the most probable architecture (the
-    paper's Figure 4). Checkpoints hold all that decides how it goes on: killed and resumed on the CPU, a search ends
-    bit for bit as one that was not.
+    the policy as the epoch leaves it: entropy (nats), gflops, params_m and, with `latency`, latency_ms of the most
+    probable architecture (the paper's Figure 4). Checkpoints hold all that decides how it goes on: killed and resumed
+    on the CPU, a search ends bit for bit as one that was not.
 
     Args:
         weight_loader, policy_loader: batches of the two halves of the training list; the second is None if and only if
@@ -128,6 +129,7 @@ def search(
         optimizer: over the supernet's parameters; its learning rate is set from `schedule(progress)` before each step.
             The paper has SGD with half-cosine (section 5.1.2). Alpha's is Adam, as there.
         budgets: checked against the space at the clip size that the supernet is meant for.
+        latency: what a budget in latency_ms looks up.
         method: a name in SEARCH.
         mix: of the weights' clips and labels (mixup).
         process_extras: as in `engine.train`.
@@ -137,7 +139,7 @@ def search(
             space; later for a loss that is not finite, naming the sample and the step.
         TrainingInterrupted: after Ctrl-C; a checkpoint was saved.
     """
-    limits = Budgets(cost_table(supernet), budgets)
+    limits = Budgets(cost_table(supernet), budgets, latency=latency)
     _check_loaders(weight_loader, policy_loader, shared=settings.shared)
     last = last_checkpoint(output_dir) if auto_resume else None
     if last is not None:

@@ -5,13 +5,13 @@ Shapes: D decisions, M the most candidates of a decision, K samples.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from pytorchvideo_autox3d.registry import HEAD_REGISTRY
+from pytorchvideo_autox3d.search.most_probable import Limit, most_probable
 from pytorchvideo_autox3d.space import Architecture, SearchSpace
 
 
@@ -91,30 +91,15 @@ class Policy(nn.Module):
         """The most probable architecture; of equals, the first candidate."""
         return self.space.architecture_at(self.log_probability_table().argmax(dim=1).tolist())
 
-    def top(self, count: int) -> list[tuple[Architecture, float]]:
-        """The `count` most probable architectures with their log-probabilities, best first, exactly.
+    def top(self, count: int, limits: Sequence[Limit] = ()) -> list[tuple[Architecture, float]]:
+        """The `count` most probable architectures within limits on costs, with log-probabilities, best first, exactly.
 
-        Best-first search: from the best candidate of every decision, a step replaces one decision's by its next best.
+        Raises:
+            SearchError: as `most_probable`.
         """
-        table = [row[:size] for row, size in zip(self.log_probability_table().tolist(), self.sizes, strict=True)]
-        order = [sorted(range(len(row)), key=row.__getitem__, reverse=True) for row in table]
-
-        def log_probability(ranks: Sequence[int]) -> float:
-            return sum(row[by_rank[rank]] for row, by_rank, rank in zip(table, order, ranks, strict=True))
-
-        first = (0,) * len(table)
-        queue, seen = [(-log_probability(first), first)], {first}
-        found: list[tuple[Architecture, float]] = []
-        while queue and len(found) < count:
-            negative, ranks = heapq.heappop(queue)
-            indices = [by_rank[rank] for by_rank, rank in zip(order, ranks, strict=True)]
-            found.append((self.space.architecture_at(indices), -negative))
-            for decision, rank in enumerate(ranks):
-                after = (*ranks[:decision], rank + 1, *ranks[decision + 1 :])
-                if rank + 1 < self.sizes[decision] and after not in seen:
-                    seen.add(after)
-                    heapq.heappush(queue, (-log_probability(after), after))
-        return found
+        table_DM = self.log_probability_table().detach().double().cpu().numpy()
+        rows = [row[:size] for row, size in zip(table_DM, self.sizes, strict=True)]
+        return [(self.space.architecture_at(path), value) for path, value in most_probable(rows, limits, count)]
 
 
 # The name under which a config's MODEL.HEAD would know it (paper: the NAS head).

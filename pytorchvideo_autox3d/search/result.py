@@ -59,6 +59,8 @@ def write_pareto(
 ) -> list[Path]:
     """Write `pareto`'s rows to `pareto/`: `architecture_<target>.json`, `retrain_<target>.yaml`, `pareto.json`.
 
+    The target is in GFLOPs, or has `ms` behind it.
+
     Args:
         train_config: as in `write_result`; each retrain config has an OUTPUT_DIR of its own.
     """
@@ -68,11 +70,12 @@ def write_pareto(
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for row in rows:
-        target = next(verdict.target for verdict in row.verdicts if verdict.metric == "gflops")
-        paths.append(folder / f"architecture_{target:g}.json")
+        first = row.verdicts[0]
+        target = f"{first.target:g}{'ms' if first.metric == 'latency_ms' else ''}"
+        paths.append(folder / f"architecture_{target}.json")
         row.architecture.to_json(paths[-1])
-        recipe = {**(train_config or {}), "OUTPUT_DIR": str(folder / f"retrain_{target:g}")}
-        write_text(folder / f"retrain_{target:g}.yaml", retrain_yaml(row.architecture, folder, recipe))
+        recipe = {**(train_config or {}), "OUTPUT_DIR": str(folder / f"retrain_{target}")}
+        write_text(folder / f"retrain_{target}.yaml", retrain_yaml(row.architecture, folder, recipe))
     write_json(folder / "pareto.json", [row.to_dict() for row in rows])
     return paths
 

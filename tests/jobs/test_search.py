@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import cli, jobs
-from pytorchvideo_autox3d.analysis import complexity
+from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable, complexity
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, RegistryError, SearchError
 from pytorchvideo_autox3d.jobs import SearchJob, build
 from pytorchvideo_autox3d.kernels import depthwise_kernels
-from pytorchvideo_autox3d.search import Budgets, cost_table, read_history
+from pytorchvideo_autox3d.search import cost_table, read_history
 from pytorchvideo_autox3d.space import Architecture
 
 SPACE = """
@@ -104,6 +104,44 @@ def test_one_search_gives_an_architecture_a_budget(options, tmp_path, capsys):
     assert f"for other budgets, in {folder}" in capsys.readouterr().out
 
 
+@pytest.fixture
+def latency_table(options, tmp_path) -> Path:
+    """Milliseconds that are a thousandth of a network's multiply-adds, of the demo's space and clip size."""
+    supernet = build.build_supernet(demo_cfg(options()))
+    macs = cost_table(supernet).additive("macs")
+    cost = AdditiveCost(macs.fixed / 1e3, tuple(group / 1e3 for group in macs.groups), macs.head / 1e3)
+    table = LatencyTable(supernet.space, (4, 32, 32), 1, "eager", 1, "a machine", cost)
+    table.to_json(tmp_path / "latency.json")
+    return tmp_path / "latency.json"
+
+
+def test_milliseconds_as_a_budget(options, latency_table, tmp_path, capsys):
+    changes = {
+        "SEARCH.TARGET_GFLOPS": 0.0,
+        "SEARCH.BUDGETS": [["latency_ms", 300.0, 1.0], ["params_m", 0.0025, 0.5]],
+        "SEARCH.LATENCY_TABLE": str(latency_table),
+        "SEARCH.PARETO_LATENCY_MS": [290.0, 300.0],
+        "SEARCH.DERIVE": "within_budgets",
+    }
+    jobs.run(demo_cfg(options(**changes)))
+    out = tmp_path / "out"
+    derived = json.loads((out / "search_result.json").read_text())["derived"]
+    architecture = Architecture.from_json(out / "architecture.json")
+    counted = complexity(architecture, clip=(4, 32, 32), num_classes=8)
+    assert derived["latency_ms"] == pytest.approx(counted.macs / 1e3)
+    assert derived["latency_ms"] <= 300.0
+    assert counted.params <= 2500
+    assert [(one["metric"], one["met"]) for one in derived["budgets"]] == [("latency_ms", True), ("params_m", True)]
+    # The made-up milliseconds are far from what this network takes, which is measured whole.
+    assert 0 < derived["measured_ms"] < 100
+    assert "latency_ms" in read_history(str(out))[-1]
+    rows = json.loads((out / "pareto" / "pareto.json").read_text())
+    assert [row["budgets"][0]["target"] for row in rows] == [290.0, 300.0]
+    assert rows[0]["latency_ms"] <= 290.0
+    assert all((out / "pareto" / f"retrain_{target}ms.yaml").is_file() for target in (290, 300))
+    assert "measured whole: met" in capsys.readouterr().out
+
+
 class StopsAt:
     """A normalisation in whose call `at` somebody presses Ctrl-C."""
 
@@ -152,6 +190,32 @@ def test_shared_search_uses_the_whole_list(options):
         ({"SEARCH.TARGET_GFLOPS": 0.3}, SearchError, r"SEARCH.TARGET_GFLOPS.*was 0.0003 meant"),
         ({"SEARCH.PARETO_GFLOPS": [0.0003, 9.0]}, SearchError, "SEARCH.PARETO_GFLOPS: 9 GFLOPs is outside the space's"),
         ({"SEARCH.PARETO_GFLOPS": [-1]}, ConfigError, "SEARCH.PARETO_GFLOPS is"),
+        (
+            {"SEARCH.BUDGETS": [["gflops", 0.0003]]},
+            ConfigError,
+            "SEARCH.BUDGETS has .*expected .metric, target, weight",
+        ),
+        (
+            {"SEARCH.BUDGETS": [["gflops", 3e-4, 1]]},
+            ConfigError,
+            "SEARCH.TARGET_GFLOPS is 0.0003, expected it in SEARCH.BU",
+        ),
+        (
+            {"SEARCH.TARGET_GFLOPS": 0.0, "SEARCH.BUDGETS": [["watts", 3.0, 1.0]]},
+            SearchError,
+            "SEARCH.BUDGETS: budget 'watts' is none of gflops, params_m, latency_ms",
+        ),
+        (
+            {"SEARCH.TARGET_GFLOPS": 0.0, "SEARCH.BUDGETS": [["latency_ms", 3.0, 1.0]]},
+            SearchError,
+            "SEARCH.BUDGETS: a budget in latency_ms needs a measured SEARCH.LATENCY_TABLE",
+        ),
+        (
+            {"SEARCH.LATENCY_TABLE": "nowhere.json"},
+            ConfigError,
+            "SEARCH.LATENCY_TABLE: no latency table 'nowhere.json'",
+        ),
+        ({"SEARCH.PARETO_LATENCY_MS": [3.0]}, ConfigError, "SEARCH.PARETO_LATENCY_MS is set, expected beside it"),
         ({"SEARCH.METHOD": "darts"}, RegistryError, "SEARCH.METHOD: no entry named 'darts'; known: parsec"),
         ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),
         ({"SEARCH.RETRAIN_CFG": "nowhere.yaml"}, ConfigError, "SEARCH.RETRAIN_CFG: no .*nowhere.yaml"),
@@ -199,8 +263,14 @@ def test_another_start_says_what_changed_and_a_refused_one_changes_nothing(optio
 @pytest.mark.parametrize("name", ["search_S", "search_X3D_S_attention", "search_demo"])
 def test_shipped_searches_are_within_reach(name):
     cfg = load_cfg(config_path(f"autox3d/{name}.yaml"))
-    supernet = build.build_supernet(cfg)
-    Budgets(cost_table(supernet), build.build_budgets(cfg))
+    build.build_budgets(cfg, build.build_supernet(cfg))
 
     assert build.build_search_settings(cfg).num_samples == cfg.SEARCH.NUM_SAMPLES
     assert build.retrain_config(cfg)["MODEL"]["NUM_CLASSES"] == cfg.MODEL.NUM_CLASSES
+
+
+def test_a_latency_table_of_another_clip_is_refused(options, latency_table, tmp_path):
+    changes = {"SEARCH.LATENCY_TABLE": str(latency_table), "DATA.NUM_FRAMES": 8}
+    with pytest.raises(ConfigError, match=r"SEARCH.LATENCY_TABLE: .*latency.json: was measured at clips of 4x32x32"):
+        jobs.run(demo_cfg(options(**changes)))
+    assert not (tmp_path / "out").exists()

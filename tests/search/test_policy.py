@@ -95,6 +95,7 @@ def test_top_is_the_sorted_enumeration(policy, space):
     assert [value for _, value in found] == pytest.approx(expected, abs=1e-5)
     assert found[0][0] == policy.most_likely()
     assert len(policy.top(1000)) == space.size
+    assert found[0][1] == pytest.approx(policy.log_probability(found[0][0]).item())
 
 
 def test_is_the_head_parsec_head(space):

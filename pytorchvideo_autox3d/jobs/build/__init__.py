@@ -28,6 +28,7 @@ from pytorchvideo_autox3d.jobs.build.optimisation import (
 )
 from pytorchvideo_autox3d.jobs.build.search import (
     build_budgets,
+    build_latency,
     build_search_loaders,
     build_search_settings,
     build_supernet,
@@ -43,6 +44,7 @@ __all__ = [
     "build_card",
     "build_dataset",
     "build_fault_policy",
+    "build_latency",
     "build_loader",
     "build_loss",
     "build_mix",

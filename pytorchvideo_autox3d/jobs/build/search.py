@@ -9,17 +9,21 @@ from typing import Any
 import yaml
 from fvcore.common.config import CfgNode
 
+from pytorchvideo_autox3d.analysis import LatencyTable
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.jobs.build.data import build_loader
 from pytorchvideo_autox3d.jobs.build.model import build_space
+from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.jobs.build.optimisation import precision_of, tensorboard_dir
 from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
+    Budgets,
     SearchSettings,
+    cost_table,
     split_halves,
 )
 from pytorchvideo_autox3d.supernet import Supernet
@@ -45,8 +49,29 @@ def build_supernet(cfg: CfgNode) -> Supernet:
     )
 
 
-def build_budgets(cfg: CfgNode) -> list[Budget]:
-    """The budgets whose target is not 0."""
+def build_budgets(cfg: CfgNode, supernet: Supernet, latency: LatencyTable | None = None) -> Budgets:
+    """SEARCH.BUDGETS, or else the budgets of SEARCH.TARGET_* that are not 0, over the supernet's architectures.
+
+    Raises:
+        SearchError: a budget that no network of the space meets, or none misses; names the key.
+    """
+    return Budgets(cost_table(supernet), _budgets(cfg), latency=latency.cost if latency else None)
+
+
+def build_latency(cfg: CfgNode) -> LatencyTable | None:
+    """SEARCH.LATENCY_TABLE, checked to be of this space and clip size; None without one."""
+    if not cfg.SEARCH.LATENCY_TABLE:
+        return None
+    with naming("SEARCH.LATENCY_TABLE"):
+        table = LatencyTable.from_json(cfg.SEARCH.LATENCY_TABLE)
+        size = cfg.DATA.TRAIN_CROP_SIZE
+        table.check(build_space(cfg), (cfg.DATA.NUM_FRAMES, size, size))
+    return table
+
+
+def _budgets(cfg: CfgNode) -> list[Budget]:
+    if cfg.SEARCH.BUDGETS:
+        return [Budget(metric, target, weight, "SEARCH.BUDGETS") for metric, target, weight in cfg.SEARCH.BUDGETS]
     wanted = (
         ("gflops", cfg.SEARCH.TARGET_GFLOPS, cfg.SEARCH.COST_WEIGHT),
         ("params_m", cfg.SEARCH.TARGET_PARAMS_M, cfg.SEARCH.PARAMS_WEIGHT),
