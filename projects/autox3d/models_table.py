@@ -131,6 +131,19 @@ This page is generated, and a test keeps it true:
 |---|---|---|---|---|---|---|---|---|
 """
 
+_TAIL = """
+## Public weights
+
+    autox3d convert-checkpoint resnet50.pth tsm_imagenet.pyth --model tsm_r50
+
+writes a checkpoint of another code base under our names; `TRAIN.CHECKPOINT_FILE_PATH` starts from it, with a fresh
+classifier where the classes differ. Which layout a file has is recognised: PyTorchVideo's hub; PySlowFast's Slow, C2D,
+I3D and SlowFast; torchvision's VideoResNet, S3D, 2-D ResNet and MobileNetV2; the TSM authors' ResNet and MobileNetV2.
+2-D kernels are inflated by I3D's rule: repeated over time, divided by the number of repetitions. What a system adds to
+its 2-D network (STM's motion, GST's temporal group, SmallBigNet's second normalisation, S3D-G's gates) starts afresh,
+and the command says so. X3D's weights go the other way too, with `--to`.
+"""
+
 
 @cache
 def counted(system: System) -> tuple[float, float]:
@@ -150,7 +163,7 @@ def table() -> str:
     """The page."""
     lines = [_line(system) for system in SYSTEMS]
     missing = "\n".join(f"- **{name}** {reason}." for name, reason in MISSING)
-    return f"{_HEAD}{chr(10).join(lines)}\n\nNot built:\n\n{missing}\n"
+    return f"{_HEAD}{chr(10).join(lines)}\n\nNot built:\n\n{missing}\n{_TAIL}"
 
 
 def _line(system: System) -> str:

@@ -76,7 +76,8 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
         horizontal_flip=cfg.DATA.RANDOM_FLIP,
         **_augmentation(cfg),
         seed=cfg.RNG_SEED,
-        frame_sampling=cfg.AUTOX3D.FRAME_SAMPLING,
+        # A user's data set need not know of it.
+        **({"frame_sampling": cfg.AUTOX3D.FRAME_SAMPLING} if cfg.AUTOX3D.FRAME_SAMPLING else {}),
         reader=cfg.AUTOX3D.READER,
         decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
     )

@@ -110,11 +110,9 @@ def build_card(cfg: CfgNode, *, classes: ClassNames = UNNAMED) -> ModelCard:
 
 
 def _frame_sampling(cfg: CfgNode) -> str:
-    """What the training's data set takes; another harness's data set, which none of ours is, takes clips."""
-    if cfg.TRAIN.DATASET not in DATASET_REGISTRY:
-        return cfg.AUTOX3D.FRAME_SAMPLING or "clip"
-    sampling: str = DATASET_REGISTRY.get(cfg.TRAIN.DATASET).sampling(cfg.AUTOX3D.FRAME_SAMPLING)
-    return sampling
+    """What the training's data set takes; one of another harness or of a user's own takes clips if nothing is said."""
+    dataset = DATASET_REGISTRY.get(cfg.TRAIN.DATASET) if cfg.TRAIN.DATASET in DATASET_REGISTRY else None
+    return cfg.AUTOX3D.FRAME_SAMPLING or getattr(dataset, "own_sampling", "clip")
 
 
 def _arguments(cfg: CfgNode) -> dict[str, Any]:

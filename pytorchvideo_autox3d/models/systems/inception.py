@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 _FEATURES = 1024
 # Where the stages start in torchvision's list of layers, each after a pool but the first; and its 2 x 2 x 2 pool.
-_STAGE_STARTS = (0, 2, 5, 8, 14, 16)
+STAGE_STARTS = (0, 2, 5, 8, 14, 16)
 _LAST_POOL = 13
 _NORM = partial(nn.BatchNorm3d, eps=1e-3)
 
@@ -115,7 +115,7 @@ def _stages(in_channels: int, change: Callable[[TemporalSeparableConv], nn.Modul
     _change(features, change)
     # Rounded up, as TensorFlow's "same" pools are: no size is too small.
     features[_LAST_POOL].ceil_mode = True
-    return [features[start:end] for start, end in pairwise(_STAGE_STARTS)]
+    return [features[start:end] for start, end in pairwise(STAGE_STARTS)]
 
 
 def _change(module: nn.Module, change: Callable[[TemporalSeparableConv], nn.Module]) -> None:
