@@ -34,6 +34,7 @@ setup(
         "fvcore>=0.1.5",
         "iopath>=0.1.10",
         "safetensors>=0.4",
+        "scipy>=1.11",
         "simplejson>=3.17",
         "pyyaml>=6.0",
         "av>=17.0",

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "make-mini-kinetics": "draw Mini-Kinetics-200's lists, or smaller ones, from Kinetics' lists",
     "show-clips": "a picture of the clips that a config trains on, augmentation included",
     "predict": "what videos show: the classes of highest score, by a checkpoint or a package",
+    "calibrate": "fit temperature and rejection threshold of a model on labelled videos",
     "package": "a checkpoint as a folder to give away: weights, card with measured figures, README",
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "draw": "draw an architecture in the manner of the paper's Figure 5",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorchvideo_autox3d.commands.model_arguments import add_model, recognizer_of
-from pytorchvideo_autox3d.errors import DataError, DecodeError
+from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
 
 if TYPE_CHECKING:
     from pytorchvideo_autox3d.predict import Recognizer
@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=Path, default=None, metavar="FILE",
         help="write JSON lines, or csv where it ends so; given again after an interruption it goes on",
     )  # fmt: skip
+    parser.add_argument("--annotate", type=Path, default=None, metavar="FOLDER", help="write mp4s with label and score")
+    parser.add_argument("--segments", action="store_true", help="for long videos: what they show when, in segments")
+    parser.add_argument("--stride", type=float, default=None, help="seconds between two windows; default: half a clip")
+    parser.add_argument("--min-seconds", type=float, default=1.0, help="shorter segments are smoothed away")
+    parser.add_argument("--timeline", type=Path, default=None, metavar="FOLDER", help="pictures of the segments (PNG)")
     parser.add_argument("--bad-videos", choices=("skip", "error"), default="skip", help="what an unreadable one means")
 
 
@@ -40,20 +45,24 @@ def run(args: argparse.Namespace) -> None:
     """Predict; bad videos are named on standard error and left out."""
     from rich.console import Console
 
-    from pytorchvideo_autox3d.predict.output import ResumableRecords, table_of, write_records
+    from pytorchvideo_autox3d.predict.output import ResumableRecords, segment_table, table_of, write_records
     from pytorchvideo_autox3d.predict.sources import find_videos
 
+    if args.timeline and not args.segments:
+        raise ConfigError("--timeline draws segments: give --segments too")
     recognizer = recognizer_of(args, top=args.top)
     videos = find_videos(args.videos, prefix=args.prefix)
     kept = None
     if args.output:
-        made_with = {"model": args.model, "views": str(recognizer.views), "top": args.top}
-        kept = ResumableRecords(args.output, {**made_with, "card": recognizer.card.to_dict()})
+        made_with = {name: getattr(args, name) for name in ("model", "top", "segments", "stride", "min_seconds")}
+        kept = ResumableRecords(
+            args.output, {**made_with, "views": str(recognizer.views), "card": recognizer.card.to_dict()}
+        )
     records = _records(args, recognizer, videos, kept)
     if args.json or args.csv:
-        write_records(records, sys.stdout, form="csv" if args.csv else "json", top=args.top)
+        write_records(records, sys.stdout, form="csv" if args.csv else "json", top=args.top, segments=args.segments)
     else:
-        Console().print(table_of(list(records)))
+        Console().print((segment_table if args.segments else table_of)(list(records)))
 
 
 def _records(
@@ -65,7 +74,10 @@ def _records(
     left = [video for video in videos if video not in earlier]
     faults: list[dict[str, Any]] = []
     with kept.appending() if kept else nullcontext():
-        yield from _new_records(args, recognizer, left, faults, kept)
+        for record in _new_records(args, recognizer, left, faults, kept):
+            if kept is not None:
+                kept.add(record)
+            yield record
     if kept is not None:
         kept.finish(videos, top=args.top)
         print(f"written: {args.output}", file=sys.stderr)
@@ -80,12 +92,15 @@ def _new_records(
     faults: list[dict[str, Any]],
     kept: ResumableRecords | None,
 ) -> Iterator[dict[str, Any]]:
+    """The records of videos that have none yet, under a progress bar on standard error."""
     from rich.console import Console
 
     from pytorchvideo_autox3d.engine import ProgressBar
+    from pytorchvideo_autox3d.predict.records import SegmentOptions, segment_records, view_records
 
     errors = Console(stderr=True)
     bar = ProgressBar(console=errors)
+    done = 0
 
     def skip(video: object, error: DecodeError) -> None:
         faults.append({"video": str(video), "error": str(error)})
@@ -93,13 +108,19 @@ def _new_records(
         if kept is not None:
             kept.add(faults[-1])
 
+    def report(video: str, windows: int, total: int) -> None:
+        bar.update(done + len(faults), f"{100 * windows // total}% of {Path(video).name}")
+
+    on_fault = None if args.bad_videos == "error" or len(videos) == 1 else skip
+    options = SegmentOptions(args.stride, args.min_seconds, args.timeline)
     bar.start("predict", len(videos))
     try:
-        stop_at_once = args.bad_videos == "error" or len(videos) == 1
-        for done, prediction in enumerate(recognizer.predict(videos, on_fault=None if stop_at_once else skip), start=1):
-            record = prediction.to_dict()
-            if kept is not None:
-                kept.add(record)
+        for record in (
+            segment_records(recognizer, videos, options, films=args.annotate, on_fault=on_fault, progress=report)
+            if args.segments
+            else view_records(recognizer, videos, films=args.annotate, on_fault=on_fault)
+        ):
+            done += 1
             bar.update(done + len(faults))
             yield record
     finally:

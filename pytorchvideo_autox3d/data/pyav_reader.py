@@ -129,17 +129,17 @@ class PyAVReader:
 
     def _from_packets(self) -> VideoMetadata:
         try:
-            packets = list(self._packets())
+            display = [packet.pts for packet in self._packets()]  # the times alone: an hour's packets fill the memory
         except FFmpegError as error:
             raise DecodeError(f"{self._path}: can't read: {_cause(error)}") from None
-        if not packets:
+        if not display:
             raise DecodeError(f"{self._path}: has no frames")
-        times = sorted(packet.pts for packet in packets if packet.pts is not None)
+        times = sorted(pts for pts in display if pts is not None)
         self._open()
-        self._timed = len(times) == len(packets) and self._container.format.name not in WITHOUT_DISPLAY_TIMES
+        self._timed = len(times) == len(display) and self._container.format.name not in WITHOUT_DISPLAY_TIMES
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(_DEFAULT_FPS)
         if not self._timed:
-            return self._measured(len(packets), rate)
+            return self._measured(len(display), rate)
         self._origin = times[0]
         span = (times[-1] - times[0]) * self._stream.time_base
         if span > 0 and abs(span * rate - (len(times) - 1)) > 1:  # a variable rate, or a header that is wrong

@@ -21,12 +21,13 @@ from pytorchvideo_autox3d.models.baselines import (
     create_slowfast_baseline,
     create_x3d_baseline,
 )
-from pytorchvideo_autox3d.models.card import CARD_KEY, ModelCard, Preprocessing
+from pytorchvideo_autox3d.models.card import CARD_KEY, Calibration, ModelCard, Preprocessing
 from pytorchvideo_autox3d.models.mobilenet import create_mobilenet_v2_3d, create_mobilenet_v2_3d_fitted
 from pytorchvideo_autox3d.models.net import ClipNet
 from pytorchvideo_autox3d.models.package import (
     Package,
     Release,
+    file_hash,
     load_package,
     read_package,
     shipped_packages,
@@ -45,6 +46,7 @@ __all__ = [
     "REFERENCE_MODELS",
     "SE_RATIO",
     "AutoX3DNet",
+    "Calibration",
     "ClipNet",
     "ModelCard",
     "Package",
@@ -63,6 +65,7 @@ __all__ = [
     "create_slow",
     "create_slowfast_baseline",
     "create_x3d_baseline",
+    "file_hash",
     "find_architecture",
     "load_package",
     "read_architecture",

@@ -82,6 +82,37 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What makes a network's scores probabilities, and from which one on they are believed.
+
+    Attributes:
+        temperature: the logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017).
+        threshold: a video whose highest score is below it shows none of the classes.
+        ece_before, ece_after: expected calibration error on the list that it was fitted on, from 0 to 1.
+        list_hash: of that list.
+    """
+
+    temperature: float
+    threshold: float
+    ece_before: float
+    ece_after: float
+    list_hash: str = ""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.temperature, int | float) and self.temperature > 0):
+            raise ModelError(f"calibration: temperature: {self.temperature!r} is no positive number")
+        for name in ("threshold", "ece_before", "ece_after"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value <= 1):
+                raise ModelError(f"calibration: {name}: {value!r} is no number from 0 to 1")
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Calibration:
+        """Read the fields by their names; raises `ModelError` naming one that is missing, unknown or wrong."""
+        return cls(**_keys_of(cls, data, "calibration"))
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """A network, its classes, and how its input is made: all of it JSON-able.
 
@@ -93,6 +124,7 @@ class ModelCard:
         classes: the K names in the order of their numbers, or none where training knew none.
         num_clips, num_crops: views of a video, as the test of the training's config takes them.
         ensemble: how views are combined: "sum" (the mean of their softmax scores) or "max".
+        calibration: of the scores, where `autox3d calibrate` has fitted one.
     """
 
     model: str
@@ -103,6 +135,7 @@ class ModelCard:
     num_clips: int = 10
     num_crops: int = 3
     ensemble: str = "sum"
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -156,6 +189,8 @@ class ModelCard:
         try:
             values = _keys_of(cls, data, "the card")
             preprocessing = Preprocessing(**_keys_of(Preprocessing, values.pop("preprocessing"), "preprocessing"))
+            if values.get("calibration") is not None:
+                values["calibration"] = Calibration.from_dict(values["calibration"])
             return cls(preprocessing=preprocessing, **values)
         except (AutoX3DError, TypeError) as error:  # a value of another type than its field
             raise ModelError(f"{source}: {error}") from None

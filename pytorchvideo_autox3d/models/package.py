@@ -149,7 +149,7 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
         beside.write_bytes(save(state, metadata={"format": "pt"}))
     write_text(folder / README_FILE, package_readme(card, **vars(release)))
     record = {"format": FORMAT, "version": _VERSION, **card.to_dict(), "release": vars(release)}
-    write_json(folder / CARD_FILE, {**record, "sha256": {WEIGHTS_FILE: _sha256(folder / WEIGHTS_FILE)}})
+    write_json(folder / CARD_FILE, {**record, "sha256": {WEIGHTS_FILE: file_hash(folder / WEIGHTS_FILE)}})
     return folder
 
 
@@ -172,7 +172,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 def _check_hash(path: Path, expected: str) -> None:
     if not path.is_file():
         raise ModelError(f"{path}: no such file: the package is not whole")
-    found = _sha256(path)
+    found = file_hash(path)
     if found != expected:
         raise ModelError(
             f"{path}: its SHA-256 is {found[:12]}..., {CARD_FILE} says {str(expected)[:12]}...: it is damaged, or of "
@@ -180,9 +180,10 @@ def _check_hash(path: Path, expected: str) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open(path, "rb") as stream:
         while block := stream.read(2**20):
             digest.update(block)
     return digest.hexdigest()

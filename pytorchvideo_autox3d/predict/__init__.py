@@ -7,6 +7,18 @@ Shapes: V views of a video, C colours, T frames, H and W pixels, K classes.
 
 from pytorchvideo_autox3d.predict.prediction import ClipPrediction, Prediction
 from pytorchvideo_autox3d.predict.recognizer import Recognizer
+from pytorchvideo_autox3d.predict.segments import Segment
+from pytorchvideo_autox3d.predict.timeline import Timeline, read_timeline
 from pytorchvideo_autox3d.predict.video_clips import VideoClips, Views, read_clips
 
-__all__ = ["ClipPrediction", "Prediction", "Recognizer", "VideoClips", "Views", "read_clips"]
+__all__ = [
+    "ClipPrediction",
+    "Prediction",
+    "Recognizer",
+    "Segment",
+    "Timeline",
+    "VideoClips",
+    "Views",
+    "read_clips",
+    "read_timeline",
+]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
+import simplejson
 import yaml
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.config import get_cfg, leaves, load_cfg
 from pytorchvideo_autox3d.data import ClassNames
+from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.engine import checkpoint_model_state, load_model_state, read_checkpoint
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, ModelError
+from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.jobs.build import build_card
-from pytorchvideo_autox3d.models import CARD_KEY, ClipNet, ModelCard
+from pytorchvideo_autox3d.models import CARD_KEY, Calibration, ClipNet, ModelCard, file_hash
+from pytorchvideo_autox3d.models.package import CARD_FILE, find_package
+
+_CALIBRATION = ".calibration.json"
 
 
 def load_checkpoint(
@@ -51,12 +59,33 @@ def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tupl
         card = _card_of_config(checkpoint, path, cfg)
         if names is None:
             raise ModelError(f"{path}: does not name its classes: give a classes.json (--classes FILE, classes=...)")
-    if names is None:
-        return card
+    calibration = _kept_calibration(path) or card.calibration
     try:
-        return replace(card, classes=names)
+        return replace(card, classes=card.classes if names is None else names, calibration=calibration)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+
+
+def keep_calibration(model: str, calibration: Calibration) -> Path:
+    """Write a calibration into a package's card, or beside a checkpoint; returns the file."""
+    if os.path.isfile(model):
+        path = Path(model + _CALIBRATION)
+        write_json(path, {**asdict(calibration), "sha256": file_hash(model)})
+        return path
+    path = find_package(model) / CARD_FILE
+    write_json(path, {**simplejson.loads(path.read_text(encoding="utf8")), "calibration": asdict(calibration)})
+    return path
+
+
+def _kept_calibration(path: str) -> Calibration | None:
+    """What `keep_calibration` wrote beside a checkpoint, if it did; it must be of this very file."""
+    file = path + _CALIBRATION
+    if not os.path.isfile(file):
+        return None
+    content = read_json(file)
+    if not isinstance(content, dict) or content.pop("sha256", None) != file_hash(path):
+        raise ModelError(f"{file} is of another checkpoint: remove it, or run autox3d calibrate again")
+    return Calibration.from_dict(content)
 
 
 def _card_of_config(checkpoint: Mapping[str, Any], path: str, cfg: str | None) -> ModelCard:

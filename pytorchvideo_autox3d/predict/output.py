@@ -27,17 +27,24 @@ def json_line(record: Mapping[str, Any]) -> str:
     return str(simplejson.dumps(record, ignore_nan=True))
 
 
-def csv_header(top: int) -> str:
-    """The columns of `csv_line`."""
+def csv_header(top: int, *, segments: bool = False) -> str:
+    """The columns of `csv_lines`."""
+    if segments:
+        return _csv(["video", "start", "end", "label", "score", "error"])
     pairs = [name for rank in range(1, top + 1) for name in (f"label_{rank}", f"score_{rank}")]
     return _csv(["video", *pairs, "rejected", "error"])
 
 
-def csv_line(record: Mapping[str, Any], top: int) -> str:
-    """A video's row: its classes of highest score; or what was wrong with it."""
+def csv_lines(record: Mapping[str, Any], top: int, *, segments: bool = False) -> list[str]:
+    """A video's row, its classes of highest score; or a row for each of its segments; or what was wrong with it."""
+    if segments and "segments" in record:
+        columns = ("start", "end", "label", "score")
+        return [_csv([record["video"], *(one[name] for name in columns), ""]) for one in record["segments"]]
+    if segments:
+        return [_csv([record["video"], "", "", "", "", record["error"]])]
     pairs = [item for pair in record.get("top", ()) for item in pair]
     pairs += [""] * (2 * top - len(pairs))
-    return _csv([record["video"], *pairs, record.get("rejected", ""), record.get("error", "")])
+    return [_csv([record["video"], *pairs, record.get("rejected", ""), record.get("error", "")])]
 
 
 def _csv(values: Iterable[Any]) -> str:
@@ -62,6 +69,23 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
         for clip in record["clips"] if len(records) == 1 and len(record["clips"]) > 1 else ():
             table.add_row("", f"{clip['start']:.1f} to {clip['end']:.1f}", *_cells(clip["top"]), style="dim")
     return table
+
+
+def segment_table(records: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a segment."""
+    table = Table("video", "from", "to", "label", "score", box=box.SIMPLE_HEAD)
+    for record in records:
+        for number, one in enumerate(record["segments"]):
+            video = Text("" if number else record["video"], overflow="fold")
+            table.add_row(video, _clock(one["start"]), _clock(one["end"]), Text(one["label"]), f"{one['score']:.3f}")
+    return table
+
+
+def _clock(seconds: float) -> str:
+    """`75.25` -> `1:15.2`; hours where there are any."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
 def _cells(top: Sequence[Sequence[Any]]) -> tuple[Text, str, Text]:
@@ -110,7 +134,9 @@ class ResumableRecords:
         """Write `path` in the order of the videos, and remove the partial file."""
         chosen = [self.records[video] for video in videos if video in self.records]
         if self.path.suffix == ".csv":
-            lines = [csv_header(top), *(csv_line(record, top) for record in chosen)]
+            segments = bool(self._made_with.get("segments"))
+            rows = (line for record in chosen for line in csv_lines(record, top, segments=segments))
+            lines = [csv_header(top, segments=segments), *rows]
         else:
             lines = [json_line(record) for record in chosen]
         write_text(self.path, "".join(f"{line}\n" for line in lines))
@@ -136,9 +162,12 @@ def _parsed(line: str) -> Any:
         return None
 
 
-def write_records(records: Iterable[Mapping[str, Any]], stream: TextIO, *, form: str, top: int) -> None:
+def write_records(
+    records: Iterable[Mapping[str, Any]], stream: TextIO, *, form: str, top: int, segments: bool = False
+) -> None:
     """Write JSON lines ("json") or csv ("csv") as the records come."""
     if form == "csv":
-        print(csv_header(top), file=stream)
+        print(csv_header(top, segments=segments), file=stream)
     for record in records:
-        print(csv_line(record, top) if form == "csv" else json_line(record), file=stream, flush=True)
+        lines = csv_lines(record, top, segments=segments) if form == "csv" else [json_line(record)]
+        print("\n".join(lines), file=stream, flush=True)

@@ -68,7 +68,7 @@ class Recognizer:
         if isinstance(network, nn.Module):
             network.eval().to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
             accelerate(network)
-        self._batch_size, self._top, self._workers = batch_size, top, workers
+        self.batch_size, self.top, self._workers = batch_size, top, workers
         self._reader, self._decode_seconds = reader, decode_seconds
         self._normalize = ClipNormalize(card.preprocessing.mean, card.preprocessing.std)
 
@@ -105,6 +105,16 @@ class Recognizer:
         """The classes' names in the order of their numbers."""
         return self.card.labels
 
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by; 1 without a calibration."""
+        return self.card.calibration.temperature if self.card.calibration else 1.0
+
+    @property
+    def threshold(self) -> float:
+        """Below this score a video shows none of the classes; 0 without a calibration."""
+        return self.card.calibration.threshold if self.card.calibration else 0.0
+
     def __call__(self, video: Video, *, fps: float | None = None, name: str | None = None) -> Prediction:
         """What a video shows.
 
@@ -119,6 +129,13 @@ class Recognizer:
             DataError: the array is of another type or shape.
         """
         return self._predicted(self._name(video, name), self._clips(video, fps=fps))
+
+    def video_logits(self, videos: Iterable[Video]) -> Iterator[Tensor]:
+        """The logits of each video's views, logits_VK; raises for one that can't be read."""
+        for _, found in decoded_ahead(self._clips, videos, workers=self._workers):
+            if isinstance(found, DecodeError):
+                raise found
+            yield self.logits(found.clip_VCTHW)
 
     def predict(
         self, videos: Iterable[Video], *, on_fault: Callable[[Video, DecodeError], None] | None = None
@@ -137,7 +154,7 @@ class Recognizer:
                 on_fault(video, found)
                 continue
             waiting.append((video, found))
-            if sum(len(clips) for _, clips in waiting) >= self._batch_size:
+            if sum(len(clips) for _, clips in waiting) >= self.batch_size:
                 yield from self._predicted_together(waiting)
                 waiting = []
         yield from self._predicted_together(waiting)
@@ -146,9 +163,14 @@ class Recognizer:
         """Logits (B, K) of uint8 clips, on the CPU."""
         parts = []
         with torch.inference_mode():
-            for part in clip_BCTHW.split(self._batch_size):
+            for part in clip_BCTHW.split(self.batch_size):
                 parts.append(self.network(self._normalize(part.to(self.device))).float().cpu())
         return torch.cat(parts)
+
+    def scores(self, clip_BCTHW: Tensor) -> NDArray[np.float32]:
+        """Scores (B, K) of uint8 clips, each by itself."""
+        score_BK: NDArray[np.float32] = (self.logits(clip_BCTHW) / self.temperature).softmax(dim=1).numpy()
+        return score_BK
 
     def open(self, video: Video, *, fps: float | None = None) -> VideoReader:
         """A reader of the video, to be used in a `with` statement."""
@@ -165,10 +187,7 @@ class Recognizer:
 
     def combined(self, logits_VK: Tensor) -> NDArray[np.float32]:
         """The video's scores from the logits of its views, as a test combines them."""
-        score_VK = logits_VK.softmax(dim=1).numpy()
-        if self.card.ensemble == "max":
-            return score_VK.max(axis=0)
-        return score_VK.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return combined_scores(logits_VK, self.card.ensemble, self.temperature)
 
     def _array(self, frames: np.ndarray | Tensor, fps: float | None, name: str) -> ArrayReader:
         clip = self.card.preprocessing
@@ -186,14 +205,15 @@ class Recognizer:
 
     def _predicted(self, name: str, clips: VideoClips, logits_VK: Tensor | None = None) -> Prediction:
         logits_VK = self.logits(clips.clip_VCTHW) if logits_VK is None else logits_VK
-        name_top = partial(top_of, labels=self.labels, count=self._top)
+        name_top = partial(top_of, labels=self.labels, count=self.top)
         crops = self.views.num_crops
         parts = [
             ClipPrediction(*clips.spans[first], name_top(self.combined(logits_VK[first : first + crops])))
             for first in range(0, len(clips), crops)
         ]
         score_K = self.combined(logits_VK)
-        return Prediction(name, name_top(score_K), tuple(parts), score_K)
+        rejected = bool(score_K.max() < self.threshold) if self.card.calibration else None
+        return Prediction(name, name_top(score_K), tuple(parts), score_K, rejected)
 
     def _predicted_together(self, videos: Sequence[tuple[Video, VideoClips]]) -> Iterator[Prediction]:
         """One run over the clips of several videos."""
@@ -208,6 +228,14 @@ class Recognizer:
     def _name(video: Video, name: str | None) -> str:
         shape = getattr(video, "shape", None)
         return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")
+
+
+def combined_scores(logits_VK: Tensor, ensemble: str, temperature: float = 1.0) -> NDArray[np.float32]:
+    """A video's scores (K) from the logits of its views: the mean ("sum") or the largest ("max") of their softmax."""
+    score_VK = (logits_VK / temperature).softmax(dim=1).numpy()
+    if ensemble == "max":
+        return score_VK.max(axis=0)
+    return score_VK.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def read_array(path: str) -> np.ndarray:

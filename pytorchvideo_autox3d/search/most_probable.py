@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog  # type: ignore[import-untyped]
+from scipy.optimize import linprog
 
 from pytorchvideo_autox3d.analysis.additive import AdditiveCost, FloatArray
 from pytorchvideo_autox3d.errors import SearchError

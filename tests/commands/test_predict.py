@@ -108,3 +108,19 @@ def test_bad_input_is_one_line_and_exit_code_1(checkpoint, videos, capsys, monke
     monkeypatch.chdir(videos)
     assert predict(checkpoint, *arguments) == 1
     assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_segments_with_picture_and_film(checkpoint, videos, tmp_path, capsys):
+    command = ["--segments", "--timeline", tmp_path / "pictures", "--annotate", tmp_path / "films", "--json"]
+    assert predict(checkpoint, videos, *command) == 0
+    output = capsys.readouterr()
+    records = [json.loads(line) for line in output.out.splitlines()]
+    assert [record["segments"][0]["start"] for record in records] == [0.0] * 3
+    assert [record["segments"][-1]["end"] for record in records] == [2.0] * 3
+    assert sorted(path.name for path in tmp_path.glob("*/*")) == sorted(
+        f"{n}.{suffix}" for n in range(3) for suffix in ("mp4", "png")
+    )
+    assert "broken.mp4" in output.err
+    assert predict(checkpoint, videos / "0.mp4", "--segments", "--csv") == 0
+    assert capsys.readouterr().out.startswith("video,start,end,label,score,error\n")
+    assert predict(checkpoint, videos / "0.mp4", "--timeline", tmp_path) == 1

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pytorchvideo_autox3d.errors import DataError
-from pytorchvideo_autox3d.predict.output import ResumableRecords, csv_header, csv_line, table_of
+from pytorchvideo_autox3d.predict.output import ResumableRecords, csv_header, csv_lines, table_of
 
 
 def record(video, *pairs, **more):
@@ -18,7 +18,10 @@ B = record('b, "2".mp4', ("y", 1.0), rejected=True)
 
 
 def test_csv_rows_read_back():
-    lines = [csv_header(2), csv_line(A, 2), csv_line(B, 2), csv_line({"video": "c", "error": "no video"}, 2)]
+    lines = [
+        csv_header(2),
+        *(line for one in (A, B, {"video": "c", "error": "no video"}) for line in csv_lines(one, 2)),
+    ]
     rows = list(csv.DictReader(io.StringIO("\n".join(lines))))
     assert [row["video"] for row in rows] == ["a.mp4", 'b, "2".mp4', "c"]
     assert (rows[0]["label_2"], rows[0]["score_2"]) == ("y", "0.25")
