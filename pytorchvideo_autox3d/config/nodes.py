@@ -47,6 +47,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         # "clip": NUM_FRAMES frames, every SAMPLING_RATE-th; "segments": one of each of NUM_FRAMES equal parts of the
         # video, as networks of frames take them (TSN); "": the data set's own, segments for Something-Something.
         FRAME_SAMPLING="",
+        # "rgb"; "flow", two channels of optical flow, which autox3d make-flow lays beside the videos; "rgb+flow", all.
+        MODALITY="rgb",
         # What decodes: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
         READER="pyav",
         # Which of the three published splits of UCF101 and HMDB51.

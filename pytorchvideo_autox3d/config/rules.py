@@ -25,11 +25,14 @@ NOT_NEGATIVE = (
 )  # fmt: skip
 ABOVE_ZERO = ("SOLVER.BASE_LR", "DATA.TARGET_FPS")
 UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
+# Of a clip.
+CHANNELS = {"rgb": 3, "flow": 2, "rgb+flow": 5}
 CHOICES: dict[str, tuple[Any, ...]] = {
     "TEST.NUM_SPATIAL_CROPS": (1, 3),
     "DATA.ENSEMBLE_METHOD": ("sum", "max"),
     "BN.NORM_TYPE": ("batchnorm", "sub_batchnorm", "sync_batchnorm"),
     "AUTOX3D.FRAME_SAMPLING": ("", "clip", "segments"),
+    "AUTOX3D.MODALITY": tuple(CHANNELS),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of"),
 }
@@ -77,6 +80,7 @@ def _check_together(cfg: CfgNode) -> None:
             f"DATA.TRAIN_JITTER_SCALES is {list(scales)}, expected [low, high] from DATA.TRAIN_CROP_SIZE {crop} up"
         )
     length = "SEARCH.EPOCHS" if cfg.SEARCH.ENABLE else "SOLVER.MAX_EPOCH"
+    _check_modality(cfg)
     warmup, epochs = cfg.SOLVER.WARMUP_EPOCHS, value_at(cfg, length)
     if (cfg.TRAIN.ENABLE or cfg.SEARCH.ENABLE) and warmup >= epochs:
         raise ConfigError(f"SOLVER.WARMUP_EPOCHS is {warmup:g}, expected less than {length} {epochs}")
@@ -109,3 +113,15 @@ def _check_budgets(cfg: CfgNode) -> None:
             raise ConfigError(f"{key} is {value:g}, expected it in SEARCH.BUDGETS, which lists all budgets")
     if cfg.SEARCH.PARETO_LATENCY_MS and not cfg.SEARCH.LATENCY_TABLE:
         raise ConfigError("SEARCH.PARETO_LATENCY_MS is set, expected beside it SEARCH.LATENCY_TABLE")
+
+
+def _check_modality(cfg: CfgNode) -> None:
+    modality = cfg.AUTOX3D.MODALITY
+    if modality != "rgb" and cfg.SEARCH.ENABLE:
+        raise ConfigError(f"AUTOX3D.MODALITY is {modality!r}, but a search (SEARCH.ENABLE) is over networks of rgb")
+    if modality != "rgb" and cfg.AUTOX3D.AUTO_AUGMENT:
+        raise ConfigError(f"AUTOX3D.AUTO_AUGMENT is {cfg.AUTOX3D.AUTO_AUGMENT!r}, but AUTOX3D.MODALITY is {modality!r}")
+    for key in ("MEAN", "STD"):
+        if len(cfg.DATA[key]) != CHANNELS[modality]:
+            wanted = f"{CHANNELS[modality]} numbers, for AUTOX3D.MODALITY {modality}"
+            raise ConfigError(f"DATA.{key} is {list(cfg.DATA[key])}, expected {wanted}")

@@ -11,6 +11,7 @@ from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.dataset import Kinetics, VideoDataset, assemble_views, clip_generator
 from pytorchvideo_autox3d.data.decode import VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
+from pytorchvideo_autox3d.data.flow import MODALITIES
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
@@ -22,6 +23,7 @@ from pytorchvideo_autox3d.data.views import View
 
 __all__ = [
     "HMDB51",
+    "MODALITIES",
     "UCF101",
     "UNNAMED",
     "ArrayReader",

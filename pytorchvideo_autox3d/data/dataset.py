@@ -14,6 +14,7 @@ from pytorchvideo_autox3d.data.augment import Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.decode import VideoReader, find_reader
+from pytorchvideo_autox3d.data.flow import MODALITIES, FlowReader, check_flow, mirrored_flow
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
@@ -65,6 +66,8 @@ class VideoDataset(Dataset[ClipBatch]):
         seed: of every random choice.
         frame_sampling: "clip", T frames at the sampling rate; "segments", one of each of T equal segments of the video
             (see `segment_frames`), where the sampling rate has no effect; "" is the data set's own, here "clip".
+        modality: "rgb"; "flow", two channels of optical flow, which must lie beside the videos (see `data.flow`); or
+            "rgb+flow", both in one clip of five channels. Flow takes no `auto_augment`.
         reader: the name of the video reader.
         decode_seconds: the time a video may take to decode, past which it is a `DecodeError`; 0 waits for ever.
         normalize: applied to the clips; None leaves them uint8, which is cheaper to move.
@@ -97,6 +100,7 @@ class VideoDataset(Dataset[ClipBatch]):
         erasing: Erasing | None = None,
         seed: int = 0,
         frame_sampling: str = "",
+        modality: str = "rgb",
         reader: str = "pyav",
         decode_seconds: float = 60,
         normalize: ClipNormalize | None = None,
@@ -112,6 +116,8 @@ class VideoDataset(Dataset[ClipBatch]):
             raise DataError(f"{manifest.name}: has no labels; only a test can do without")
         self.manifest, self.mode, self.seed, self.epoch = manifest, mode, seed, 0
         self.frame_sampling = self.sampling(frame_sampling)
+        _check_modality(modality, manifest, auto_augment)
+        self.modality = modality
         self.num_frames, self.sampling_rate, self.target_fps = num_frames, sampling_rate, target_fps
         self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
         self.test_short_side, self.num_clips, self.num_crops = test_short_side, num_clips, num_crops
@@ -202,6 +208,8 @@ class VideoDataset(Dataset[ClipBatch]):
         rows = [[place[number] for number in clip] for clip in numbers]
         if self.mode == "train":
             clip_TCHW, flipped = self._augment.with_flip(_taken(frames_NCHW, rows[0]), generator)
+            if flipped and self.modality != "rgb":
+                clip_TCHW = mirrored_flow(clip_TCHW)
             return _channels_last(clip_TCHW.unsqueeze(0)), flipped
         return assemble_views(frames_NCHW, rows, views, self.crop_size), False
 
@@ -217,6 +225,8 @@ class VideoDataset(Dataset[ClipBatch]):
     def _open(self, record: VideoRecord) -> VideoReader:
         if isinstance(self.manifest, FrameManifest):
             return FramesReader(self.manifest.frame_paths(record.index), name=record.path)
+        if self.modality != "rgb":
+            return FlowReader(self._open_reader, record.path, colours=self.modality == "rgb+flow")
         return self._open_reader(record.path)
 
     def _label(self, label: int, flipped: bool) -> int:
@@ -249,6 +259,18 @@ class VideoDataset(Dataset[ClipBatch]):
         return self.jitter_scales[0] if self.mode == "val" else self.test_short_side
 
 
+def _check_modality(modality: str, manifest: Manifest, auto_augment: str) -> None:
+    if modality not in MODALITIES:
+        raise DataError(f"modality is {modality!r}, expected one of {', '.join(MODALITIES)}")
+    if modality == "rgb":
+        return
+    if auto_augment:
+        raise DataError(f"auto_augment is {auto_augment!r}, but modality is {modality!r}: flow has no colours")
+    if isinstance(manifest, FrameManifest):
+        raise DataError(f"{manifest.name}: lists extracted frames; optical flow is made of videos")
+    check_flow(manifest)
+
+
 def _taken(frames_NCHW: Tensor, rows: Sequence[int]) -> Tensor:
     """The frames of one clip; without a copy where it is all of them in order, as in training."""
     if list(rows) == list(range(len(frames_NCHW))):
@@ -265,7 +287,8 @@ def assemble_views(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Se
         views: whose crops are taken.
         size: side of the square clip.
     """
-    clips_BTHWC = torch.empty(len(views), len(rows[0]), size, size, 3, dtype=torch.uint8)
+    channels = frames_NCHW.shape[1]
+    clips_BTHWC = torch.empty(len(views), len(rows[0]), size, size, channels, dtype=torch.uint8)
     for clip_THWC, row, view in zip(clips_BTHWC, rows, views, strict=True):
         torch.index_select(cropped(frames_NCHW, view, size).permute(0, 2, 3, 1), 0, torch.tensor(row), out=clip_THWC)
     return clips_BTHWC.permute(0, 1, 4, 2, 3)

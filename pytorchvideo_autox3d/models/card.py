@@ -20,6 +20,7 @@ CARD_KEY = "model_card"
 
 _ARCHITECTURE = "architecture"
 _ENSEMBLES = ("sum", "max")
+_CHANNELS = {"rgb": 3, "flow": 2, "rgb+flow": 5}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Preprocessing:
         short_side: what the video's shorter side is scaled to before the centre is cut out. Where three crops are cut,
             it is scaled to `crop_size`, so that they reach both ends.
         mean, std: of red, green and blue in 0..1; the input is (value - mean) / std.
+        modality: "rgb", "flow" or "rgb+flow"; the mean and std are of its 3, 2 or 5 channels.
         frame_sampling: "clip", or "segments": one frame of each of T equal parts of the video, whatever its length.
     """
 
@@ -45,6 +47,7 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.45, 0.45, 0.45)
     std: tuple[float, ...] = (0.225, 0.225, 0.225)
     frame_sampling: str = "clip"
+    modality: str = "rgb"
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -57,10 +60,13 @@ class Preprocessing:
             raise ModelError(f"preprocessing: fps: {self.fps!r} is no positive number")
         if self.short_side < self.crop_size:
             raise ModelError(f"preprocessing: short_side: {self.short_side} is below the crop_size {self.crop_size}")
+        if self.modality not in _CHANNELS:
+            raise ModelError(f"preprocessing: modality: {self.modality!r} is none of {', '.join(_CHANNELS)}")
+        channels = _CHANNELS[self.modality]
         for name in ("mean", "std"):
             values = getattr(self, name)
-            if len(values) != 3 or not all(isinstance(value, int | float) for value in values):
-                raise ModelError(f"preprocessing: {name}: {list(values)!r} are not three numbers")
+            if len(values) != channels or not all(isinstance(value, int | float) for value in values):
+                raise ModelError(f"preprocessing: {name}: {list(values)!r} are not {channels} numbers")
         if self.frame_sampling not in ("clip", "segments"):
             raise ModelError(f"preprocessing: frame_sampling: {self.frame_sampling!r} is neither clip nor segments")
         if min(self.std) <= 0:

@@ -42,3 +42,21 @@ def test_normalisation_that_goes_with_nothing_is_refused(opts, message):
 )
 def test_normalisation_that_goes_is_taken(opts):
     assert opts[1] == load(*opts).BN.NORM_TYPE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["AUTOX3D.MODALITY", "depth"], "AUTOX3D.MODALITY is 'depth', expected one of rgb, flow, rgb"),
+        (
+            ["AUTOX3D.MODALITY", "flow", "AUTOX3D.AUTO_AUGMENT", ""],
+            r"DATA.MEAN is \[0.45, 0.45, 0.45\], expected 2 numbers, for AUTOX3D.MODALITY",
+        ),
+        (["DATA.STD", [0.2, 0.2]], r"DATA.STD is \[0.2, 0.2\], expected 3 numbers"),
+        (["AUTOX3D.MODALITY", "flow", "SEARCH.ENABLE", True], "a search .* is over networks of rgb"),
+        (["AUTOX3D.MODALITY", "flow", "AUTOX3D.AUTO_AUGMENT", "imagenet"], "AUTOX3D.AUTO_AUGMENT is 'imagenet', but"),
+    ],
+)
+def test_flow_and_what_goes_with_it(options, message):
+    with pytest.raises(ConfigError, match=message):
+        load(*options)

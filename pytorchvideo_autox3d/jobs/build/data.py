@@ -76,8 +76,9 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
         horizontal_flip=cfg.DATA.RANDOM_FLIP,
         **_augmentation(cfg),
         seed=cfg.RNG_SEED,
-        # A user's data set need not know of it.
+        # A user's data set need not know of these.
         **({"frame_sampling": cfg.AUTOX3D.FRAME_SAMPLING} if cfg.AUTOX3D.FRAME_SAMPLING else {}),
+        **({"modality": cfg.AUTOX3D.MODALITY} if cfg.AUTOX3D.MODALITY != "rgb" else {}),
         reader=cfg.AUTOX3D.READER,
         decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
     )

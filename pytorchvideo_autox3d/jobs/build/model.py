@@ -13,7 +13,7 @@ from torch import nn
 
 from pytorchvideo_autox3d import distributed, models
 from pytorchvideo_autox3d.config import config_path
-from pytorchvideo_autox3d.data import UNNAMED, ClassNames
+from pytorchvideo_autox3d.data import MODALITIES, UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.kernels.depthwise import accelerate
@@ -64,6 +64,11 @@ def build_model(cfg: CfgNode) -> nn.Module:
     """
     builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     model = builder(model_num_class=cfg.MODEL.NUM_CLASSES, **_arguments(cfg))
+    given, taken = MODALITIES[cfg.AUTOX3D.MODALITY], getattr(model, "in_channels", None)
+    if taken not in (None, given):
+        raise ConfigError(
+            f"AUTOX3D.MODALITY: {cfg.AUTOX3D.MODALITY!r} gives {given} channels, {cfg.MODEL.MODEL_NAME} takes {taken}"
+        )
     accelerate(model)
     _replace_norms(cfg, model)
     return model
@@ -102,6 +107,7 @@ def build_card(cfg: CfgNode, *, classes: ClassNames = UNNAMED) -> ModelCard:
             mean=tuple(cfg.DATA.MEAN),
             std=tuple(cfg.DATA.STD),
             frame_sampling=_frame_sampling(cfg),
+            modality=cfg.AUTOX3D.MODALITY,
         ),
         num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
         num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
@@ -163,7 +169,9 @@ def _other_arguments(cfg: CfgNode) -> dict[str, Any]:
     name = MODEL_REGISTRY.present_name(cfg.MODEL.MODEL_NAME)
     taken = inspect.signature(MODEL_REGISTRY.get(name)).parameters
     depth = {"model_depth": cfg.RESNET.DEPTH} if "model_depth" in taken else {}
-    return depth | {key.lower(): cfg[name.upper()][key] for key in MODEL_KEYS.get(name, {})}
+    modality = cfg.AUTOX3D.MODALITY
+    channels = {"in_channels": MODALITIES[modality]} if "in_channels" in taken and modality != "rgb" else {}
+    return depth | channels | {key.lower(): cfg[name.upper()][key] for key in MODEL_KEYS.get(name, {})}
 
 
 def _search_arguments(cfg: CfgNode) -> dict[str, Any]:

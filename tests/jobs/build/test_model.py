@@ -101,3 +101,28 @@ def test_the_normalisation_that_the_config_names(opts, kind, attribute, value):
     assert {getattr(norm, attribute) for norm in norms} == {value}
     # A checkpoint of one kind is one of the other: the same keys, the same weights under the same seed.
     assert model.state_dict().keys() == build.build_model(cfg_of(file="autox3d/demo_x3d.yaml")).state_dict().keys()
+
+
+FLOW = {"flow": 2, "rgb+flow": 5}
+
+
+def flow_cfg(name, modality, channels):
+    opts = ["MODEL.MODEL_NAME", name, "AUTOX3D.MODALITY", modality, "AUTOX3D.AUTO_AUGMENT", ""]
+    return cfg_of(*opts, "DATA.MEAN", [0.5] * channels, "DATA.STD", [0.25] * channels)
+
+
+@pytest.mark.parametrize(("name", "modality"), [("MFNet", "flow"), ("I3D_TwoStream", "rgb+flow")])
+def test_networks_of_flow(name, modality):
+    cfg = flow_cfg(name, modality, FLOW[modality])
+    with torch.device("meta"):
+        assert build.build_model(cfg).in_channels == FLOW[modality]
+    card = build.build_card(cfg)
+    assert (card.preprocessing.modality, len(card.preprocessing.mean)) == (modality, FLOW[modality])
+
+
+@pytest.mark.parametrize(("name", "modality", "given"), [("X3D", "flow", 2), ("I3D_TwoStream", "rgb", 3)])
+def test_a_network_of_other_channels_is_refused(name, modality, given):
+    cfg = flow_cfg(name, modality, given)
+    message = f"AUTOX3D.MODALITY: '{modality}' gives {given} channels, {name} takes"
+    with torch.device("meta"), pytest.raises(ConfigError, match=message):
+        build.build_model(cfg)

@@ -1,0 +1,109 @@
+"""Late fusion: the weighted mean of several tests' scores of the same videos.
+
+Shapes: N videos, K classes.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import simplejson
+from numpy.typing import NDArray
+
+from pytorchvideo_autox3d.errors import EvaluationError
+from pytorchvideo_autox3d.evaluation.metrics import confusion_matrix, per_class_accuracy, topk_accuracy
+from pytorchvideo_autox3d.evaluation.multiview import MultiViewResult
+
+
+@dataclass(frozen=True, eq=False)
+class TestScores:
+    """What a test left: `test_results.json` and the `.npz` beside it.
+
+    Attributes:
+        name: the json's path.
+        list_hash: of the list that was tested; empty where the file does not say.
+        num_views: of each video.
+        paths: the videos' files by their number; empty where the file does not say.
+        video_N, label_N, score_NK: as in `MultiViewResult`.
+    """
+
+    __test__ = False  # pytest would take the class for a test by its name
+
+    name: str
+    list_hash: str
+    num_views: int
+    paths: dict[int, str]
+    video_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+    score_NK: NDArray[np.float32]
+
+
+def read_scores(path: str | Path) -> TestScores:
+    """Read a result by its json or its npz.
+
+    Raises:
+        EvaluationError: one of the two files is missing or damaged; names it.
+    """
+    base = str(path).removesuffix(".npz").removesuffix(".json")
+    try:
+        record = simplejson.loads(Path(f"{base}.json").read_text(encoding="utf8"))
+        with np.load(f"{base}.npz") as arrays:
+            video_N, label_N, score_NK = (arrays[key] for key in ("video", "label", "score"))
+    except FileNotFoundError as error:
+        raise EvaluationError(f"{error.filename}: no such file; a test writes {base}.json and {base}.npz") from None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise EvaluationError(f"{base}: not the result of a test: {str(error).splitlines()[0]}") from None
+    videos = record.get("videos", [])
+    paths = {entry["video"]: entry["path"] for entry in videos if "path" in entry}
+    return TestScores(
+        f"{base}.json", record.get("list_hash", ""), record.get("num_views", 1), paths, video_N, label_N, score_NK
+    )
+
+
+def fuse(results: Sequence[TestScores], weights: Sequence[float]) -> MultiViewResult:
+    """The result of the weighted mean of the scores; the weights are made to sum to 1.
+
+    Raises:
+        EvaluationError: fewer than two results, weights that are not one each and positive, or results of two lists;
+            names the files.
+    """
+    if len(results) < 2 or len(weights) != len(results) or min(weights) <= 0:
+        raise EvaluationError(
+            f"expected two results or more and a positive weight each, got {len(results)} and {list(weights)}"
+        )
+    first = results[0]
+    for other in results[1:]:
+        _check_same(first, other)
+    shares = np.asarray(weights, dtype=np.float64) / sum(weights)
+    fused_NK = sum(share * one.score_NK for share, one in zip(shares, results, strict=True))
+    score_NK = np.asarray(fused_NK, dtype=np.float32)
+    confusion_KK = confusion_matrix(score_NK.argmax(axis=1), first.label_N, score_NK.shape[1])
+    return MultiViewResult(
+        top1_acc=topk_accuracy(score_NK, first.label_N, 1),
+        top5_acc=topk_accuracy(score_NK, first.label_N, 5),
+        per_class_acc=tuple(per_class_accuracy(confusion_KK).tolist()),
+        confusion_KK=confusion_KK,
+        video_N=first.video_N,
+        label_N=first.label_N,
+        score_NK=score_NK,
+        num_views=sum(one.num_views for one in results),
+        ensemble="sum",
+    )
+
+
+def _check_same(first: TestScores, other: TestScores) -> None:
+    what = ""
+    if first.list_hash and other.list_hash and first.list_hash != other.list_hash:
+        what = "they are of two lists"
+    elif first.score_NK.shape[1] != other.score_NK.shape[1]:
+        what = f"{first.score_NK.shape[1]} and {other.score_NK.shape[1]} classes"
+    elif not np.array_equal(first.video_N, other.video_N):
+        what = f"{len(first.video_N)} and {len(other.video_N)} videos that are not the same"
+    elif not np.array_equal(first.label_N, other.label_N):
+        what = "other labels of the same videos"
+    if what:
+        raise EvaluationError(f"{first.name} and {other.name} can't be fused: {what}")
