@@ -6,6 +6,9 @@ exception is a bug of ours and keeps its traceback. Messages are a single line a
 line number or the shape concerned.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class AutoX3DError(Exception):
     """Base of every error that a user's input can cause; its message is made one line that can be printed anywhere."""
@@ -39,6 +42,10 @@ class DataError(AutoX3DError, ValueError):
     """A list of videos is missing, empty or malformed; names the file and the line."""
 
 
+class NoListError(DataError):
+    """There is no list of videos where one is looked for."""
+
+
 class DecodeError(AutoX3DError, RuntimeError):
     """A file could not be decoded; names the file and the cause."""
 
@@ -65,3 +72,46 @@ class SearchError(AutoX3DError, ValueError):
 
 class ExportError(AutoX3DError, RuntimeError):
     """A model could not be exported, or the exported one disagrees with eager."""
+
+
+class SeveralErrors(AutoX3DError):
+    """Several of a user's errors, found together and said together; `errors` has each."""
+
+    errors: tuple[AutoX3DError, ...] = ()
+
+
+class ErrorCollector:
+    """Runs checks that don't depend on each other, so that a user meets all of their errors at once.
+
+    ::
+
+        found = ErrorCollector()
+        with found.collecting():
+            check_one()
+        with found.collecting():
+            check_another()
+        found.raise_found()
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[AutoX3DError] = []
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Keep an error of the family that is raised inside, but for one that says the same as an earlier one."""
+        try:
+            yield
+        except AutoX3DError as error:
+            for one in error.errors if isinstance(error, SeveralErrors) else (error,):
+                if str(one) not in map(str, self.errors):
+                    self.errors.append(one)
+
+    def raise_found(self) -> None:
+        """Raise the one error that was found, or all of them as one; nothing where there was none."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            listed = "; ".join(f"({number}) {error}" for number, error in enumerate(self.errors, start=1))
+            together = SeveralErrors(f"{len(self.errors)} things to mend: {listed}")
+            together.errors = tuple(self.errors)
+            raise together

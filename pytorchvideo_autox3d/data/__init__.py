@@ -12,6 +12,7 @@ from pytorchvideo_autox3d.data.dataset import Kinetics, VideoDataset, assemble_v
 from pytorchvideo_autox3d.data.decode import VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.faults import FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.flow import MODALITIES
+from pytorchvideo_autox3d.data.frames import FrameManifest
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.loader import ClipLoader, build_loader
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
@@ -36,6 +37,7 @@ __all__ = [
     "Erasing",
     "FaultCounter",
     "FaultPolicy",
+    "FrameManifest",
     "Kinetics",
     "Manifest",
     "SomethingSomething",

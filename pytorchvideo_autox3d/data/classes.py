@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 from iopath.common.file_io import g_pathmgr
@@ -105,14 +104,18 @@ class ClassNames:
         return tuple(self.name(number) for number in range(num_classes)) if self.names else ()
 
     def check_agrees(self, other: ClassNames) -> None:
-        """Raise `DataError` naming both sources if both have names and a number means another class in one of them."""
-        if self.names and other.names and self.names != other.names:
-            pairs = enumerate(zip_longest(self.names, other.names))
-            number, differing = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
-            here, there = ("none" if name is None else repr(name) for name in differing)
-            raise DataError(
-                f"{self.source}: class {number} is {here}, but {there} in {other.source}: the classes differ"
-            )
+        """Raise `DataError` naming both sources if both have names and a number means another class in one of them.
+
+        The names of `padded` are those of no class.
+        """
+        if not (self.names and other.names):
+            return
+        for number in range(max(len(self), len(other))):
+            here, there = self.name(number), other.name(number)
+            if here != there:
+                raise DataError(
+                    f"{self.source}: class {number} is {here!r}, but {there!r} in {other.source}: the classes differ"
+                )
 
     def to_dict(self) -> dict[str, int]:
         """{name: number}, as `read` takes it."""

@@ -10,7 +10,7 @@ from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES, Entries, Label, as_label, is_number
 from pytorchvideo_autox3d.data.manifest import Places
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import DataError, NoListError
 
 SEPARATORS = ("\t", ",", " ")
 # A first line is a header only if it reads like one.
@@ -56,7 +56,7 @@ def read_lines(path: str) -> list[tuple[int, str]]:
         with g_pathmgr.open(path, "r", encoding="utf-8-sig", errors="surrogateescape") as file:
             return [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]
     except FileNotFoundError:
-        raise DataError(f"{path}: no such list of videos") from None
+        raise NoListError(f"{path}: no such list of videos") from None
     except OSError as error:
         raise DataError(f"{path}: can't read the list of videos: {error.strerror or error}") from None
 

@@ -59,8 +59,8 @@ class Entries:
                 one of `num_classes`. Names the file, and the line, the entry or the folder.
         """
         if self.class_names and num_classes is not None and len(classes) > num_classes:
-            found = f"{len(classes)} classes, expected {num_classes} or fewer: {classes.name(num_classes)!r}"
-            raise DataError(f"{self.name}: has {found}")
+            found = f"has {len(classes)} classes, expected {num_classes} or fewer (MODEL.NUM_CLASSES)"
+            raise DataError(f"{self.name}: {found}: {classes.name(num_classes)!r}")
         items = zip(self.paths, self._numbers(classes, num_classes), strict=True)
         return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=classes, places=self.places)
 
@@ -107,5 +107,5 @@ def is_number(text: str) -> bool:
 def check_label(label: int, num_classes: int | None, *, place: str) -> None:
     """Raise `DataError` naming `place` unless the label is one of `num_classes`, or any from 0 where that is None."""
     if not 0 <= label < (_LABELS if num_classes is None else num_classes):
-        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
+        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1} (MODEL.NUM_CLASSES)"
         raise DataError(f"{place}: label {label} is out of range, expected {allowed}")

@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.data.csv_list import read_csv
 from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES, Entries, Label, as_label
 from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import DataError, NoListError
 
 TRAIN = "train"
 
@@ -28,6 +28,8 @@ def find_list(
 ) -> Manifest:
     """The list of `mode` in a folder: `<mode>.csv`, else `<mode>.json`, else the folder `<mode>/`; see `read_list`."""
     path = _list_path(folder, mode)
+    if not g_pathmgr.exists(path):
+        raise NoListError(f"{folder}: holds no {mode}.csv, no {mode}.json and no folder {mode} of class folders")
     entries = _read(path, path_prefix)
     ClassNames.find(*_folders_of(path)).check_agrees(classes)
     classes = classes or _numbering(path, entries)

@@ -12,7 +12,7 @@ from pytorchvideo_autox3d.data.dataset import VideoDataset
 from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
 from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import DataError, NoListError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 # Tests are on the validation videos, as in the published figures: the test videos have no public labels.
@@ -103,4 +103,4 @@ def _file(folder: str, part: str) -> str:
     for name in (f"something-something-v2-{part}.json", f"{part}.json"):
         if g_pathmgr.exists(os.path.join(folder, name)):
             return os.path.join(folder, name)
-    raise DataError(f"{folder}: holds neither something-something-v2-{part}.json nor {part}.json")
+    raise NoListError(f"{folder}: holds neither something-something-v2-{part}.json nor {part}.json")

@@ -33,6 +33,7 @@ from pytorchvideo_autox3d.engine.trainer import (
 )
 from pytorchvideo_autox3d.engine.weights import (
     LoadSummary,
+    check_fits,
     checkpoint_model_state,
     load_model_state,
     load_weights,
@@ -64,6 +65,7 @@ __all__ = [
     "Validation",
     "average_bn_stats",
     "build_optimizer",
+    "check_fits",
     "checkpoint_model_state",
     "checkpoint_path",
     "clip_gradients",

@@ -56,6 +56,7 @@ def multiview_scores(
     num_classes: int,
     device: torch.device,
     settings: EvalSettings,
+    labelled: bool = True,
     title: str = "test",
 ) -> MultiViewResult:
     """Score this process's share of the views and measure over everyone's; the result is the same in each process.
@@ -63,7 +64,7 @@ def multiview_scores(
     The model returns logits; softmax scores are combined. It is left in the mode it was in. Raises `EvaluationError`
     naming a video and view that is missing or inconsistent.
     """
-    scores = MultiViewScores(num_videos, num_views, num_classes, ensemble=settings.ensemble)
+    scores = MultiViewScores(num_videos, num_views, num_classes, ensemble=settings.ensemble, labelled=labelled)
     precision = Precision(settings.precision)
     bar = ProgressBar()
     bar.start(title, len(loader))
@@ -93,12 +94,16 @@ def run_test(
     device: torch.device,
     output_dir: str,
     settings: EvalSettings | None = None,
+    labelled: bool = True,
     paths: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
     **extra: Any,
 ) -> MultiViewResult:
     """`multiview_scores`, logged, and saved by the main process as `<output_dir>/test_results.json` and `.npz`.
 
-    `paths` are the videos' file names by index; `extra` is added to the JSON (the checkpoint tested, say).
+    `labelled` False is for a list without labels, of which there are predictions and no accuracy. `paths` are the
+    videos' file names by index, `classes` the names of the classes; `extra` is added to the JSON (the checkpoint
+    tested, say).
     """
     result = multiview_scores(
         model,
@@ -109,9 +114,10 @@ def run_test(
         num_classes=num_classes,
         device=device,
         settings=settings or EvalSettings(),
+        labelled=labelled,
     )
     if distributed.is_main():
-        result.save(os.path.join(output_dir, "test_results.json"), paths=paths, **extra)
+        result.save(os.path.join(output_dir, "test_results.json"), paths=paths, classes=classes, **extra)
         _log_result(result, num_videos)
     return result
 
@@ -125,10 +131,16 @@ def _softmax(
 
 
 def _log_result(result: MultiViewResult, num_videos: int) -> None:
-    stats = {"split": "test_final", "top1_acc": f"{result.top1_acc:.2f}", "top5_acc": f"{result.top5_acc:.2f}"}
+    stats = {"split": "test_final"}
+    if result.labelled:
+        stats |= {"top1_acc": f"{result.top1_acc:.2f}", "top5_acc": f"{result.top5_acc:.2f}"}
     absent = len(result.missing_videos)
     log_json_stats(stats | ({"missing_videos": absent} if absent else {}))
     note = f"; {absent} of {num_videos} videos are MISSING from this figure" if absent else ""
+    if not result.labelled:
+        count, views = len(result.video_N), result.num_views
+        _logger.info("predictions for %d videos of %d views; the list has no labels%s", count, views, note)
+        return
     _logger.info(
         "top-1 %.2f%%, top-5 %.2f%% over %d videos of %d views%s",
         result.top1_acc,

@@ -85,6 +85,18 @@ def load_model_state(
     model: nn.Module, state: Mapping[str, Tensor], path: str, *, num_classes_may_differ: bool = False
 ) -> LoadSummary:
     """As `load_weights`, from tensors already read."""
+    wanted, reshaped, classes = check_fits(model, state, path, num_classes_may_differ=num_classes_may_differ)
+    unwrapped(model).load_state_dict(wanted, strict=False)
+    return LoadSummary(path, len(wanted), reshaped, *classes)
+
+
+def check_fits(
+    model: nn.Module, state: Mapping[str, Tensor], path: str, *, num_classes_may_differ: bool = False
+) -> tuple[dict[str, Tensor], tuple[str, ...], tuple[int | None, int | None]]:
+    """What `load_model_state` would load, also into a model on "meta"; raises as `load_weights` does.
+
+    Returns the tensors that are loaded, the names of those that stay fresh, and the classes in the file and the model.
+    """
     target = unwrapped(model)
     own = target.state_dict()
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
@@ -93,11 +105,9 @@ def load_model_state(
     else:
         wanted, reshaped = dict(state), []
     _check_same_keys(own, {**wanted, **{key: own[key] for key in reshaped}}, path)
-    target.load_state_dict(wanted, strict=False)
     if not reshaped:
-        return LoadSummary(path, loaded=len(wanted))
-    classes = len(state[reshaped[0]]), len(own[reshaped[0]])
-    return LoadSummary(path, len(wanted), tuple(reshaped), *classes)
+        return wanted, (), (None, None)
+    return wanted, tuple(reshaped), (len(state[reshaped[0]]), len(own[reshaped[0]]))
 
 
 def _is_classifier_alone(

@@ -6,6 +6,7 @@ counts once, the first time; a missing view is an error. PySlowFast's meter adds
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,7 +27,8 @@ _NO_LABEL = -1
 class MultiViewResult:
     """Metrics (percent) over all videos that had scores, and each video's own score.
 
-    `video_N` holds the videos' indices in the list, ascending; `missing_videos` those of which no view came.
+    `video_N` holds the videos' indices in the list, ascending; `missing_videos` those of which no view came. Of a list
+    without labels (`labelled` False) there are scores alone: the accuracies are nan, and `label_N` is -1 throughout.
     """
 
     top1_acc: float
@@ -39,6 +41,7 @@ class MultiViewResult:
     num_views: int
     ensemble: Ensemble
     missing_videos: tuple[int, ...] = ()
+    labelled: bool = True
 
     @property
     def predicted_N(self) -> NDArray[np.int64]:
@@ -46,29 +49,41 @@ class MultiViewResult:
         return self.score_NK.argmax(axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold: everything but the scores. A class without videos has accuracy None."""
-        return {
-            "top1_acc": self.top1_acc,
-            "top5_acc": self.top5_acc,
+        """What JSON can hold: everything but the scores. A class without videos has accuracy None.
+
+        Without labels the accuracies, the confusion and each video's label are left out.
+        """
+        record = {
             "num_videos": len(self.video_N),
             "num_views": self.num_views,
             "num_classes": self.score_NK.shape[1],
             "ensemble": self.ensemble,
             "missing_videos": list(self.missing_videos),
-            "per_class_acc": [None if np.isnan(acc) else acc for acc in self.per_class_acc],
-            "confusion": self.confusion_KK.tolist(),
-            "videos": [
-                {"video": int(video), "label": int(label), "predicted": int(predicted)}
-                for video, label, predicted in zip(self.video_N, self.label_N, self.predicted_N, strict=True)
-            ],
         }
+        videos = [
+            {"video": int(video), "label": int(label), "predicted": int(predicted)}
+            for video, label, predicted in zip(self.video_N, self.label_N, self.predicted_N, strict=True)
+        ]
+        if not self.labelled:
+            return record | {"videos": [{key: one[key] for key in ("video", "predicted")} for one in videos]}
+        per_class = [None if np.isnan(acc) else acc for acc in self.per_class_acc]
+        accuracies = {"top1_acc": self.top1_acc, "top5_acc": self.top5_acc}
+        return accuracies | record | {
+            "per_class_acc": per_class, "confusion": self.confusion_KK.tolist(), "videos": videos
+        }  # fmt: skip
 
-    def save(self, json_path: str, *, paths: Sequence[str] | None = None, **extra: Any) -> None:
+    def save(
+        self, json_path: str, *, paths: Sequence[str] | None = None, classes: Sequence[str] = (), **extra: Any
+    ) -> None:
         """Write `to_dict()` as JSON and the scores beside it (`.npz`: video, label, score), each atomically.
 
-        `paths` adds each video's file name (indexed by video), `extra` further entries at the top level.
+        `paths` adds each video's file name (indexed by video), `classes` the names of all classes with their numbers
+        and that of each prediction, `extra` further entries at the top level.
         """
-        record = self.to_dict() | extra
+        record = self.to_dict() | {"classes": {name: number for number, name in enumerate(classes)}} | extra
+        if classes:
+            for entry in record["videos"]:
+                entry["predicted_class"] = classes[entry["predicted"]]
         if paths is not None:
             for entry in record["videos"]:
                 entry["path"] = str(paths[entry["video"]])
@@ -85,7 +100,9 @@ class MultiViewScores:
     the order of arrival nor the number of processes changes a result, and memory stays at N x K.
     """
 
-    def __init__(self, num_videos: int, num_views: int, num_classes: int, *, ensemble: Ensemble = "sum") -> None:
+    def __init__(
+        self, num_videos: int, num_views: int, num_classes: int, *, ensemble: Ensemble = "sum", labelled: bool = True
+    ) -> None:
         if ensemble not in ("sum", "max"):
             raise EvaluationError(f"ensemble must be 'sum' or 'max', not {ensemble!r}")
         if min(num_videos, num_views, num_classes) < 1:
@@ -94,6 +111,7 @@ class MultiViewScores:
         self.num_views = num_views
         self.num_classes = num_classes
         self.ensemble: Ensemble = ensemble
+        self.labelled = labelled
         self.reset()
 
     def reset(self) -> None:
@@ -108,7 +126,7 @@ class MultiViewScores:
         Args:
             video_B, view_B: indices in 0..N-1 and 0..V-1.
             scores_BK: finite scores, as a rule softmax probabilities.
-            label_B: classes in 0..K-1, the same for all views of a video.
+            label_B: classes in 0..K-1, the same for all views of a video; of no meaning in a list without labels.
 
         Raises `EvaluationError` naming the video and view at fault.
         """
@@ -143,10 +161,11 @@ class MultiViewScores:
             raise EvaluationError(f"no view of any of the {self.num_videos} videos arrived")
         score_NK = np.stack([merged._complete[video] for video in video_N])
         label_N = merged._label_N[video_N]
-        confusion_KK = confusion_matrix(score_NK.argmax(axis=1), label_N, self.num_classes)
+        counted_N = slice(None) if self.labelled else slice(0)
+        confusion_KK = confusion_matrix(score_NK.argmax(axis=1)[counted_N], label_N[counted_N], self.num_classes)
         return MultiViewResult(
-            top1_acc=topk_accuracy(score_NK, label_N, 1),
-            top5_acc=topk_accuracy(score_NK, label_N, 5),
+            top1_acc=topk_accuracy(score_NK, label_N, 1) if self.labelled else math.nan,
+            top5_acc=topk_accuracy(score_NK, label_N, 5) if self.labelled else math.nan,
             per_class_acc=tuple(per_class_accuracy(confusion_KK).tolist()),
             confusion_KK=confusion_KK,
             video_N=video_N,
@@ -155,6 +174,7 @@ class MultiViewScores:
             num_views=self.num_views,
             ensemble=self.ensemble,
             missing_videos=absent,
+            labelled=self.labelled,
         )
 
     def _take(self, video: int, view: int, score: NDArray[np.float32], label: int) -> None:
@@ -173,6 +193,8 @@ class MultiViewScores:
             del self._pending[video]
 
     def _take_label(self, video: int, label: int, where: str) -> None:
+        if not self.labelled:
+            return
         if not 0 <= label < self.num_classes:
             raise EvaluationError(f"{where}: label {label} is outside 0..{self.num_classes - 1}")
         if self._label_N[video] not in (_NO_LABEL, label):
@@ -187,7 +209,8 @@ class MultiViewScores:
 
     def _merged(self, gather: Callable[[Any], list[Any]]) -> MultiViewScores:
         """All processes' scores in one object; of a video that several completed, the lowest rank's counts."""
-        everything = MultiViewScores(self.num_videos, self.num_views, self.num_classes, ensemble=self.ensemble)
+        sizes = (self.num_videos, self.num_views, self.num_classes)
+        everything = MultiViewScores(*sizes, ensemble=self.ensemble, labelled=self.labelled)
         parts = gather((self._label_N, self._complete, self._pending))
         for label_N, complete, _ in parts:
             for video, score in complete.items():

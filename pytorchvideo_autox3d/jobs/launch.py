@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.config import import_modules
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
-from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector
 from pytorchvideo_autox3d.jobs.search import SearchJob
 from pytorchvideo_autox3d.jobs.test import TestJob
 from pytorchvideo_autox3d.jobs.train import TrainJob
@@ -66,15 +66,19 @@ def make_jobs(cfg: CfgNode) -> list[Job]:
     """The jobs in their order; a search's result is trained by a config of its own, which the search writes.
 
     Raises:
-        AutoX3DError: what one of them would end in, as far as config, lists and checkpoints tell.
+        AutoX3DError: what one of them would end in, as far as config, lists and checkpoints tell; all of that at once.
     """
     if cfg.SEARCH.ENABLE:
         return [SearchJob.from_config(cfg)]
     jobs: list[Job] = []
-    if cfg.TRAIN.ENABLE:
-        jobs.append(TrainJob.from_config(cfg))
-    if cfg.TEST.ENABLE:
-        jobs.append(TestJob.from_config(cfg))
+    found = ErrorCollector()
+    with found.collecting():
+        if cfg.TRAIN.ENABLE:
+            jobs.append(TrainJob.from_config(cfg))
+    with found.collecting():
+        if cfg.TEST.ENABLE:
+            jobs.append(TestJob.from_config(cfg))
+    found.raise_found()
     if not jobs:
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     return jobs

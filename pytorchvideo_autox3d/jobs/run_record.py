@@ -1,4 +1,4 @@
-"""The config of a run, kept in its OUTPUT_DIR: written once the run goes, compared when it is resumed."""
+"""The config and the classes of a run, kept in its OUTPUT_DIR: written once it goes, compared when it is resumed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.config import changed_keys
+from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.engine import Hook, TrainLoop
 from pytorchvideo_autox3d.files import write_text
 
@@ -19,14 +20,15 @@ _FREE = ("OUTPUT_DIR", "LOG_PERIOD", "NUM_GPUS", "NUM_SHARDS", "SHARD_ID", "TENS
 _logger = logging.getLogger(__name__)
 
 
-class RecordConfig(Hook):
-    """Writes `config.yaml` when training starts, so that a run that is refused leaves the one of an earlier run.
+class RecordRun(Hook):
+    """Writes `config.yaml` and `classes.json` when training starts, so that a run that is refused changes nothing.
 
     Where an earlier run is resumed with other settings it names them: they hold from here on.
     """
 
-    def __init__(self, cfg: CfgNode) -> None:
+    def __init__(self, cfg: CfgNode, classes: ClassNames) -> None:
         self._cfg = cfg
+        self._classes = classes
 
     def before_train(self, loop: TrainLoop) -> None:
         if not distributed.is_main():
@@ -38,6 +40,7 @@ class RecordConfig(Hook):
                 if not key.startswith(_FREE):
                     _logger.warning("resuming with another setting: %s %r -> %r", key, old, new)
         write_text(path, self._cfg.dump())
+        self._classes.write(self._cfg.OUTPUT_DIR)
 
 
 def record_unless_there(cfg: CfgNode) -> None:

@@ -16,9 +16,10 @@ from pytorchvideo_autox3d.analysis import LatencyTable, whole_network_ms
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Precision
-from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.errors import ErrorCollector, SearchError
 from pytorchvideo_autox3d.jobs import build
-from pytorchvideo_autox3d.jobs.run_record import RecordConfig
+from pytorchvideo_autox3d.jobs.run_record import RecordRun
+from pytorchvideo_autox3d.jobs.start import check_resumed_classes
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budgets,
@@ -51,6 +52,7 @@ class SearchJob:
         ranked: the parsed list that candidates are ranked by, where SEARCH.DERIVE ranks any.
         retraining: the config that trains the result, as nested keys.
         latency: measured milliseconds of the space's choices, where SEARCH.LATENCY_TABLE names them.
+        notes: what is odd but no error, for the log.
     """
 
     cfg: CfgNode
@@ -58,6 +60,7 @@ class SearchJob:
     ranked: Manifest | None
     retraining: Mapping[str, Any]
     latency: LatencyTable | None = None
+    notes: Sequence[str] = ()
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> SearchJob:
@@ -67,24 +70,22 @@ class SearchJob:
             ConfigError, RegistryError: a key names nothing, or keys don't go together.
             SearchError: a budget out of the space's reach, or a part of the list without a batch.
             DataError: a list is missing or malformed.
+            SeveralErrors: more than one of these.
         """
-        SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
-        MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
-        build.build_search_settings(cfg)
-        with torch.device("meta"):
-            supernet = build.build_supernet(cfg)
-        build.build_optimizer(cfg, supernet)
-        build.build_schedule(cfg)
-        build.build_loss(cfg)
-        build.build_mix(cfg)
-        latency = build.build_latency(cfg)
-        _check_pareto_targets(cfg, build.build_budgets(cfg, supernet, latency))
-        retraining = build.retrain_config(cfg)
-        parts = build.split_training_list(cfg, build.read_lists(cfg, ["train"])["train"])
-        for part in parts:
-            build.check_part(cfg, part, machines=1)
-        ranked = build.read_lists(cfg, ["val"])["val"] if cfg.SEARCH.DERIVE == "best_of" else None
-        return cls(cfg, parts, ranked, retraining, latency)
+        found = ErrorCollector()
+        with found.collecting():
+            latency = _check_keys(cfg)
+            retraining = build.retrain_config(cfg)
+        with found.collecting():
+            ranking = cfg.SEARCH.DERIVE == "best_of"
+            lists = build.read_lists(cfg, ["train", *(["val"] if ranking else [])])
+            parts = build.split_training_list(cfg, lists["train"])
+            for part in parts:
+                build.check_part(cfg, part, machines=1)
+            check_resumed_classes(cfg, lists["train"].classes)
+        found.raise_found()
+        spare = build.spare_classes(cfg, lists["train"])
+        return cls(cfg, parts, lists.get("val"), retraining, latency, [spare] if spare else [])
 
     def run(self, info: ProcessInfo) -> Derived:
         """Search; history, architecture and the config that trains it go to OUTPUT_DIR."""
@@ -95,6 +96,8 @@ class SearchJob:
         policy = Policy(space=supernet.space)
         budgets = build.build_budgets(cfg, supernet, self.latency)
         loaders = build.build_search_loaders(cfg, info, self.parts)
+        for note in self.notes:
+            _logger.warning("%s", note)
         _log_space(supernet, budgets)
         run_search(
             supernet,
@@ -114,7 +117,7 @@ class SearchJob:
             auto_resume=cfg.TRAIN.AUTO_RESUME,
             cfg_text=cfg.dump(),
             process_extras={f"faults_{number}": loader.faults for number, loader in enumerate(loaders)},
-            extra_hooks=[RecordConfig(cfg), build.fault_hook(*loaders)],
+            extra_hooks=[RecordRun(cfg, self.parts[0].classes), build.fault_hook(*loaders)],
         )
         score = self._score(info, supernet, loaders[0])
         derived = derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE, count=cfg.SEARCH.BEST_OF, score=score)
@@ -122,10 +125,11 @@ class SearchJob:
         if distributed.is_main():
             if self.latency is not None:
                 derived, *others = (_measured(one, supernet, self.latency) for one in (derived, *others))
-            recipe = dict(self.retraining)
-            write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, train_config=recipe)
-            write_pareto(cfg.OUTPUT_DIR, others, train_config=recipe)
-            _report(cfg, derived, others)
+            changes = build.retrain_changes(cfg, self.retraining)
+            recipe: dict[str, Any] = {"train_config": self.retraining, "changes": changes}
+            write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, **recipe)
+            write_pareto(cfg.OUTPUT_DIR, others, **recipe)
+            _report(cfg, derived, others, changes)
         distributed.barrier()
         return derived
 
@@ -144,6 +148,22 @@ class SearchJob:
             precision=Precision(build.precision_of(cfg)),
             channels_last=cfg.AUTOX3D.CHANNELS_LAST,
         )
+
+
+def _check_keys(cfg: CfgNode) -> LatencyTable | None:
+    """Build what the keys say, on no device, and look the names up; return what SEARCH.LATENCY_TABLE names."""
+    SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
+    MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
+    build.build_search_settings(cfg)
+    with torch.device("meta"):
+        supernet = build.build_supernet(cfg)
+    build.build_optimizer(cfg, supernet)
+    build.build_schedule(cfg)
+    build.build_loss(cfg)
+    build.build_mix(cfg)
+    latency = build.build_latency(cfg)
+    _check_pareto_targets(cfg, build.build_budgets(cfg, supernet, latency))
+    return latency
 
 
 def _check_pareto_targets(cfg: CfgNode, budgets: Budgets) -> None:
@@ -193,7 +213,7 @@ def _measured(derived: Derived, supernet: Supernet, table: LatencyTable) -> Deri
     return replace(derived, measured_ms=whole_network_ms(network, table.clip, batch=table.batch, threads=table.threads))
 
 
-def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
+def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived], changes: Sequence[str]) -> None:
     """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
     _logger.info("the search derived:\n%s", derived.architecture.describe())
     if derived.score is not None:
@@ -205,5 +225,8 @@ def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived]) -> None:
         (_logger.info if measured.met else _logger.warning)("measured whole: %s", measured)
     if others:
         _logger.info("for other budgets, in %s:\n%s", Path(cfg.OUTPUT_DIR, PARETO_FOLDER), pareto_table(others))
+    if changes:
+        changed = "".join(f"\n  {change}" for change in changes)
+        _logger.info("%s differs from this search in%s", RETRAIN_NAME, changed)
     _logger.info("architecture: %s", Path(cfg.OUTPUT_DIR, ARCHITECTURE_NAME))
     _logger.info("train it: python tools/run_net.py --cfg %s", Path(cfg.OUTPUT_DIR, RETRAIN_NAME))

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.data import Manifest
+from pytorchvideo_autox3d.data import UNNAMED, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import last_checkpoint, load_weights, read_checkpoint, run_test
-from pytorchvideo_autox3d.errors import CheckpointError
+from pytorchvideo_autox3d.engine import (
+    check_fits,
+    checkpoint_model_state,
+    last_checkpoint,
+    load_weights,
+    read_checkpoint,
+    run_test,
+)
+from pytorchvideo_autox3d.errors import CheckpointError, ErrorCollector
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import record_unless_there
+from pytorchvideo_autox3d.jobs.trained import changed_input, classes_of, refuse_search_checkpoint
 
 _logger = logging.getLogger(__name__)
 
@@ -25,12 +34,14 @@ class TestJob:
     Attributes:
         cfg: the whole config.
         tested: the parsed list.
+        notes: what is odd but no error, for the log.
     """
 
     __test__ = False  # pytest would take the class for a test by its name
 
     cfg: CfgNode
     tested: Manifest
+    notes: Sequence[str] = ()
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> TestJob:
@@ -39,21 +50,32 @@ class TestJob:
         Raises:
             ConfigError, RegistryError: a key names nothing, or keys don't go together.
             DataError: the list is missing or malformed.
-            CheckpointError: there is nothing to test, or a damaged file.
+            CheckpointError: there is nothing to test, a damaged file, or one of another network.
+            SeveralErrors: more than one of these.
         """
-        with torch.device("meta"):
-            build.build_model(cfg)
-        lists = build.read_lists(cfg, ["test"])
-        build.build_test_settings(cfg, views_a_pass=1)
-        if not cfg.TRAIN.ENABLE:
-            read_checkpoint(checkpoint_to_test(cfg))
-        return cls(cfg, lists["test"])
+        found, classes, notes = ErrorCollector(), UNNAMED, list[str]()
+        with found.collecting():
+            with torch.device("meta"):
+                model = build.build_model(cfg)
+            build.build_test_settings(cfg, views_a_pass=1)
+            if cfg.TEST.CHECKPOINT_FILE_PATH or not cfg.TRAIN.ENABLE:
+                path = checkpoint_to_test(cfg)
+                checkpoint = read_checkpoint(path)
+                refuse_search_checkpoint(checkpoint, path)
+                check_fits(model, checkpoint_model_state(checkpoint, path), path)
+                classes, notes = classes_of(checkpoint, path), changed_input(checkpoint, path, cfg)
+        with found.collecting():
+            tested = build.read_lists(cfg, ["test"], classes=classes)["test"]
+        found.raise_found()
+        return cls(cfg, tested, notes)
 
     def run(self, info: ProcessInfo) -> None:
         """Test; `test_results.json` and `.npz` go to TEST.SAVE_RESULTS_PATH, by default OUTPUT_DIR."""
         cfg = self.cfg
         if not cfg.TRAIN.ENABLE:
             record_unless_there(cfg)
+        for note in self.notes:
+            _logger.warning("%s", note)
         model = build.build_seeded_model(cfg)
         checkpoint = checkpoint_to_test(cfg)
         _logger.info("%s", load_weights(model, checkpoint, num_classes_may_differ=False))
@@ -68,7 +90,9 @@ class TestJob:
             device=info.device,
             output_dir=cfg.TEST.SAVE_RESULTS_PATH or cfg.OUTPUT_DIR,
             settings=build.build_test_settings(cfg, views_a_pass=cfg.TEST.BATCH_SIZE // info.local_world_size or 1),
+            labelled=self.tested.labelled,
             paths=loader.dataset.paths,
+            classes=self.tested.classes.padded(cfg.MODEL.NUM_CLASSES),
             checkpoint=checkpoint,
             list_hash=self.tested.digest(),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,12 @@ from pytorchvideo_autox3d.data import Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Validation
 from pytorchvideo_autox3d.engine import train as train_model
+from pytorchvideo_autox3d.errors import ErrorCollector
 from pytorchvideo_autox3d.jobs import build
-from pytorchvideo_autox3d.jobs.run_record import RecordConfig
-from pytorchvideo_autox3d.jobs.same_network import check_resumes_same_network
+from pytorchvideo_autox3d.jobs.run_record import RecordRun
+from pytorchvideo_autox3d.jobs.start import check_start, check_start_classes
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,12 @@ class TrainJob:
     Attributes:
         cfg: the whole config.
         lists: the parsed list of each mode that is read: train, and val where the training is evaluated.
+        notes: what is odd but no error, for the log.
     """
 
     cfg: CfgNode
     lists: Mapping[str, Manifest]
+    notes: Sequence[str] = ()
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> TrainJob:
@@ -36,22 +42,30 @@ class TrainJob:
         Raises:
             ConfigError, RegistryError: a key names nothing, or keys don't go together.
             DataError: a list is missing or malformed.
-            CheckpointError: OUTPUT_DIR holds a damaged checkpoint.
+            CheckpointError: the checkpoint that it would start from is missing, damaged, or of another network.
+            SeveralErrors: more than one of these.
         """
-        with torch.device("meta"):
-            model = build.build_model(cfg)
-        build.build_optimizer(cfg, model)
-        build.build_schedule(cfg)
-        build.build_loss(cfg)
-        build.build_mix(cfg)
-        build.build_train_settings(cfg)
-        lists = build.read_lists(cfg, ["train", *(["val"] if cfg.TRAIN.EVAL_PERIOD > 0 else [])])
-        check_resumes_same_network(cfg, model)
-        return cls(cfg, lists)
+        found = ErrorCollector()
+        with found.collecting():
+            with torch.device("meta"):
+                model = build.build_model(cfg)
+            build.build_optimizer(cfg, model)
+            build.build_schedule(cfg)
+            build.build_loss(cfg)
+            build.build_mix(cfg)
+            build.build_train_settings(cfg)
+            check_start(cfg, model)
+        with found.collecting():
+            lists = build.read_lists(cfg, ["train", *(["val"] if cfg.TRAIN.EVAL_PERIOD > 0 else [])])
+        found.raise_found()
+        notes = [build.spare_classes(cfg, lists["train"]), *check_start_classes(cfg, lists["train"].classes)]
+        return cls(cfg, lists, [note for note in notes if note])
 
     def run(self, info: ProcessInfo) -> None:
         """Train; checkpoints and history go to OUTPUT_DIR."""
         cfg = self.cfg
+        for note in self.notes:
+            _logger.warning("%s", note)
         model = build.build_seeded_model(cfg)
         loader = build.build_loader(cfg, "train", info, manifest=self.lists["train"])
         train_model(
@@ -72,7 +86,7 @@ class TrainJob:
             cfg_text=cfg.dump(),
             card=build.build_card(cfg, classes=loader.dataset.manifest.classes).to_dict(),
             process_extras={"faults": loader.faults},
-            extra_hooks=[RecordConfig(cfg), build.fault_hook(loader)],
+            extra_hooks=[RecordRun(cfg, self.lists["train"].classes), build.fault_hook(loader)],
         )
 
     def _validation(self, info: ProcessInfo) -> Validation | None:

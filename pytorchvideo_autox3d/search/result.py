@@ -32,17 +32,19 @@ def write_result(
     policy: Policy,
     settings: SearchSettings,
     train_config: Mapping[str, Any] | None = None,
+    changes: Sequence[str] = (),
 ) -> dict[str, Path]:
     """Write `architecture.json`, `retrain.yaml` and `search_result.json` beside the history; return their paths.
 
     Args:
         train_config: the recipe as nested config keys; `retrain.yaml` is that with the architecture written out.
+        changes: what it does otherwise than the search, a line each, for its head.
     """
     folder = Path(output_dir)
     paths = {name: folder / name for name in (ARCHITECTURE_NAME, RETRAIN_NAME, RESULT_NAME)}
     folder.mkdir(parents=True, exist_ok=True)
     derived.architecture.to_json(paths[ARCHITECTURE_NAME])
-    write_text(paths[RETRAIN_NAME], retrain_yaml(derived.architecture, folder, train_config or {}))
+    write_text(paths[RETRAIN_NAME], retrain_yaml(derived.architecture, folder, train_config or {}, changes))
     result = {
         "derived": derived.to_dict(),
         "policy": policy_tables(policy),
@@ -55,14 +57,18 @@ def write_result(
 
 
 def write_pareto(
-    output_dir: str, rows: Sequence[Derived], *, train_config: Mapping[str, Any] | None = None
+    output_dir: str,
+    rows: Sequence[Derived],
+    *,
+    train_config: Mapping[str, Any] | None = None,
+    changes: Sequence[str] = (),
 ) -> list[Path]:
     """Write `pareto`'s rows to `pareto/`: `architecture_<target>.json`, `retrain_<target>.yaml`, `pareto.json`.
 
     The target is in GFLOPs, or has `ms` behind it.
 
     Args:
-        train_config: as in `write_result`; each retrain config has an OUTPUT_DIR of its own.
+        train_config, changes: as in `write_result`; each retrain config has an OUTPUT_DIR of its own.
     """
     if not rows:
         return []
@@ -75,12 +81,14 @@ def write_pareto(
         paths.append(folder / f"architecture_{target}.json")
         row.architecture.to_json(paths[-1])
         recipe = {**(train_config or {}), "OUTPUT_DIR": str(folder / f"retrain_{target}")}
-        write_text(folder / f"retrain_{target}.yaml", retrain_yaml(row.architecture, folder, recipe))
+        write_text(folder / f"retrain_{target}.yaml", retrain_yaml(row.architecture, folder, recipe, changes))
     write_json(folder / "pareto.json", [row.to_dict() for row in rows])
     return paths
 
 
-def retrain_yaml(architecture: Architecture, folder: Path, train_config: Mapping[str, Any]) -> str:
+def retrain_yaml(
+    architecture: Architecture, folder: Path, train_config: Mapping[str, Any], changes: Sequence[str] = ()
+) -> str:
     """The config that trains `architecture` from scratch: the recipe, with AUTOX3D.GROUPS and SPACE written out.
 
     A space that is not built in is written to `space.yaml` in `folder`, which AUTOX3D.SPACE then names.
@@ -98,6 +106,8 @@ def retrain_yaml(architecture: Architecture, folder: Path, train_config: Mapping
     config["AUTOX3D"] = {**config.get("AUTOX3D", {}), "SPACE": space, "GROUPS": groups}
     config["MODEL"] = {**config.get("MODEL", {}), "MODEL_NAME": "AutoX3D"}
     lines = "".join(f"#   {line}\n" for line in architecture.describe().splitlines())
+    if changes:
+        lines += "# The search had other settings:\n" + "".join(f"#   {change}\n" for change in changes)
     return f"# Trains the architecture that a search derived:\n{lines}{yaml.safe_dump(config, sort_keys=False)}"
 
 

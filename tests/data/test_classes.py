@@ -52,8 +52,9 @@ def test_agreement():
     ours.check_agrees(UNNAMED)
     UNNAMED.check_agrees(ours)
     ours.check_agrees(ClassNames(("a", "b"), "elsewhere"))
-    with pytest.raises(DataError, match=r"^classes\.json: class 2 is none, but 'c' in model\.pyth: the class"):
+    with pytest.raises(DataError, match=r"^classes\.json: class 2 is 'class 2', but 'c' in model\.pyth: the class"):
         ours.check_agrees(ClassNames(("a", "b", "c"), "model.pyth"))
+    ours.check_agrees(ClassNames(ours.padded(5), "model.pyth"))
     with pytest.raises(DataError, match="class 1 is 'b', but 'c' in model"):
         ours.check_agrees(ClassNames(("a", "c"), "model.pyth"))
 

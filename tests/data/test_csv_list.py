@@ -65,7 +65,10 @@ def test_prefix_is_joined_before_relative_paths(written):
         ("a.mp4,cat,1.5\n", "list.csv:1: expected a path and a label"),
         ("a.mp4,1.5,cat\n", "list.csv:1: expected a path and a label"),
         ("frames/a cat\n", "list.csv:1: expected a path and a label"),
-        ("a.mp4 a\nb.mp4 b\nc.mp4 c\nd.mp4 d\ne.mp4 e\nf.mp4 f\n", "list.csv: has 6 classes, expected 5 or fewer: 'f'"),
+        (
+            "a.mp4 a\nb.mp4 b\nc.mp4 c\nd.mp4 d\ne.mp4 e\nf.mp4 f\n",
+            "list.csv: has 6 classes, expected 5 or fewer (MODEL.NUM_CLASSES): 'f'",
+        ),
         ("a.mp4 -1\n", "list.csv:1: label -1 is out of range, expected 0 to 4"),
         ("a.mp4 0\nb.mp4 5\n", "list.csv:2: label 5 is out of range, expected 0 to 4"),
         ("a.mp4 0\nb.mp4 99999999999999999999\n", "list.csv:2: label 99999999999999999999 is out of range"),

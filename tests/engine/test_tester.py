@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import logging
 
@@ -89,3 +90,22 @@ def test_missing_videos_are_an_error_or_said(tmp_path, caplog):
     assert '"missing_videos": 1' in caplog.text
     saved = json.loads((tmp_path / "test_results.json").read_text())
     assert (saved["missing_videos"], saved["missing_paths"]) == ([3], ["3.mp4"])
+
+
+class WithoutLabels(ViewLoader):
+    def __iter__(self):
+        for batch in super().__iter__():
+            yield dataclasses.replace(batch, label_B=torch.full_like(batch.label_B, -1))
+
+
+def test_without_labels_there_are_predictions_and_nothing_is_said_of_accuracy(tmp_path, caplog):
+    arguments = {"preprocess": to_float, "device": torch.device("cpu"), **SIZES}
+    model = tiny_model()
+    with caplog.at_level(logging.INFO, logger="pytorchvideo_autox3d"):
+        result = run_test(
+            model, WithoutLabels(videos=VIDEOS, views=VIEWS), output_dir=str(tmp_path), labelled=False, **arguments
+        )
+    assert "predictions for 5 videos of 6 views; the list has no labels" in caplog.text
+    assert "top1" not in caplog.text
+    assert "top-1" not in caplog.text
+    np.testing.assert_array_equal(result.score_NK, score(ViewLoader(videos=VIDEOS, views=VIEWS), model).score_NK)

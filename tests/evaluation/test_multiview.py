@@ -134,3 +134,29 @@ def test_saved_files_hold_every_video(tmp_path):
     assert (arrays["score"] == result.score_NK).all()
     assert [entry["predicted"] for entry in record["videos"]] == arrays["score"].argmax(1).tolist()
     assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+def test_a_list_without_labels_has_scores_and_no_accuracy(tmp_path):
+    scores = MultiViewScores(N, V, K, labelled=False)
+    for start in range(0, len(ALL), 2):
+        video, view = torch.tensor(ALL[start : start + 2]).T
+        scores.update(video, view, SCORES[video, view], torch.full((2,), -1))
+    result = scores.evaluate(gather=lambda part: [part])
+    np.testing.assert_array_equal(result.score_NK, feed(MultiViewScores(N, V, K), ALL).evaluate().score_NK)
+    assert np.isnan([result.top1_acc, result.top5_acc, *result.per_class_acc]).all()
+    result.save(str(tmp_path / "r.json"), paths=[f"{n}.mp4" for n in range(N)], classes=list("abcde"))
+    saved = json.loads((tmp_path / "r.json").read_text())
+    assert not {"top1_acc", "top5_acc", "per_class_acc", "confusion"} & set(saved)
+    best = SCORES.mean(1).argmax(1).tolist()
+    assert saved["videos"] == [
+        {"video": n, "predicted": best[n], "path": f"{n}.mp4", "predicted_class": "abcde"[best[n]]} for n in range(N)
+    ]
+    assert saved["classes"] == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}
+    with np.load(tmp_path / "r.npz") as arrays:
+        assert arrays["label"].tolist() == [-1] * N
+
+
+def test_a_label_that_is_none_is_an_error_in_a_list_with_labels():
+    zero = torch.zeros(1).long()
+    with pytest.raises(EvaluationError, match=r"label -1 is outside 0\.\.4"):
+        MultiViewScores(N, V, K).update(zero, zero, torch.ones(1, K), zero - 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytorchvideo_autox3d.config import config_path, load_cfg
-from pytorchvideo_autox3d.errors import ConfigError, DataError, RegistryError
+from pytorchvideo_autox3d.errors import ConfigError, DataError, RegistryError, SeveralErrors
 from pytorchvideo_autox3d.jobs import make_jobs
 
 SPACE = """
@@ -21,22 +21,24 @@ def cfg_of(file, **changes):
     return load_cfg(config_path(file), [item for pair in changes.items() for item in pair])
 
 
+@pytest.fixture
+def lists(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    for name in ("train", "val", "test"):
+        (tmp_path / f"{name}.csv").write_text("a.mp4 0\n" * 128)
+    folder = str(tmp_path)
+    return {"DATA.PATH_TO_DATA_DIR": folder, "DATA.PATH_PREFIX": folder, "OUTPUT_DIR": str(tmp_path / "out")}
+
+
 @pytest.mark.parametrize("file", ["autox3d/search_demo.yaml", "autox3d/demo.yaml"])
-def test_a_space_with_an_unknown_attention(file, tmp_path):
+def test_a_space_with_an_unknown_attention(file, lists, tmp_path):
     path = tmp_path / "space.yaml"
     path.write_text(SPACE)
     with pytest.raises(ConfigError) as caught:
-        make_jobs(cfg_of(file, **{"AUTOX3D.SPACE": str(path), "OUTPUT_DIR": str(tmp_path / "out")}))
+        make_jobs(cfg_of(file, **lists, **{"AUTOX3D.SPACE": str(path)}))
     message = "group 2: attentions: no attention named 'glor'; did you mean 'glore'? known: glore, none, nonlocal"
     assert str(caught.value) == f"AUTOX3D.SPACE: {path}: {message}"
     assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture
-def lists(tmp_path):
-    for name in ("train", "val", "test"):
-        (tmp_path / f"{name}.csv").write_text("a.mp4 0\n")
-    return {"DATA.PATH_TO_DATA_DIR": str(tmp_path), "OUTPUT_DIR": str(tmp_path / "out")}
 
 
 def test_what_can_run_passes(lists):
@@ -94,3 +96,38 @@ def test_a_bad_list_is_told_with_its_line(lists):
     Path(lists["DATA.PATH_TO_DATA_DIR"], "val.csv").write_text("a.mp4 0\nb.mp4 8\n")
     with pytest.raises(DataError, match=r"val\.csv:2: label 8 is out of range, expected 0 to 7"):
         make_jobs(cfg_of("autox3d/demo.yaml", **lists))
+
+
+def errors_of(cfg):
+    with pytest.raises(SeveralErrors) as caught:
+        make_jobs(cfg)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"{len(caught.value.errors)} things to mend: (1) ")
+    return [str(error) for error in caught.value.errors]
+
+
+def test_all_that_a_small_list_lacks_is_said_at_once(tmp_path):
+    """Ten videos, no list for validation and test, a wrong prefix, the recipe's batch."""
+    (tmp_path / "train.csv").write_text("".join(f"v{n}.mp4 {n % 2}\n" for n in range(10)))
+    lists = {
+        "DATA.PATH_TO_DATA_DIR": str(tmp_path),
+        "DATA.PATH_PREFIX": "/nowhere",
+        "OUTPUT_DIR": str(tmp_path / "out"),
+    }
+    found = errors_of(cfg_of("autox3d/demo.yaml", **lists, **{"SOLVER.LR_POLICY": "step"}))
+    assert [error.partition(":")[0] for error in found] == [
+        "SOLVER.LR_POLICY", "DATA.PATH_PREFIX '/nowhere'", "TRAIN.BATCH_SIZE", "DATA.PATH_TO_DATA_DIR",
+        "DATA.PATH_TO_DATA_DIR",
+    ]  # fmt: skip
+    prefix, batch, val, test = found[1:]
+    assert batch.startswith(f"TRAIN.BATCH_SIZE: 32 is more than the 10 videos of {tmp_path}/train.csv")
+    assert prefix.endswith(f"is there, as /nowhere/v0.mp4 ({tmp_path}/train.csv:1)")
+    for error, mode, without in ((val, "val", "TRAIN.EVAL_PERIOD 0"), (test, "test", "TEST.ENABLE False")):
+        forms = f"no {mode}.csv, no {mode}.json and no folder {mode} of class folders"
+        assert error == f"DATA.PATH_TO_DATA_DIR: {tmp_path}: holds {forms}; {without} does without it"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_that_two_jobs_would_meet_is_said_once(tmp_path):
+    with pytest.raises(ConfigError, match=r"^DATA\.PATH_TO_DATA_DIR is empty"):
+        make_jobs(cfg_of("autox3d/demo.yaml", **{"DATA.PATH_TO_DATA_DIR": "", "OUTPUT_DIR": str(tmp_path / "out")}))

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import cli, jobs
-from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable, complexity
+from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable, complexity, count_module
 from pytorchvideo_autox3d.commands import plot_search
-from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.config import config_path, load_cfg, value_at
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, RegistryError, SearchError
 from pytorchvideo_autox3d.jobs import SearchJob, build
@@ -166,6 +166,45 @@ def test_ctrl_c_ends_a_search_with_130_and_it_goes_on(options, tmp_path, capsys,
     monkeypatch.undo()
     assert cli.main(command) == 0
     assert [record["epoch"] for record in read_history(str(tmp_path / "out"))] == [1, 2]
+
+
+OTHERS = {
+    "DATA.SAMPLING_RATE": 2, "DATA.MEAN": [0.5, 0.5, 0.5], "TEST.NUM_ENSEMBLE_VIEWS": 1, "TEST.NUM_SPATIAL_CROPS": 1,
+    "TEST.BATCH_SIZE": 3, "DATA.RANDOM_FLIP": False, "AUTOX3D.STEM": "x3d", "AUTOX3D.SE_RATIO": 0.25,
+    "GLORE.NODE_RATIO": 0.5, "NUM_GPUS": 0, "SEARCH.DERIVE": "most_likely",
+}  # fmt: skip
+
+
+def test_what_is_trained_is_what_the_budget_was_met_with_and_runs_as_printed(options, data, tmp_path, capsys):
+    """A recipe for another clip, batch, stem and machine."""
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "train.csv").write_text((data / "train.csv").read_text())
+    recipe = {"SEARCH.RETRAIN_CFG": "autox3d/S.yaml", "DATA.PATH_TO_DATA_DIR": str(lists)}
+    jobs.run(demo_cfg(options(**OTHERS, **recipe)))
+    printed = capsys.readouterr().out
+    out = tmp_path / "out"
+    retrain, shipped = load_cfg(out / "retrain.yaml"), load_cfg(config_path("autox3d/S.yaml"))
+    for key, value in OTHERS.items():
+        if not key.startswith("SEARCH."):
+            assert value_at(retrain, key) == value
+    assert (retrain.TRAIN.BATCH_SIZE, retrain.DATA.NUM_FRAMES, retrain.DATA_LOADER.NUM_WORKERS) == (4, 4, 0)
+    assert retrain.SOLVER.MAX_EPOCH == shipped.SOLVER.MAX_EPOCH
+    assert pytest.approx(shipped.SOLVER.BASE_LR / shipped.TRAIN.BATCH_SIZE) == retrain.SOLVER.BASE_LR / 4
+
+    found = json.loads((out / "search_result.json").read_text())["derived"]
+    gflops = found["gflops"]
+    model = build.build_model(retrain)
+    clip = (retrain.DATA.NUM_FRAMES, retrain.DATA.TRAIN_CROP_SIZE, retrain.DATA.TRAIN_CROP_SIZE)
+    assert count_module(model, clip).macs == pytest.approx(gflops * 1e9)
+
+    # There is no list for validation or the test, so the training does without.
+    assert (retrain.TRAIN.EVAL_PERIOD, retrain.TEST.ENABLE) == (0, False)
+    for change in ("BN.USE_PRECISE_STATS False -> True", "TRAIN.EVAL_PERIOD 10 -> 0"):
+        assert f"\n  {change}\n" in printed
+        assert f"\n#   {change}\n" in (out / "retrain.yaml").read_text()
+    command = ["run", "--cfg", str(out / "retrain.yaml"), "SOLVER.MAX_EPOCH", "1", "SOLVER.WARMUP_EPOCHS", "0.0"]
+    assert cli.main(command) == 0
 
 
 def test_shared_search_uses_the_whole_list(options):

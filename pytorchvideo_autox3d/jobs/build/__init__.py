@@ -7,8 +7,8 @@ from pytorchvideo_autox3d.jobs.build.data import (
     build_mix,
     build_preprocess,
     fault_hook,
-    read_lists,
 )
+from pytorchvideo_autox3d.jobs.build.lists import read_lists, spare_classes
 from pytorchvideo_autox3d.jobs.build.model import (
     build_architecture,
     build_card,
@@ -26,6 +26,7 @@ from pytorchvideo_autox3d.jobs.build.optimisation import (
     build_train_settings,
     precision_of,
 )
+from pytorchvideo_autox3d.jobs.build.retraining import retrain_changes, retrain_config
 from pytorchvideo_autox3d.jobs.build.search import (
     build_budgets,
     build_latency,
@@ -33,7 +34,6 @@ from pytorchvideo_autox3d.jobs.build.search import (
     build_search_settings,
     build_supernet,
     check_part,
-    retrain_config,
     split_training_list,
 )
 
@@ -64,6 +64,8 @@ __all__ = [
     "naming",
     "precision_of",
     "read_lists",
+    "retrain_changes",
     "retrain_config",
+    "spare_classes",
     "split_training_list",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,12 +10,13 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.data import (
+    UNNAMED,
+    ClassNames,
     ClipLoader,
     ClipMix,
     ClipNormalize,
     Erasing,
     FaultPolicy,
-    Manifest,
     check_reader,
     policy_transform,
 )
@@ -30,27 +30,13 @@ from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 
-def read_lists(cfg: CfgNode, modes: Sequence[str]) -> dict[str, Manifest]:
-    """The parsed list of each mode of "train", "val" and "test", so that a job reads each just once.
-
-    Raises:
-        ConfigError, RegistryError: a key of DATA, AUG or AUTOX3D that the mode's data set can't go with.
-        DataError: a list is missing or malformed.
-    """
-    lists = {}
-    for mode in modes:
-        build_fault_policy(cfg, mode, num_videos=1)
-        lists[mode] = build_dataset(cfg, mode).manifest
-    return lists
-
-
-def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
+def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None, classes: ClassNames = UNNAMED) -> Any:
     """The registered data set over `manifest`, or the list that it finds for the mode in DATA.PATH_TO_DATA_DIR.
 
-    `mode` is train, val or test.
+    `mode` is train, val or test; `classes` number that list, where they are known.
     """
     if not cfg.DATA.PATH_TO_DATA_DIR:
-        raise ConfigError(f"DATA.PATH_TO_DATA_DIR is empty: name the folder that holds {mode}.csv")
+        raise ConfigError("DATA.PATH_TO_DATA_DIR is empty: name the folder that holds train.csv, val.csv and test.csv")
     part = "TEST" if mode == "test" else "TRAIN"
     dataset = DATASET_REGISTRY.get(cfg[part].DATASET, key=f"{part}.DATASET")
     with naming("AUTOX3D.READER"):
@@ -62,6 +48,7 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None) -> Any:
             path_prefix=cfg.DATA.PATH_PREFIX,
             num_classes=cfg.MODEL.NUM_CLASSES,
             split=cfg.AUTOX3D.DATA_SPLIT,
+            classes=classes,
         )
     return dataset(
         manifest=manifest,

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
-import yaml
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d.analysis import LatencyTable
-from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
@@ -115,21 +111,6 @@ def build_search_loaders(cfg: CfgNode, info: ProcessInfo, parts: Sequence[Manife
         check_part(cfg, part, machines=info.world_size // info.local_world_size)
         loaders.append(build_loader(cfg, "train", info, manifest=part, seed=cfg.RNG_SEED + number))
     return loaders
-
-
-def retrain_config(cfg: CfgNode) -> dict[str, Any]:
-    """The recipe of SEARCH.RETRAIN_CFG over the data of this search, as nested keys."""
-    name = cfg.SEARCH.RETRAIN_CFG
-    try:
-        recipe = load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
-    except ConfigError as error:
-        raise ConfigError(f"SEARCH.RETRAIN_CFG: {error}") from None
-    config: dict[str, Any] = yaml.safe_load(recipe.dump())
-    config["DATA"] |= {"PATH_TO_DATA_DIR": cfg.DATA.PATH_TO_DATA_DIR, "PATH_PREFIX": cfg.DATA.PATH_PREFIX}
-    config["MODEL"]["NUM_CLASSES"] = cfg.MODEL.NUM_CLASSES
-    config["AUTOX3D"]["IMPORTS"] = list(cfg.AUTOX3D.IMPORTS)  # the architecture may name what they register
-    config["OUTPUT_DIR"] = os.path.join(cfg.OUTPUT_DIR, "retrain")
-    return config
 
 
 def split_training_list(cfg: CfgNode, whole: Manifest) -> list[Manifest]:

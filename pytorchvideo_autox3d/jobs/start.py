@@ -1,0 +1,62 @@
+"""What a training starts from: the run that it resumes, a checkpoint that it is given, or nothing."""
+
+from __future__ import annotations
+
+from fvcore.common.config import CfgNode
+from torch import nn
+
+from pytorchvideo_autox3d.data import ClassNames
+from pytorchvideo_autox3d.engine import check_fits, checkpoint_model_state, last_checkpoint, read_checkpoint
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.jobs.build import naming
+from pytorchvideo_autox3d.jobs.same_network import check_resumes_same_network
+from pytorchvideo_autox3d.jobs.trained import classes_of, refuse_search_checkpoint
+
+
+def check_start(cfg: CfgNode, model: nn.Module) -> None:
+    """Raise the error that training would start with: the model, on any device, does not fit what it starts from.
+
+    Raises:
+        ConfigError: OUTPUT_DIR holds a run of another network.
+        CheckpointError: the checkpoint is missing, damaged, of another network or of a search.
+    """
+    if _resumed(cfg) is not None:
+        check_resumes_same_network(cfg, model)
+    elif cfg.TRAIN.CHECKPOINT_FILE_PATH:
+        with naming("TRAIN.CHECKPOINT_FILE_PATH"):
+            path = cfg.TRAIN.CHECKPOINT_FILE_PATH
+            checkpoint = read_checkpoint(path)
+            refuse_search_checkpoint(checkpoint, path)
+            check_fits(model, checkpoint_model_state(checkpoint, path), path, num_classes_may_differ=True)
+
+
+def check_start_classes(cfg: CfgNode, classes: ClassNames) -> list[str]:
+    """Compare the classes of the training list with those of what the training starts from.
+
+    A classifier for other classes, as many of them, is a start like any other: that is a warning, which is returned.
+
+    Raises:
+        ConfigError: as `check_resumed_classes`.
+    """
+    check_resumed_classes(cfg, classes)
+    if _resumed(cfg) is None and cfg.TRAIN.CHECKPOINT_FILE_PATH:
+        path = cfg.TRAIN.CHECKPOINT_FILE_PATH
+        known = classes_of(read_checkpoint(path), path)
+        try:
+            classes.check_agrees(known)
+        except DataError as error:
+            # With another number of classes the classifier starts afresh, and loading says so.
+            return [f"TRAIN.CHECKPOINT_FILE_PATH: {error}"] if len(known) == cfg.MODEL.NUM_CLASSES else []
+    return []
+
+
+def check_resumed_classes(cfg: CfgNode, classes: ClassNames) -> None:
+    """Raise `ConfigError` where OUTPUT_DIR holds a run of other classes: its weights would mean others from here on."""
+    resumed = _resumed(cfg)
+    if resumed is not None:
+        with naming("OUTPUT_DIR"):
+            classes.check_agrees(classes_of(read_checkpoint(resumed), resumed))
+
+
+def _resumed(cfg: CfgNode) -> str | None:
+    return last_checkpoint(cfg.OUTPUT_DIR) if cfg.TRAIN.AUTO_RESUME else None

@@ -1,0 +1,56 @@
+"""What a checkpoint says of its training: its classes, its input, and whether it is of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fvcore.common.config import CfgNode
+
+from pytorchvideo_autox3d.config import leaves, value_at
+from pytorchvideo_autox3d.data import ClassNames
+from pytorchvideo_autox3d.errors import CheckpointError
+from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.search.result import RETRAIN_NAME
+
+# What decides the values that a network is fed with: clip and normalisation.
+INPUT_KEYS = (
+    "DATA.NUM_FRAMES", "DATA.SAMPLING_RATE", "DATA.TARGET_FPS", "DATA.TEST_CROP_SIZE", "DATA.MEAN", "DATA.STD",
+)  # fmt: skip
+
+
+def classes_of(checkpoint: Mapping[str, Any], path: str) -> ClassNames:
+    """The classes of a checkpoint, or of the run whose folder it lies in; no names where neither says any."""
+    if CARD_KEY in checkpoint:
+        return ClassNames(tuple(checkpoint[CARD_KEY]["classes"]), path)
+    return ClassNames.find(str(_run_of(path)))
+
+
+def changed_input(checkpoint: Mapping[str, Any], path: str, cfg: CfgNode) -> list[str]:
+    """What of clip and normalisation differs from the config that the checkpoint was trained with, a line each."""
+    trained = dict(leaves(yaml.safe_load(checkpoint.get("cfg") or "{}") or {}))
+    here = yaml.safe_load(cfg.dump())
+    return [
+        f"{key} is {value_at(here, key)!r}, and {trained[key]!r} in the config that {path} was trained with"
+        for key in INPUT_KEYS
+        if key in trained and trained[key] != value_at(here, key)
+    ]
+
+
+def refuse_search_checkpoint(checkpoint: Mapping[str, Any], path: str) -> None:
+    """Raise `CheckpointError` for a checkpoint of a search, whose supernet no training can go on from."""
+    if "search" not in checkpoint.get("extra_states", {}):
+        return
+    retrain = _run_of(path) / RETRAIN_NAME
+    advice = f"--cfg {retrain}" if retrain.is_file() else f"the {RETRAIN_NAME} that the search writes when it ends"
+    raise CheckpointError(
+        f"{path}: is a checkpoint of a search and holds its supernet, not a network: train what the search found "
+        f"({advice}), and take the checkpoint of that training"
+    )
+
+
+def _run_of(path: str) -> Path:
+    """The OUTPUT_DIR of the run that a checkpoint is of, by the layout of its folders."""
+    return Path(path).parent.parent
