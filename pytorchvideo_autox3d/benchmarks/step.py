@@ -22,7 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.kernels import accelerate
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,15 @@
-"""Kernels of our own where frameworks are slow: depthwise 3D convolution on CPU and GPU."""
+"""Kernels of our own where frameworks are slow: depthwise 3D convolution, and batch norm with what follows it."""
 
-from pytorchvideo_autox3d.kernels.depthwise import (
+from pytorchvideo_autox3d.kernels.accelerate import accelerate
+from pytorchvideo_autox3d.kernels.batch_norm import (
+    FusedBatchNormAct3d,
+    batch_norm_kernels,
+    norm_act,
+    set_batch_norm_kernels,
+)
+from pytorchvideo_autox3d.kernels.depthwise_conv import (
     DepthwiseConv3d,
     DepthwiseConvAct3d,
-    accelerate,
     depthwise_conv3d,
     depthwise_kernels,
     set_depthwise_kernels,
@@ -12,8 +18,12 @@ from pytorchvideo_autox3d.kernels.depthwise import (
 __all__ = [
     "DepthwiseConv3d",
     "DepthwiseConvAct3d",
+    "FusedBatchNormAct3d",
     "accelerate",
+    "batch_norm_kernels",
     "depthwise_conv3d",
     "depthwise_kernels",
+    "norm_act",
+    "set_batch_norm_kernels",
     "set_depthwise_kernels",
 ]

@@ -64,3 +64,16 @@ def activate(builder: ir.IRBuilder, element: Element, name: str, value: ir.Value
         return builder.fmul(value, sigmoid(builder, element, value))
     assert name == "none", name
     return value
+
+
+def through(builder: ir.IRBuilder, element: Element, name: str, value: ir.Value, grad: ir.Value) -> ir.Value:
+    """The gradient before the activation `name`, of input `value`, from the gradient `grad` after it."""
+    if name == "relu":
+        zero = _constant(element.vector, 0.0)
+        return builder.select(builder.fcmp_ordered("<=", value, zero), zero, grad)
+    if name == "silu":
+        one, share = _constant(element.vector, 1.0), sigmoid(builder, element, value)
+        slope = multiply_add(builder, value, builder.fsub(one, share), one)
+        return builder.fmul(grad, builder.fmul(share, slope))
+    assert name == "none", name
+    return grad

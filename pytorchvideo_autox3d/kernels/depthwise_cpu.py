@@ -29,22 +29,13 @@ from pytorchvideo_autox3d.kernels.depthwise_kernels import (
     correlate_kernel,
     weight_kernel,
 )
+from pytorchvideo_autox3d.kernels.elements import ELEMENTS, vector_width
 from pytorchvideo_autox3d.kernels.shapes import output_shape
 from pytorchvideo_autox3d.kernels.threads import threads
-from pytorchvideo_autox3d.kernels.vector_ir import vector_bytes
 
-ELEMENTS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 # Multiply-adds below which waking another thread costs more than it saves, and per item of a larger call.
 _WORK_PER_ITEM = 400_000
 _MOST_ITEMS = 256
-
-
-def vector_width(dtype: torch.dtype, channels: int) -> int:
-    """Channels of a vector for this many channels; 0 where the kernels don't pay."""
-    width = vector_bytes() // (8 if dtype == torch.float64 else 4)
-    while width > channels:
-        width //= 2
-    return width if width >= 4 else 0
 
 
 def _item_count(lines: int, work: int) -> int:

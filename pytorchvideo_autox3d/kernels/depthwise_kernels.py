@@ -1,29 +1,21 @@
 """The depthwise convolution's kernels: loops over rows in numba around the register tiles of `depthwise_ir.py`.
 
-Tensors are dense (B, T, H, W, C). A kernel is a C callback that takes the address of its parameters, 64-bit integers,
-and works on the next item until none is left; any number of threads may run it at once.
+Tensors are dense (B, T, H, W, C). See `compiling.py` for what a kernel is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import time
-from collections.abc import Callable
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from pytorchvideo_autox3d.kernels import activation_ir, depthwise_ir, depthwise_weight_ir, vector_ir
+from pytorchvideo_autox3d.kernels.compiling import compile_kernel, next_item, revision, row_caller
 from pytorchvideo_autox3d.kernels.depthwise_ir import PLAIN, Kind
 
-_logger = logging.getLogger(__name__)
 # A call's parameters: 64-bit integers at these places, then the spans of frames and of rows (forward and input
 # gradient). The weight gradient has its sums in the place of the weight, the output gradient in that of the output.
 ITEMS, SOURCE, WEIGHT, OUT, _BATCH = range(1, 6)
@@ -32,19 +24,6 @@ _TAP_ROWS, _STEP_T, _STEP_H, _TAP_STEP_T, _TAP_STEP_H = range(13, 18)
 _TAP_FRAMES, _STRIDE_T, _SLOTS = range(13, 16)
 BIAS = 18
 _SPANS = 19
-
-
-def _next_item(typingctx: Any, address: Any) -> Any:
-    """Take the next item: an atomic increment of the counter at `address`, giving its old value."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        counter = builder.bitcast(args[0], vector_ir.I64.as_pointer())
-        return builder.atomic_rmw("add", counter, ir.Constant(vector_ir.I64, 1), "monotonic")
-
-    return types.int64(types.voidptr), codegen
-
-
-next_item: Any = intrinsic(_next_item)
 
 
 def _row_function(module: ir.Module, config: str) -> ir.Function:
@@ -57,49 +36,18 @@ def _row_function(module: ir.Module, config: str) -> ir.Function:
     return depthwise_ir.correlate_row(module, item, kind, int(size), int(stride), epilogue)
 
 
-def _call_row(typingctx: Any, config: Any, arguments: Any) -> Any:
-    """Call the row function that the literal string `config` names with a tuple of 64-bit integers."""
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        values = [builder.extract_value(args[1], index) for index in range(len(arguments))]
-        builder.call(_row_function(builder.module, config.literal_value), values)
-        return context.get_dummy_value()
-
-    return types.void(config, arguments), codegen
-
-
-call_row: Any = intrinsic(prefer_literal=True)(_call_row)
-
-
+call_row: Any = row_caller(_row_function)
 _GENERATORS = (vector_ir, activation_ir, depthwise_ir, depthwise_weight_ir)
 
 
 @cache
 def _revision() -> str:
-    """Names the code generator: numba knows when this file changes, but not when those it imports do."""
-    sources = (Path(str(module.__file__)).read_bytes() for module in _GENERATORS)
-    return hashlib.sha256(b"".join(sources)).hexdigest()[:16]
+    return revision(_GENERATORS)
 
 
 def _config(kind: str, element: str, width: int, size: int, stride: int, epilogue: str = PLAIN) -> str:
     """All that a kernel is compiled for, as a plain string: numba's disk cache is keyed by it."""
     return f"{kind}/{element}/{width}/{size}/{stride}/{epilogue}/{_revision()}"
-
-
-def _compile(body: Callable[[Any], None], config: str) -> Any:
-    """Compile `body(parameters)` to a C callback; kept on disk where numba finds a place it may write to."""
-    compiler = partial(numba.cfunc, types.void(types.voidptr), error_model="numpy")
-    start = time.perf_counter()
-    try:
-        compiled = compiler(cache=True)(body)
-        where = "kept on disk"
-    except RuntimeError:  # "cannot cache function": a read-only installation and no home
-        compiled = compiler()(body)
-        where = "for this process only: numba may write nowhere (NUMBA_CACHE_DIR)"
-    if not compiled.cache_hits:
-        kernel = config.rpartition("/")[0]
-        _logger.info("compiled depthwise kernel %s in %.1f s, %s", kernel, time.perf_counter() - start, where)
-    return compiled
 
 
 @cache
@@ -139,7 +87,7 @@ def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: in
                     call_row(config, (source + first, weight + taps, target, bias, p[span_t + 2], p[span_h + 2],
                          x_dt, x_dh, w_dt, w_dh, channels, columns, columns_in))  # fmt: skip
 
-    return _compile(correlate, config)
+    return compile_kernel(correlate, config)
 
 
 @cache
@@ -184,4 +132,4 @@ def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
                              block + (dt * size + base) * tap_row, high - low, stride_t * frame_in, frame_out,
                              row_in, dh_low, dh_high, channels, slots, columns, columns_in))  # fmt: skip
 
-    return _compile(weight_gradient, config)
+    return compile_kernel(weight_gradient, config)

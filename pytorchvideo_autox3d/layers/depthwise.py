@@ -1,8 +1,8 @@
 """The depthwise convolution under the name that it had here before `kernels` became a package."""
 
-from pytorchvideo_autox3d.kernels.depthwise import (
+from pytorchvideo_autox3d.kernels.accelerate import accelerate
+from pytorchvideo_autox3d.kernels.depthwise_conv import (
     DepthwiseConv3d,
-    accelerate,
     depthwise_conv3d,
     depthwise_kernels,
     depthwise_kernels_enabled,

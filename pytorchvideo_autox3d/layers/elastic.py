@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d
+from pytorchvideo_autox3d.kernels.batch_norm import NO_EXCITE, activation_name, covered, fused_batch_norm, observed
+from pytorchvideo_autox3d.kernels.batch_norm_affine import Excite
+from pytorchvideo_autox3d.kernels.depthwise_conv import depthwise_conv3d
 from pytorchvideo_autox3d.layers.mbconv import depthwise_conv
 
 
@@ -82,7 +84,8 @@ def put(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> No
         tensor[: window.wrapped].copy_(values[first:])
 
 
-def _take_weight(conv: nn.Conv1d | nn.Conv3d, out: ChannelWindow, inp: ChannelWindow) -> torch.Tensor:
+def take_weight(conv: nn.Conv1d | nn.Conv3d, out: ChannelWindow, inp: ChannelWindow) -> torch.Tensor:
+    """The convolution's weight for a window of its output and one of its input channels."""
     return take(take(conv.weight, out, 0), inp, 1)
 
 
@@ -94,7 +97,7 @@ class ElasticConv1d(nn.Conv1d):
     ) -> torch.Tensor:
         """(B, len(inp), L) -> (B, len(out), L)."""
         bias = None if self.bias is None else take(self.bias, out)
-        return F.conv1d(rows_BCL, _take_weight(self, out, inp), bias)
+        return F.conv1d(rows_BCL, take_weight(self, out, inp), bias)
 
 
 class ElasticConv3d(nn.Conv3d):
@@ -105,13 +108,13 @@ class ElasticConv3d(nn.Conv3d):
     ) -> torch.Tensor:
         """(B, len(inp), T, H, W) -> (B, len(out), T, H, W)."""
         bias = None if self.bias is None else take(self.bias, out)
-        return F.conv3d(clip_BCTHW, _take_weight(self, out, inp), bias)
+        return F.conv3d(clip_BCTHW, take_weight(self, out, inp), bias)
 
 
 def copy_conv(elastic: nn.Conv1d | nn.Conv3d, plain: nn.Module, out: ChannelWindow, inp: ChannelWindow) -> None:
     """Copy the weights and the bias of the windows to a plain convolution of that size."""
     with torch.no_grad():
-        plain.weight.copy_(_take_weight(elastic, out, inp))  # type: ignore[operator]
+        plain.weight.copy_(take_weight(elastic, out, inp))  # type: ignore[operator]
         if elastic.bias is not None:
             plain.bias.copy_(take(elastic.bias, out))  # type: ignore[operator]
 
@@ -137,6 +140,14 @@ class ElasticDepthwise3d(nn.Module):
             plain.weight.copy_(take(self.conv.weight, window))  # type: ignore[operator]
 
 
+class ElasticExcitation(nn.Module):
+    """A squeeze-excitation over a window of its channels, as `ElasticBatchNorm3d` takes it along."""
+
+    def parameters_of(self, window: ChannelWindow) -> Excite:
+        """Weight and bias of the reducing and of the restoring convolution for these channels."""
+        raise NotImplementedError
+
+
 class ElasticBatchNorm3d(nn.BatchNorm3d):
     """Batch normalisation of a window of its channels.
 
@@ -145,22 +156,36 @@ class ElasticBatchNorm3d(nn.BatchNorm3d):
     recomputes its own before it is used in evaluation.
     """
 
-    def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:  # type: ignore[override]
-        """(B, len(window), T, H, W) -> the same shape."""
+    def forward(  # type: ignore[override]
+        self,
+        clip_BCTHW: torch.Tensor,
+        window: ChannelWindow,
+        *,
+        squeeze_excite: ElasticExcitation | None = None,
+        residual_BCTHW: torch.Tensor | None = None,
+        activation: nn.Module | None = None,
+    ) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> the same shape, of activation(squeeze_excite(norm(clip)) + residual)."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None, "a cumulative average would weight channels by how often they were used"
         mean, variance = take(self.running_mean, window), take(self.running_var, window)
-        out = F.batch_norm(
-            clip_BCTHW,
-            mean,
-            variance,
-            take(self.weight, window),
-            take(self.bias, window),
-            training=self.training,
-            momentum=self.momentum,
-            eps=self.eps,
-        )
+        affine = take(self.weight, window), take(self.bias, window)
+        statistics: dict[str, Any] = {"training": self.training, "momentum": self.momentum, "eps": self.eps}
+        name = activation_name(activation)
+        if (
+            name is not None
+            and covered(clip_BCTHW, residual_BCTHW, batch_statistics=self.training)
+            and not observed(activation, squeeze_excite)
+        ):
+            excite = NO_EXCITE if squeeze_excite is None else squeeze_excite.parameters_of(window)
+            out = fused_batch_norm(clip_BCTHW, mean, variance, *affine, **statistics, activation=name,
+                                   residual=residual_BCTHW, excite=excite)  # fmt: skip
+        else:
+            out = F.batch_norm(clip_BCTHW, mean, variance, *affine, **statistics)
+            out = out if squeeze_excite is None else squeeze_excite(out, window)
+            out = out if residual_BCTHW is None else residual_BCTHW + out
+            out = out if activation is None else activation(out)
         if self.training and window.wrapped:  # a slice was updated in place, a joined copy was not
             put(self.running_mean, window, mean)
             put(self.running_var, window, variance)

@@ -11,6 +11,8 @@ import torch
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
 
+from pytorchvideo_autox3d.kernels.batch_norm import norm_act
+
 # Nodes over channels. The AutoX3D paper does not give it: 1.29 fits the rows of its Table 3 best, and this is the
 # nearest quarter, whose error is hardly larger (projects/autox3d/fit_glore.py prints the fit).
 NODE_RATIO = 1.25
@@ -71,7 +73,8 @@ class GloRe(nn.Module):
         # Divided before the product: in half precision a sum over all positions of a clip may overflow.
         nodes_BSN = torch.matmul(state_BSL, projection_BNL.transpose(1, 2) / positions)
         back_BSL = torch.matmul(self._reason(nodes_BSN), projection_BNL)
-        return clip_BCTHW + self.norm(self.extend(back_BSL.unflatten(2, clip_BCTHW.shape[2:])))
+        extended = self.extend(back_BSL.unflatten(2, clip_BCTHW.shape[2:]))
+        return norm_act(self.norm, None, extended, residual=clip_BCTHW)
 
     def _reason(self, nodes_BSN: torch.Tensor) -> torch.Tensor:
         """Graph convolution: mix over nodes with a residual, ReLU, then mix over states (GloRe, equation 5)."""

@@ -12,7 +12,8 @@ from fvcore.nn.squeeze_excitation import SqueezeExcitation
 from pytorchvideo.layers.utils import round_width
 from torch import nn
 
-from pytorchvideo_autox3d.kernels.depthwise import DepthwiseConv3d
+from pytorchvideo_autox3d.kernels.batch_norm import norm_act
+from pytorchvideo_autox3d.kernels.depthwise_conv import DepthwiseConv3d
 
 # X3D's ratio (X3D, section 3.1); its reduced width is rounded to a multiple of 8, at least 8.
 SE_RATIO = 0.0625
@@ -91,7 +92,9 @@ class MBConv3D(nn.Module):
 
     def forward(self, clip_BCTHW: torch.Tensor) -> torch.Tensor:
         """(B, in, T, H, W) -> (B, out, T, ceil(H / stride), ceil(W / stride))."""
-        inner = self.activation(self.expand_norm(self.expand(clip_BCTHW)))
-        inner = self.squeeze_excite(self.depthwise_norm(self.depthwise(inner)))
-        out = self.project_norm(self.project(self.inner_activation(inner)))
-        return clip_BCTHW + out if self.has_residual else out
+        inner = norm_act(self.expand_norm, self.activation, self.expand(clip_BCTHW))
+        inner = norm_act(
+            self.depthwise_norm, self.inner_activation, self.depthwise(inner), squeeze_excite=self.squeeze_excite
+        )
+        residual = clip_BCTHW if self.has_residual else None
+        return norm_act(self.project_norm, None, self.project(inner), residual=residual)

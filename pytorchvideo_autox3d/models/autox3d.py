@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError, SpaceError
+from pytorchvideo_autox3d.kernels.fused_layers import FusedSequential
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_conv
 from pytorchvideo_autox3d.models import heads  # noqa: F401  (registers them)
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
@@ -212,7 +213,7 @@ def create_stem(
     ]
     if temporal_kernel > 1:
         layers.append(("temporal_conv", depthwise_conv(channels, (temporal_kernel, 1, 1), (1, 1, 1))))
-    return nn.Sequential(OrderedDict([*layers, ("norm", norm(channels)), ("activation", activation())]))
+    return FusedSequential(OrderedDict([*layers, ("norm", norm(channels)), ("activation", activation())]))
 
 
 def _create_blocks(

@@ -20,7 +20,7 @@ from pytorchvideo.models.x3d import create_x3d
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.kernels import accelerate
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 

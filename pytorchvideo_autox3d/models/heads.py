@@ -8,6 +8,7 @@ from pytorchvideo.models.head import create_res_basic_head, create_res_roi_pooli
 from pytorchvideo.models.x3d import create_x3d_head
 from torch import nn
 
+from pytorchvideo_autox3d.kernels import accelerate
 from pytorchvideo_autox3d.registry import HEAD_REGISTRY
 
 
@@ -28,7 +29,7 @@ def create_projected_head(
 
     `norm_hidden` adds X3D's optional BN after the hidden layer (BN_LIN5 in PySlowFast).
     """
-    return create_x3d_head(
+    head = create_x3d_head(
         dim_in=in_channels,
         dim_inner=channels,
         dim_out=hidden,
@@ -41,6 +42,8 @@ def create_projected_head(
         dropout_rate=dropout_rate,
         activation=None,
     )
+    accelerate(head)
+    return head
 
 
 @HEAD_REGISTRY.register(name="linear")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pytorchvideo_autox3d.data import ArrayReader, ClipNormalize, VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
-from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.kernels import accelerate
 from pytorchvideo_autox3d.models import ModelCard, load_package
 from pytorchvideo_autox3d.predict.decode_ahead import decoded_ahead
 from pytorchvideo_autox3d.predict.loading import load_checkpoint

@@ -80,7 +80,7 @@ class ElasticGloRe(ElasticAttention):
         mixed_BSN = self.mix_states(graph_BNS.transpose(1, 2), states, states)
         back_BSL = torch.matmul(mixed_BSN, projection_BNL)
         extended = self.extend(back_BSL.unflatten(2, clip_BCTHW.shape[2:]), window, states)
-        return clip_BCTHW + self.norm(extended, window)
+        return self.norm(extended, window, residual_BCTHW=clip_BCTHW)
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
         nodes, states = self.node_windows[len(window)], self.state_windows[len(window)]
@@ -116,7 +116,7 @@ class ElasticNonLocal(ElasticAttention):
         affinity_BLL = torch.softmax(torch.matmul(theta_BIL.transpose(1, 2), phi_BIL) * len(inner) ** -0.5, dim=2)
         out_BIL = torch.matmul(g_BIL, affinity_BLL.transpose(1, 2))
         out = self.conv_out(out_BIL.unflatten(2, clip_BCTHW.shape[2:]), window, inner)
-        return clip_BCTHW + self.norm(out, window)
+        return self.norm(out, window, residual_BCTHW=clip_BCTHW)
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
         inner = self.inner_windows[len(window)]

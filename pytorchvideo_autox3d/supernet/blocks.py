@@ -17,8 +17,12 @@ from pytorchvideo_autox3d.layers.elastic import (
     ElasticBatchNorm3d,
     ElasticConv3d,
     ElasticDepthwise3d,
+    ElasticExcitation,
+    Excite,
     copy_conv,
     copy_norm,
+    take,
+    take_weight,
 )
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
 from pytorchvideo_autox3d.space import BlockPlan, GroupChoice, GroupSpec, inner_width
@@ -89,12 +93,15 @@ class SuperMBConv(nn.Module):
     ) -> torch.Tensor:
         """(B, len(inp), T, H, W) -> (B, len(out), T, ceil(H / stride), ceil(W / stride))."""
         inner = self.inner_windows[len(inp), choice.expansion]
-        hidden = self.activation(self.expand_norm(self.expand(clip_BCTHW, inner, inp), inner))
-        hidden = self.depthwise_norm(self.depthwise[_key(choice.kernel)](hidden, inner), inner)
-        if self.squeeze_excite is not None:
-            hidden = self.squeeze_excite(hidden, inner)
-        hidden = self.project_norm(self.project(self.inner_activation(hidden), out, inner), out)
-        return clip_BCTHW + hidden if self.stride == 1 and len(inp) == len(out) else hidden
+        hidden = self.expand_norm(self.expand(clip_BCTHW, inner, inp), inner, activation=self.activation)
+        hidden = self.depthwise_norm(
+            self.depthwise[_key(choice.kernel)](hidden, inner),
+            inner,
+            squeeze_excite=self.squeeze_excite,
+            activation=self.inner_activation,
+        )
+        residual = clip_BCTHW if self.stride == 1 and len(inp) == len(out) else None
+        return self.project_norm(self.project(hidden, out, inner), out, residual_BCTHW=residual)
 
     def copy_to(self, block: MBConv3D, choice: GroupChoice, inp: ChannelWindow, out: ChannelWindow) -> None:
         """Copy the weights and running statistics of `choice` to a plain block."""
@@ -111,7 +118,7 @@ class SuperMBConv(nn.Module):
         copy_norm(self.project_norm, block.project_norm, out)
 
 
-class SuperSqueezeExcitation(nn.Module):
+class SuperSqueezeExcitation(ElasticExcitation):
     """Squeeze-excitation for every inner width; the reduced widths follow and are windows of a ring of their own."""
 
     def __init__(self, windows: Sequence[ChannelWindow] | Any, inner: int, se_ratio: float, selection: str) -> None:
@@ -129,6 +136,17 @@ class SuperSqueezeExcitation(nn.Module):
         mean_BC111 = clip_BCTHW.mean(dim=(2, 3, 4), keepdim=True)
         hidden = torch.relu(self.reduce(mean_BC111, reduced, window))
         return clip_BCTHW * torch.sigmoid(self.restore(hidden, window, reduced))
+
+    def parameters_of(self, window: ChannelWindow) -> Excite:
+        reduced = self.reduced_windows[window]
+        assert self.reduce.bias is not None
+        assert self.restore.bias is not None
+        return (
+            take_weight(self.reduce, reduced, window),
+            take(self.reduce.bias, reduced),
+            take_weight(self.restore, window, reduced),
+            take(self.restore.bias, window),
+        )
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
         """Copy the window's weights to fvcore's `SqueezeExcitation`."""

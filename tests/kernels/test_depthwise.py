@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytorchvideo.models.x3d import create_x3d
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
@@ -20,7 +19,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from pytorchvideo_autox3d.kernels import depthwise_cpu
 from pytorchvideo_autox3d.kernels.depthwise import (
     DepthwiseConv3d,
-    accelerate,
     depthwise_conv3d,
     depthwise_kernels,
 )
@@ -320,27 +318,6 @@ def test_same_parameters_and_initialisation():
     assert isinstance(ours, nn.Conv3d)
     assert list(plain.state_dict()) == list(ours.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), ours.parameters(), strict=True))
-
-
-def small_x3d():
-    torch.manual_seed(0)
-    return create_x3d(input_clip_length=4, input_crop_size=32, model_num_class=5, depth_factor=0.5, dropout_rate=0.0)
-
-
-def test_accelerate_swaps_in_place():
-    model, calls = small_x3d(), []
-    convs = [m for m in model.modules() if isinstance(m, nn.Conv3d) and m.groups > 1]
-    convs[1].register_forward_hook(lambda *_: calls.append(1))
-    convs[2].eval()
-    parameters, keys = list(model.parameters()), list(model.state_dict())
-    assert accelerate(model) == len(convs)
-    assert accelerate(model) == 0
-    assert all(type(conv) is DepthwiseConv3d for conv in convs)
-    assert all(a is b for a, b in zip(parameters, model.parameters(), strict=True))
-    assert keys == list(model.state_dict())
-    assert not convs[2].training
-    model(torch.randn(1, 3, 4, 32, 32))
-    assert calls
 
 
 def test_accelerated_model_learns_the_same():

@@ -16,7 +16,7 @@ from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.data import MODALITIES, UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
-from pytorchvideo_autox3d.kernels.depthwise import accelerate
+from pytorchvideo_autox3d.kernels import accelerate
 from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, replace_norms
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY, HEAD_REGISTRY, MODEL_KEYS, MODEL_REGISTRY

@@ -1,0 +1,247 @@
+"""Batch normalisation fused with what follows it: squeeze-excitation, a residual and an activation.
+
+Frameworks read and write whole activations for each of these layers, forward and backward, and keep several of them;
+here the chain is one operator of two passes each way that keeps only the norm's input (`batch_norm_ops.py`). It is
+the same to rounding, and always in channels_last_3d. `norm_act` takes the layers as they are, so parameters, buffers,
+state_dict, initialisation and what SyncBN or precise BN see of a model don't change; whatever the kernels don't cover
+is computed by calling the layers.
+
+Switch: the environment variable AUTOX3D_BATCH_NORM=0 or `set_batch_norm_kernels(False)` turns the kernels off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as nn_module
+
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.kernels import batch_norm_ops
+from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
+from pytorchvideo_autox3d.kernels.batch_norm_affine import Excite
+from pytorchvideo_autox3d.kernels.dispatch import KernelSwitch, is_plain, transformed
+
+_switch = KernelSwitch("AUTOX3D_BATCH_NORM")
+_DTYPES = {"cpu": (torch.float32, torch.bfloat16, torch.float64)}
+_LEAST_CHANNELS = 4
+NO_EXCITE: Excite = (None, None, None, None)
+# Layers by their full names: pytorchvideo and PySlowFast each have a Swish of their own.
+_ACTIVATION_OF = {
+    "torch.nn.modules.activation.ReLU": "relu",
+    "torch.nn.modules.activation.SiLU": "silu",
+    "torch.nn.modules.linear.Identity": "none",
+    "pytorchvideo.layers.swish.Swish": "silu",
+    "slowfast.models.operators.Swish": "silu",
+}
+
+
+def batch_norm_kernels_enabled() -> bool:
+    """Whether batch normalisations use this package's kernels where they apply."""
+    return _switch.enabled
+
+
+def set_batch_norm_kernels(enabled: bool) -> None:
+    """Turn the kernels on or off for the whole process; the environment's AUTOX3D_BATCH_NORM=0 keeps them off."""
+    _switch.set(enabled)
+
+
+def batch_norm_kernels(enabled: bool) -> AbstractContextManager[None]:
+    """Turn the kernels on or off for a block of code; the setting is the process's, not the thread's."""
+    return _switch.during(enabled)
+
+
+def covered(x: Tensor, residual: Tensor | None = None, *, batch_statistics: bool) -> bool:
+    """Whether the kernels take this map (B, C, T, H, W) and residual; else the caller computes with torch's layers."""
+    if not _switch.enabled or transformed():
+        return False
+    return (
+        x.dim() == 5
+        and x.shape[1] >= _LEAST_CHANNELS
+        and x.dtype in _DTYPES.get(x.device.type, ())
+        and is_plain(x)
+        and x.numel() > (x.shape[1] if batch_statistics else 0)  # of one value a channel torch refuses statistics
+        and (residual is None or _matches(residual, x))
+    )
+
+
+def _matches(residual: Tensor, x: Tensor) -> bool:
+    alike = residual.shape == x.shape and residual.dtype == x.dtype and residual.device == x.device
+    return alike and is_plain(residual)
+
+
+def fused_batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    *,
+    training: bool,
+    momentum: float,
+    eps: float,
+    activation: str = "none",
+    residual: Tensor | None = None,
+    excite: Excite = NO_EXCITE,
+) -> Tensor:
+    """activation(excite(F.batch_norm(x)) + residual) of a map that is `covered`; arguments as `F.batch_norm` has them.
+
+    `excite` are the parameters of a squeeze-excitation with ReLU inside. In training the running statistics move by
+    `momentum`, the variance unbiased; without running statistics, pass `training` True.
+    """
+    given = (None, None) if training else (running_mean, running_var)
+    out, mean, var, _ = batch_norm_ops.batch_norm_act(x, residual, weight, bias, *excite, *given, eps, activation)
+    if training and running_mean is not None and running_var is not None and momentum != 0.0:
+        count = x.numel() // x.shape[1]
+        with torch.no_grad():
+            running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
+            running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))
+    return out
+
+
+def norm_act(
+    norm: nn.Module,
+    activation: nn.Module | None,
+    x: Tensor,
+    *,
+    residual: Tensor | None = None,
+    squeeze_excite: nn.Module | None = None,
+) -> Tensor:
+    """activation(squeeze_excite(norm(x)) + residual), fused where the layers and the map allow it.
+
+    The layers are read, not called, where they are exactly torch's `BatchNorm3d`, a known activation and a known
+    squeeze-excitation, without hooks; otherwise they are called one by one.
+    """
+    name, excite = activation_name(activation), excite_of(squeeze_excite)
+    if (
+        type(norm) is nn.BatchNorm3d
+        and name is not None
+        and excite is not None
+        and covered(x, residual, batch_statistics=norm.training or norm.running_mean is None)
+        and norm.num_features == x.shape[1]
+        and not observed(norm, activation, squeeze_excite)
+    ):
+        return _fused_layer(norm, x, name, residual, excite)
+    out = norm(x)
+    if squeeze_excite is not None:
+        out = squeeze_excite(out)
+    if residual is not None:
+        out = residual + out
+    return out if activation is None else activation(out)
+
+
+def _fused_layer(
+    norm: nn.BatchNorm3d, x: Tensor, activation: str, residual: Tensor | None, excite: Excite = NO_EXCITE
+) -> Tensor:
+    """What `norm.forward` does, with what follows it."""
+    momentum = 0.0 if norm.momentum is None else norm.momentum
+    if norm.training and norm.track_running_stats and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+        if norm.momentum is None:  # the average over all batches so far
+            momentum = 1.0 / float(norm.num_batches_tracked)
+    return fused_batch_norm(
+        x,
+        norm.running_mean if not norm.training or norm.track_running_stats else None,
+        norm.running_var if not norm.training or norm.track_running_stats else None,
+        norm.weight,
+        norm.bias,
+        training=norm.training or norm.running_mean is None,
+        momentum=momentum,
+        eps=norm.eps,
+        activation=activation,
+        residual=residual,
+        excite=excite,
+    )
+
+
+def full_name(layer: nn.Module) -> str:
+    """A layer's class with its module."""
+    return f"{type(layer).__module__}.{type(layer).__qualname__}"
+
+
+def activation_name(layer: nn.Module | None) -> str | None:
+    """The kernels' name of an activation layer; None where they have no such activation."""
+    return "none" if layer is None else _ACTIVATION_OF.get(full_name(layer))
+
+
+def _parameters(reduce: Any, between: Any, restore: Any, gate: Any) -> Excite | None:
+    """Of the layers of a squeeze-excitation, if they are the ones that the kernels compute."""
+    pointwise = all(
+        type(conv) is nn.Conv3d and conv.kernel_size == conv.stride == (1, 1, 1) and conv.groups == 1
+        and conv.bias is not None and conv.padding == (0, 0, 0)
+        for conv in (reduce, restore)
+    )  # fmt: skip
+    if not pointwise or type(between) is not nn.ReLU or type(gate) is not nn.Sigmoid:
+        return None
+    return reduce.weight, reduce.bias, restore.weight, restore.bias
+
+
+def _fvcore_parameters(layer: Any) -> Excite | None:
+    return _parameters(*layer.block) if layer.is_3d and len(layer.block) == 4 else None
+
+
+def _slowfast_parameters(layer: Any) -> Excite | None:
+    pool, *rest = layer.children()
+    pools_all = type(pool) is nn.AdaptiveAvgPool3d and pool.output_size in (1, (1, 1, 1))
+    return _parameters(*rest) if pools_all and len(rest) == 4 else None
+
+
+_EXCITE_OF: dict[str, Callable[[Any], Excite | None]] = {
+    "torch.nn.modules.linear.Identity": lambda layer: NO_EXCITE,
+    "fvcore.nn.squeeze_excitation.SqueezeExcitation": _fvcore_parameters,
+    "slowfast.models.operators.SE": _slowfast_parameters,
+}
+
+
+def excite_of(layer: nn.Module | None) -> Excite | None:
+    """The parameters of a squeeze-excitation layer, or of none; None where the kernels have no such layer."""
+    if layer is None:
+        return NO_EXCITE
+    read = _EXCITE_OF.get(full_name(layer))
+    return None if read is None else read(layer)
+
+
+def watched(layer: nn.Module) -> bool:
+    """Whether somebody watches this layer being called, which not calling it would hide."""
+    if nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks or nn_module._global_backward_hooks:
+        return True
+    return bool(
+        layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks
+    )  # fmt: skip
+
+
+def observed(*layers: nn.Module | None) -> bool:
+    """Whether somebody watches one of the layers, or a layer inside."""
+    return any(watched(inner) for layer in layers if layer is not None for inner in layer.modules())
+
+
+class FusedBatchNormAct3d(nn.BatchNorm3d):
+    """`nn.BatchNorm3d` (same arguments, parameters, buffers and state) with an activation, and a residual before it.
+
+    As a subclass it is found by everything that looks for batch norms (weight decay, precise BN);
+    `nn.SyncBatchNorm.convert_sync_batchnorm` would put a norm without the activation in its place, so use
+    `norm_act` with separate layers where SyncBN may come.
+
+    Raises:
+        ModelError: `activation` is none of "none", "relu", "silu".
+    """
+
+    def __init__(self, num_features: int, *args: Any, activation: str = "relu", **options: Any) -> None:
+        super().__init__(num_features, *args, **options)
+        if activation not in ACTIVATION_FUNCTIONS:
+            raise ModelError(f"activation {activation!r} is none of {', '.join(ACTIVATION_FUNCTIONS)}")
+        self.activation = activation
+
+    def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
+        """activation(batch_norm(input) + residual), (B, C, T, H, W)."""
+        if covered(input, residual, batch_statistics=self.training or self.running_mean is None):
+            self._check_input_dim(input)
+            return _fused_layer(self, input, self.activation, residual)
+        out = super().forward(input)
+        return ACTIVATION_FUNCTIONS[self.activation](out if residual is None else out + residual)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, activation={self.activation!r}"

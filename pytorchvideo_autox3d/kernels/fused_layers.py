@@ -1,0 +1,50 @@
+"""Runs a sequence of layers with its batch norms fused to what follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.kernels.batch_norm import activation_name, excite_of, norm_act, watched
+
+
+class FusedSequential(nn.Sequential):
+    """`nn.Sequential` whose batch norms run fused with what follows them."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return run_layers(self, input)
+
+
+def _flat(layers: Iterable[Any]) -> Iterator[nn.Module]:
+    """The layers with plain sequences opened, unless somebody watches a sequence being called; None is left out."""
+    for layer in layers:
+        if type(layer) in (nn.Sequential, FusedSequential) and not watched(layer):
+            yield from _flat(layer.children())
+        elif layer is not None:
+            yield layer
+
+
+def run_layers(
+    layers: Iterable[nn.Module | None],
+    x: Tensor,
+    *,
+    residual: Tensor | None = None,
+    activation: nn.Module | None = None,
+) -> Tensor:
+    """activation(residual + the layers one after another), a batch norm together with what follows it (`norm_act`)."""
+    queue = list(_flat(layers))
+    while queue:
+        layer = queue.pop(0)
+        if type(layer) is not nn.BatchNorm3d:
+            x = layer(x)
+            continue
+        excite = queue.pop(0) if queue and excite_of(queue[0]) is not None else None
+        following = queue.pop(0) if queue and activation_name(queue[0]) is not None else None
+        if not queue and following is None:  # the last layer takes the residual and the activation with it
+            return norm_act(layer, activation, x, residual=residual, squeeze_excite=excite)
+        x = norm_act(layer, following, x, squeeze_excite=excite)
+    if residual is not None:
+        x = residual + x
+    return x if activation is None else activation(x)
