@@ -113,10 +113,10 @@ def _move(norm: nn.BatchNorm3d, mean_C: Tensor, variance_C: Tensor) -> None:
     assert norm.momentum is not None
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
     norm.running_mean.lerp_(mean_C, norm.momentum)
     norm.running_var.lerp_(variance_C, norm.momentum)
-    norm.num_batches_tracked.add_(1)
+    if norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
 
 
 def _gather(own: Tensor, group: Any, size: int) -> Tensor:

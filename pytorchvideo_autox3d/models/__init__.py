@@ -3,6 +3,7 @@
 from pytorchvideo_autox3d.layers.glore import NODE_RATIO
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO
 from pytorchvideo_autox3d.models import systems
+from pytorchvideo_autox3d.models.activations import checkpoint_activations
 from pytorchvideo_autox3d.models.autox3d import (
     AutoX3DNet,
     check_attentions,
@@ -55,6 +56,7 @@ __all__ = [
     "Release",
     "SlowFastNet",
     "check_attentions",
+    "checkpoint_activations",
     "create_autox3d",
     "create_c2d",
     "create_i3d_resnet",

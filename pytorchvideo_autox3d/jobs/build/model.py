@@ -71,6 +71,8 @@ def build_model(cfg: CfgNode) -> nn.Module:
         )
     accelerate(model)
     _replace_norms(cfg, model)
+    if cfg.MODEL.ACT_CHECKPOINT:
+        models.checkpoint_activations(model)
     return model
 
 
