@@ -6,14 +6,17 @@ from pytorchvideo_autox3d.config.loading import config_path, import_named_module
 from pytorchvideo_autox3d.config.nodes import add_autox3d_config, add_model_nodes
 from pytorchvideo_autox3d.config.rules import check_values
 from pytorchvideo_autox3d.config.schema import get_cfg
+from pytorchvideo_autox3d.config.unread import check_read, idle_keys
 
 __all__ = [
     "add_autox3d_config",
     "add_model_nodes",
     "changed_keys",
+    "check_read",
     "check_values",
     "config_path",
     "get_cfg",
+    "idle_keys",
     "import_modules",
     "import_named_modules",
     "leaves",

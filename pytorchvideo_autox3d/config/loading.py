@@ -19,43 +19,23 @@ from pytorchvideo_autox3d.config.imports import KEY, import_modules
 from pytorchvideo_autox3d.config.keys import leaves, value_at
 from pytorchvideo_autox3d.config.rules import check_values
 from pytorchvideo_autox3d.config.schema import get_cfg
+from pytorchvideo_autox3d.config.unread import check_read
 from pytorchvideo_autox3d.errors import ConfigError
-
-# Keys of PySlowFast's X3D recipes that choose between implementations we have only one of. They are accepted so that
-# its yaml files load unchanged, and a value other than these is reported as having no effect.
-WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "DATA.DECODING_BACKEND": ("pyav", "torchvision"),
-    "DATA.DECODING_SHORT_SIZE": (256,),
-    "DATA.PATH_LABEL_SEPARATOR": (" ", ","),  # sniffed
-    "DATA.INPUT_CHANNEL_NUM": ([3], [3, 3]),
-    "DATA.USE_OFFSET_SAMPLING": (True, False),
-    "AUG.NUM_SAMPLE": (1,),
-    "AUG.COLOR_JITTER": (0.4,),
-    "AUG.RE_SPLIT": (False,),
-    "RESNET.TRANS_FUNC": ("x3d_transform", "bottleneck_transform"),
-    "RESNET.STRIDE_1X1": (False,),
-    "RESNET.ZERO_INIT_FINAL_BN": (True, False),
-    "X3D.CHANNELWISE_3x3x3": (True,),
-    "X3D.SCALE_RES2": (False,),
-    "MODEL.ARCH": ("x3d", "autox3d", "slowfast", "slow", "c2d", "i3d", "csn", "r2plus1d", "mobilenetv2_3d"),
-    "MODEL.HEAD_ACT": ("softmax",),
-    "TASK": ("",),
-}
 
 
 def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> CfgNode:
     """Read one yaml file, or several in turn, then `opts` (KEY VALUE KEY VALUE ...), over the defaults.
 
     Returns a frozen config. Raises `ConfigError` for a missing file, yaml that does not parse or carries python
-    tags, an unknown key (naming the nearest known one), a value of the wrong type, and one that nothing could run with.
+    tags, an unknown key (naming the nearest known one), a value of the wrong type, one that nothing could run with, and
+    a key that the config's jobs don't read.
     """
     import_named_modules(path, opts)
     cfg = get_cfg()
     merge_into(cfg, path, opts)
-    for key, value in leaves(cfg):
-        if key in WITHOUT_EFFECT and value not in WITHOUT_EFFECT[key]:
-            warnings.warn(f"{key}={value!r} has no effect in this harness", stacklevel=2)
     check_values(cfg)
+    for line in check_read(cfg, get_cfg()):
+        warnings.warn(line, stacklevel=2)
     cfg.freeze()
     return cfg
 

@@ -33,6 +33,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "BN.NORM_TYPE": ("batchnorm", "sub_batchnorm", "sync_batchnorm"),
     "AUTOX3D.FRAME_SAMPLING": ("", "clip", "segments"),
     "AUTOX3D.MODALITY": tuple(CHANNELS),
+    "DIST_BACKEND": ("nccl", "gloo"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of"),
 }

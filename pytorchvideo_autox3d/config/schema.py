@@ -67,7 +67,8 @@ def get_cfg() -> CfgNode:
         WIDTH_FACTOR=1.0, DEPTH_FACTOR=1.0, BOTTLENECK_FACTOR=1.0, DIM_C5=2048, DIM_C1=12, SCALE_RES2=False,
         BN_LIN5=False, CHANNELWISE_3x3x3=True,
     )  # fmt: skip
-    cfg.RESNET = node(TRANS_FUNC="bottleneck_transform", DEPTH=50, STRIDE_1X1=False, ZERO_INIT_FINAL_BN=False)
+    # Every residual block of this package begins as its shortcut, so ZERO_INIT_FINAL_BN is what it says (not theirs).
+    cfg.RESNET = node(TRANS_FUNC="bottleneck_transform", DEPTH=50, STRIDE_1X1=False, ZERO_INIT_FINAL_BN=True)
     cfg.SLOWFAST = node(ALPHA=8, BETA_INV=8, FUSION_CONV_CHANNEL_RATIO=2, FUSION_KERNEL_SZ=5)
     cfg.BN = node(
         USE_PRECISE_STATS=False, NUM_BATCHES_PRECISE=200, WEIGHT_DECAY=0.0, NORM_TYPE="batchnorm", NUM_SPLITS=1,

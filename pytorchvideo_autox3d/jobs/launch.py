@@ -9,7 +9,7 @@ import torch
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.config import import_modules
+from pytorchvideo_autox3d.config import get_cfg, idle_keys, import_modules
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
@@ -55,6 +55,8 @@ def run(cfg: CfgNode) -> None:
         keep_freed_memory()
     _open_output(cfg)
     _logger.info("running on %s, %d process(es)", info.device, info.world_size)
+    if idle := idle_keys(cfg, get_cfg()):
+        _logger.info("%s", idle)
     if cfg.NUM_GPUS > 1 and info.device.type == "cpu":
         _logger.warning("there is no GPU here, so NUM_GPUS %d has no effect", cfg.NUM_GPUS)
     with depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS):
@@ -91,8 +93,14 @@ def _open_output(cfg: CfgNode) -> None:
         raise ConfigError(f"OUTPUT_DIR: can't write to {cfg.OUTPUT_DIR}: {error.strerror}") from error
 
 
-def _backend(cfg: CfgNode) -> str | None:
-    return "gloo" if cfg.NUM_GPUS == 0 else None
+def _backend(cfg: CfgNode) -> str:
+    """What the processes exchange by: DIST_BACKEND where each has a GPU, gloo on the CPU."""
+    backend: str = cfg.DIST_BACKEND
+    if cfg.NUM_GPUS == 0 or not torch.cuda.is_available():
+        return "gloo"
+    if backend != "nccl":
+        raise ConfigError(f"DIST_BACKEND is {backend!r}, expected nccl with GPUs: gloo is for NUM_GPUS 0")
+    return backend
 
 
 def _local_processes(cfg: CfgNode) -> int:

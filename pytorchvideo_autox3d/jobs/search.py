@@ -12,11 +12,11 @@ import torch
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.analysis import LatencyTable, whole_network_ms
+from pytorchvideo_autox3d.analysis import LatencyTable, count_parameters, whole_network_ms
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import Precision
-from pytorchvideo_autox3d.errors import ErrorCollector, SearchError
+from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector, SearchError
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import RecordRun
 from pytorchvideo_autox3d.jobs.start import check_resumed_classes
@@ -99,6 +99,8 @@ class SearchJob:
         for note in self.notes:
             _logger.warning("%s", note)
         _log_space(supernet, budgets)
+        if cfg.LOG_MODEL_INFO:
+            _logger.info("the supernet has %.4g M parameters", count_parameters(supernet) / 1e6)
         run_search(
             supernet,
             policy,
@@ -154,6 +156,8 @@ def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     """Build what the keys say, on no device, and look the names up; return what SEARCH.LATENCY_TABLE names."""
     SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
     MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
+    if cfg.MODEL.MODEL_NAME not in ("AutoX3D", "AutoX3DSearch"):
+        raise ConfigError(f"MODEL.MODEL_NAME is {cfg.MODEL.MODEL_NAME!r}, expected AutoX3DSearch for a search")
     build.build_search_settings(cfg)
     with torch.device("meta"):
         supernet = build.build_supernet(cfg)

@@ -21,6 +21,7 @@ from pytorchvideo_autox3d.engine import (
 )
 from pytorchvideo_autox3d.errors import CheckpointError, ErrorCollector
 from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.jobs.model_info import log_model_info
 from pytorchvideo_autox3d.jobs.run_record import record_unless_there
 from pytorchvideo_autox3d.jobs.trained import changed_input, classes_of, refuse_search_checkpoint
 
@@ -76,6 +77,7 @@ class TestJob:
             record_unless_there(cfg)
         for note in self.notes:
             _logger.warning("%s", note)
+        log_model_info(cfg, crop_size=cfg.DATA.TEST_CROP_SIZE)
         model = build.build_seeded_model(cfg)
         checkpoint = checkpoint_to_test(cfg)
         _logger.info("%s", load_weights(model, checkpoint, num_classes_may_differ=False))

@@ -15,6 +15,7 @@ from pytorchvideo_autox3d.engine import Validation
 from pytorchvideo_autox3d.engine import train as train_model
 from pytorchvideo_autox3d.errors import ErrorCollector
 from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.jobs.model_info import log_model_info
 from pytorchvideo_autox3d.jobs.run_record import RecordRun
 from pytorchvideo_autox3d.jobs.start import check_start, check_start_classes
 
@@ -66,6 +67,7 @@ class TrainJob:
         cfg = self.cfg
         for note in self.notes:
             _logger.warning("%s", note)
+        log_model_info(cfg, crop_size=cfg.DATA.TRAIN_CROP_SIZE)
         model = build.build_seeded_model(cfg)
         loader = build.build_loader(cfg, "train", info, manifest=self.lists["train"])
         train_model(

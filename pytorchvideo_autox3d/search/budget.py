@@ -157,7 +157,7 @@ class Budgets:
 
     def cost_of(self, architecture: Architecture) -> dict[str, float]:
         """The costs of one architecture, by metric."""
-        indices = torch.tensor([architecture.indices])
+        indices = torch.tensor([architecture.space.indices_of(architecture)])
         return {name: float(values[0]) for name, values in self.costs(indices).items()}
 
     def verdicts(self, architecture: Architecture) -> tuple[Verdict, ...]:

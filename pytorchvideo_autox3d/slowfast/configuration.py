@@ -11,9 +11,17 @@ from typing import Any
 import torch
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.config import add_autox3d_config, add_model_nodes, get_cfg, import_named_modules, merge_into
+from pytorchvideo_autox3d.config import (
+    add_autox3d_config,
+    add_model_nodes,
+    check_read,
+    get_cfg,
+    idle_keys,
+    import_named_modules,
+    merge_into,
+)
 from pytorchvideo_autox3d.errors import ConfigError
-from pytorchvideo_autox3d.slowfast.rules import OUR_DATASETS, check_native_values, warn_of_no_effect
+from pytorchvideo_autox3d.slowfast.rules import OUR_DATASETS, check_native_values
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +55,10 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     cfg = defaults.get_cfg()
     add_model_nodes(cfg)
     merge_into(cfg, path, opts)
+    for line in check_read(cfg, defaults.get_cfg(), slowfast=True):
+        logger.warning("%s", line)
+    if idle := idle_keys(cfg, defaults.get_cfg(), slowfast=True):
+        logger.info("%s", idle)
     for split in (cfg.TRAIN, cfg.TEST):
         split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)
     _limit_gpus(cfg)
@@ -57,7 +69,6 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     except AssertionError as error:
         raise ConfigError(f"PySlowFast refuses the config: {_first_line(error)}") from error
     check_native_values(native_cfg(cfg))
-    warn_of_no_effect(cfg)
     return cfg
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from fvcore.common.config import CfgNode
 
@@ -17,12 +16,6 @@ OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
 DETECTION_MODEL = "AutoX3DDetection"
 TOP_K = 5  # of PySlowFast's meters
 ONE_CLIP = ("AUG.NUM_SAMPLE", "DATA.TRAIN_CROP_NUM_TEMPORAL", "DATA.TRAIN_CROP_NUM_SPATIAL")
-# What only our own training loop and tester do.
-WITHOUT_EFFECT: dict[str, Any] = {
-    "AUTOX3D.GRAD_ACCUMULATION": 1,
-    "AUTOX3D.LABEL_SMOOTHING": 0.0,
-    "AUTOX3D.BAD_VIDEO_TEST": "error",
-}
 
 
 def check_native_values(ours: CfgNode) -> None:
@@ -35,13 +28,6 @@ def check_native_values(ours: CfgNode) -> None:
     if ours.TEST.NUM_ENSEMBLE_VIEWS == -1:  # several tests, of 1 to 10 clips
         ours.TEST.NUM_ENSEMBLE_VIEWS = 1
     check_values(ours)
-
-
-def warn_of_no_effect(cfg: CfgNode) -> None:
-    """Log our own keys that were set and do nothing under PySlowFast."""
-    for key, value in WITHOUT_EFFECT.items():
-        if value_at(cfg, key) != value:
-            logger.warning("%s %r has no effect in PySlowFast", key, value_at(cfg, key))
 
 
 def splits_of(cfg: CfgNode) -> list[str]:

@@ -167,6 +167,7 @@ BAD = {
         "text.mp4",
     ),
     "unknown key": (lambda f: {"SOLVER.BASE_RL": 1}, "did you mean SOLVER.BASE_LR"),
+    "a key for another job": (lambda f: {"SEARCH.BEST_OF": 4}, "SEARCH.BEST_OF is 4, which neither training nor"),
     "unknown model": (lambda f: {"MODEL.MODEL_NAME": "AutoX3d"}, "did you mean 'AutoX3D'"),
     "unknown dataset": (lambda f: {"TRAIN.DATASET": "kinetic"}, "did you mean 'kinetics'"),
     "truncated checkpoint": (
@@ -220,8 +221,11 @@ def test_a_folder_of_another_model_is_refused_and_left_as_it_was(data, tmp_path,
 
 
 def test_a_key_without_effect_is_one_line_too(data, tmp_path, capsys):
-    assert run_net(*options(data, OUTPUT_DIR=tmp_path, **{"X3D.SCALE_RES2": True, "TRAIN.ENABLE": False})) == 1
-    assert "warning: X3D.SCALE_RES2=True has no effect in this harness\n" in capsys.readouterr().err
+    changes = {"TRAIN.ENABLE": False, "DATA.DECODING_BACKEND": "torchvision"}
+    assert run_net(*options(data, OUTPUT_DIR=tmp_path, **changes)) == 1
+    warning, error = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: DATA.DECODING_BACKEND 'torchvision' has no effect: ")
+    assert error.startswith("error: nothing to test")
 
 
 def test_a_config_with_python_tags_is_refused(tmp_path, capsys):

@@ -41,6 +41,9 @@ def test_a_space_with_an_unknown_attention(file, lists, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+launching = import_module("pytorchvideo_autox3d.jobs.launch")  # `jobs.launch` is the function
+
+
 def test_what_can_run_passes(lists):
     make_jobs(cfg_of("autox3d/demo.yaml", **lists))
 
@@ -131,3 +134,15 @@ def test_all_that_a_small_list_lacks_is_said_at_once(tmp_path):
 def test_an_error_that_two_jobs_would_meet_is_said_once(tmp_path):
     with pytest.raises(ConfigError, match=r"^DATA\.PATH_TO_DATA_DIR is empty"):
         make_jobs(cfg_of("autox3d/demo.yaml", **{"DATA.PATH_TO_DATA_DIR": "", "OUTPUT_DIR": str(tmp_path / "out")}))
+
+
+def test_gpus_exchange_by_what_dist_backend_says(lists, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert launching._backend(cfg_of("autox3d/demo.yaml", **lists)) == "nccl"
+    assert launching._backend(cfg_of("autox3d/demo.yaml", **lists, NUM_GPUS=0)) == "gloo"
+    with pytest.raises(ConfigError, match="DIST_BACKEND is 'gloo', expected nccl with GPUs"):
+        launching._backend(cfg_of("autox3d/demo.yaml", **lists, DIST_BACKEND="gloo"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert launching._backend(cfg_of("autox3d/demo.yaml", **lists)) == "gloo"
+    with pytest.raises(ConfigError, match="DIST_BACKEND is 'mpi', expected one of nccl, gloo"):
+        cfg_of("autox3d/demo.yaml", **lists, DIST_BACKEND="mpi")

@@ -1,7 +1,5 @@
 """What PySlowFast's jobs can't go with; over our config with the keys of PySlowFast's that the rules read."""
 
-import logging
-
 import pytest
 from fvcore.common.config import CfgNode
 
@@ -88,12 +86,3 @@ def test_several_numbers_of_clips_are_tested_by_one_value(cfg):
     change(cfg, TEST__NUM_SPATIAL_CROPS=2)
     with pytest.raises(ConfigError, match=r"TEST\.NUM_SPATIAL_CROPS is 2, expected one of 1, 3"):
         rules.check_native_values(cfg)
-
-
-def test_what_has_no_effect_is_said(cfg, caplog):
-    with caplog.at_level(logging.WARNING):
-        rules.warn_of_no_effect(cfg)
-        assert caplog.messages == []
-        change(cfg, AUTOX3D__LABEL_SMOOTHING=0.1)
-        rules.warn_of_no_effect(cfg)
-    assert caplog.messages == ["AUTOX3D.LABEL_SMOOTHING 0.1 has no effect in PySlowFast"]

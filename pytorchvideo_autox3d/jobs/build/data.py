@@ -57,11 +57,7 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None, classes: Cla
         sampling_rate=cfg.DATA.SAMPLING_RATE,
         target_fps=cfg.DATA.TARGET_FPS,
         jitter_scales=cfg.DATA.TRAIN_JITTER_SCALES,
-        crop_size=cfg.DATA.TEST_CROP_SIZE if mode == "test" else cfg.DATA.TRAIN_CROP_SIZE,
-        num_clips=cfg.TEST.NUM_ENSEMBLE_VIEWS,
-        num_crops=cfg.TEST.NUM_SPATIAL_CROPS,
-        horizontal_flip=cfg.DATA.RANDOM_FLIP,
-        **_augmentation(cfg),
+        **_view_arguments(cfg, mode),
         seed=cfg.RNG_SEED,
         # A user's data set need not know of these.
         **({"frame_sampling": cfg.AUTOX3D.FRAME_SAMPLING} if cfg.AUTOX3D.FRAME_SAMPLING else {}),
@@ -69,6 +65,20 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None, classes: Cla
         reader=cfg.AUTOX3D.READER,
         decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
     )
+
+
+def _view_arguments(cfg: CfgNode, mode: str) -> dict[str, Any]:
+    """What the clips of a mode are cut by, and in training what is done to them."""
+    if mode == "test":
+        return {
+            "crop_size": cfg.DATA.TEST_CROP_SIZE,
+            "num_clips": cfg.TEST.NUM_ENSEMBLE_VIEWS,
+            "num_crops": cfg.TEST.NUM_SPATIAL_CROPS,
+        }
+    crop = {"crop_size": cfg.DATA.TRAIN_CROP_SIZE}
+    if mode == "val":
+        return crop
+    return {**crop, "horizontal_flip": cfg.DATA.RANDOM_FLIP, **_augmentation(cfg)}
 
 
 def _augmentation(cfg: CfgNode) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""The table of readers against what training, test and search really read of their configs."""
+
+import pytest
+
+from pytorchvideo_autox3d import jobs
+from pytorchvideo_autox3d.config import config_path, get_cfg, leaves, load_cfg
+from pytorchvideo_autox3d.config.readers import NONE, READERS, SEARCH, TEST, TRAIN
+from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
+from pytorchvideo_autox3d.jobs import TestJob, TrainJob
+from pytorchvideo_autox3d.registry import MODEL_KEYS
+from tests.reads import recorded_reads
+
+SPACE = """
+name: tiny
+stem: {channels: 4}
+head: {channels: 8, hidden: 8}
+groups:
+  - {channels: [4, 8], kernels: [[1, 3]], expansions: [1.5, 3.0], attentions: [none], blocks: 1, stride: 2}
+  - {channels: [8], kernels: [[3, 3]], expansions: [1.5], attentions: [none, glore], blocks: 1, stride: 2}
+"""
+GROUPS = [[[1, 3], 8, 3.0, "none"], [[3, 3], 8, 1.5, "none"]]
+# Whatever can be switched on at once.
+ON = {
+    "AUG.ENABLE": True, "MIXUP.ENABLE": True, "TENSORBOARD.ENABLE": True, "TRAIN.MIXED_PRECISION": True,
+}  # fmt: skip
+# What only another network or normalisation makes the builder read; checking reads as building does.
+VARIANTS = [
+    {"MODEL.MODEL_NAME": "X3D"},
+    {"MODEL.MODEL_NAME": "SlowFast", "DATA.NUM_FRAMES": 8},
+    {"AUTOX3D.GROUPS": []},
+    {"BN.NORM_TYPE": "sub_batchnorm", "BN.NUM_SPLITS": 2},
+    {"BN.NORM_TYPE": "sync_batchnorm", "BN.NUM_SYNC_DEVICES": 2},
+]
+
+
+@pytest.fixture(scope="module")
+def reads(tmp_path_factory):
+    """The keys that each job reads: all of its run, and the making of the same job with other networks."""
+    folder = tmp_path_factory.mktemp("readers")
+    settings = DemoSettings(train_per_class=1, val_per_class=1, test_per_class=1, num_frames=8)
+    data = make_demo_data(folder / "data", settings=settings, show_progress=False)
+    (folder / "space.yaml").write_text(SPACE)
+    common = {
+        "DATA.PATH_TO_DATA_DIR": data, "DATA.PATH_PREFIX": data, "DATA.NUM_FRAMES": 4, "DATA_LOADER.NUM_WORKERS": 0,
+        "TRAIN.BATCH_SIZE": 2, "NUM_GPUS": 0, "AUTOX3D.DEPTHWISE_KERNELS": False, "SOLVER.WARMUP_EPOCHS": 0.0,
+        "SOLVER.MAX_EPOCH": 1, "AUTOX3D.SPACE": folder / "space.yaml", "AUTOX3D.GROUPS": GROUPS,
+        "OUTPUT_DIR": folder / "out", "BN.NUM_BATCHES_PRECISE": 1, "TEST.BATCH_SIZE": 4,
+    }  # fmt: skip
+
+    def cfg_of(name, *changes):
+        options = common
+        for more in changes:
+            options = options | more
+        return load_cfg(config_path(name), [str(item) for pair in options.items() for item in pair])
+
+    searching = {
+        "AUTOX3D.GROUPS": [], "OUTPUT_DIR": folder / "search", "SEARCH.EPOCHS": 2, "SEARCH.WARMUP_EPOCHS": 1,
+        "SEARCH.NUM_SAMPLES": 1, "SEARCH.MIN_SAMPLES": 1, "SEARCH.BEST_OF": 1, "SEARCH.BN_BATCHES": 1,
+        "SEARCH.TARGET_GFLOPS": 0.0002, "SEARCH.PARETO_GFLOPS": [0.0002], "SOLVER.MAX_EPOCH": 300,
+        "BN.NUM_BATCHES_PRECISE": 200,
+    }  # fmt: skip
+    alone = {TRAIN: {"TEST.ENABLE": False}, TEST: {"TRAIN.ENABLE": False}}
+    found = {
+        TRAIN: _launched(cfg_of("autox3d/demo.yaml", ON, alone[TRAIN])),
+        TEST: _launched(cfg_of("autox3d/demo.yaml", alone[TEST])),
+        SEARCH: _launched(cfg_of("autox3d/search_demo.yaml", ON, searching)),
+    }
+    for job, kind in ((TRAIN, TrainJob), (TEST, TestJob)):
+        for change in VARIANTS:
+            cfg = cfg_of("autox3d/demo.yaml", change, {"OUTPUT_DIR": folder / "none", "TRAIN.ENABLE": True})
+            with recorded_reads(cfg) as seen:
+                kind.from_config(cfg)
+            found[job] |= seen
+    return found
+
+
+def _launched(cfg) -> set[str]:
+    with recorded_reads(cfg) as seen:
+        jobs.launch(cfg)
+    return seen
+
+
+def test_every_key_has_a_row():
+    own = tuple(f"{name.upper()}." for name in MODEL_KEYS)  # nodes of models that other tests registered
+    assert [key for key, _ in leaves(get_cfg()) if not key.startswith(own)] == list(READERS)
+
+
+@pytest.mark.parametrize("job", [TRAIN, TEST, SEARCH], ids=lambda job: job.name)
+def test_the_table_says_what_the_jobs_read(reads, job):
+    said = {key for key, row in READERS.items() if row.native & job}
+    assert said == reads[job] & READERS.keys()
+
+
+def test_a_row_that_nobody_reads_keeps_its_reason():
+    silent = {key for key, row in READERS.items() if row.native | row.under_slowfast == NONE}
+    assert silent == {
+        "DATA.PATH_LABEL_SEPARATOR", "DATA.DECODING_BACKEND", "DATA.DECODING_SHORT_SIZE", "DATA.USE_OFFSET_SAMPLING",
+        "AUG.COLOR_JITTER", "AUG.RE_SPLIT",
+    }  # fmt: skip
