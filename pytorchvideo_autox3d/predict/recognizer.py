@@ -136,10 +136,20 @@ class Recognizer:
 
     def video_logits(self, videos: Iterable[Video]) -> Iterator[Tensor]:
         """The logits of each video's views, logits_VK; raises for one that can't be read."""
-        for _, found in decoded_ahead(self._clips, videos, workers=self._workers):
-            if isinstance(found, DecodeError):
+        for _, clips in self.decoded(videos):
+            yield self.logits(clips.clip_VCTHW)
+
+    def decoded(
+        self, videos: Iterable[Video], *, on_fault: Callable[[Video, DecodeError], None] | None = None
+    ) -> Iterator[tuple[Video, VideoClips]]:
+        """Each video with its views, the next ones decoded meanwhile; `on_fault` as in `predict`."""
+        for video, found in decoded_ahead(self._clips, videos, workers=self._workers):
+            if not isinstance(found, DecodeError):
+                yield video, found
+            elif on_fault is None:
                 raise found
-            yield self.logits(found.clip_VCTHW)
+            else:
+                on_fault(video, found)
 
     def predict(
         self, videos: Iterable[Video], *, on_fault: Callable[[Video, DecodeError], None] | None = None
@@ -151,12 +161,7 @@ class Recognizer:
             on_fault: told of a video that can't be read, which is then left out; None raises the error.
         """
         waiting: list[tuple[Video, VideoClips]] = []
-        for video, found in decoded_ahead(self._clips, videos, workers=self._workers):
-            if isinstance(found, DecodeError):
-                if on_fault is None:
-                    raise found
-                on_fault(video, found)
-                continue
+        for video, found in self.decoded(videos, on_fault=on_fault):
             waiting.append((video, found))
             if sum(len(clips) for _, clips in waiting) >= self.batch_size:
                 yield from self._predicted_together(waiting)
@@ -165,11 +170,18 @@ class Recognizer:
 
     def logits(self, clip_BCTHW: Tensor) -> Tensor:
         """Logits (B, K) of uint8 clips, on the CPU."""
-        parts = []
-        with torch.inference_mode():
-            for part in clip_BCTHW.split(self.batch_size):
-                parts.append(self.network(self._normalize(part.to(self.device))).float().cpu())
-        return torch.cat(parts)
+        return self.run(self.network, clip_BCTHW)
+
+    def run(self, function: Callable[[Tensor], Tensor], clip_BCTHW: Tensor) -> Tensor:
+        """A function of prepared clips, in batches and without gradients; its results on the CPU."""
+        with torch.no_grad():
+            return torch.cat(
+                [function(self.prepared(part)).float().cpu() for part in clip_BCTHW.split(self.batch_size)]
+            )
+
+    def prepared(self, clip_BCTHW: Tensor) -> Tensor:
+        """The network's input of uint8 clips: normalised, on its device."""
+        return self._normalize(clip_BCTHW.to(self.device))
 
     def scores(self, clip_BCTHW: Tensor) -> NDArray[np.float32]:
         """Scores (B, K) of uint8 clips, each by itself."""

@@ -59,3 +59,22 @@ def _in_folder(folder: str) -> list[str]:
         for file in files
         if file.lower().endswith((*VIDEO_SUFFIXES, _ARRAY)) and not file.startswith(".")
     )
+
+
+def find_labelled(names: Sequence[str], *, prefix: str = "") -> tuple[list[str], list[int] | None]:
+    """As `find_videos`; beside it the videos' classes, where `names` is one list or folder that has them, else None.
+
+    The numbers are the list's own (see `read_list`), whatever a model calls its classes.
+    """
+    name = names[0]
+    is_list = name.lower().endswith(_LISTS)
+    if len(names) == 1 and (is_list or g_pathmgr.isdir(name)):
+        try:
+            manifest = read_list(name, path_prefix=prefix)
+        except DataError:
+            if is_list:
+                raise
+        else:
+            if manifest.labelled:
+                return list(manifest.paths), manifest.labels.tolist()
+    return find_videos(names, prefix=prefix), None
