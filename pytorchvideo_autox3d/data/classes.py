@@ -126,6 +126,12 @@ class ClassNames:
         if self.names:
             write_json(os.path.join(folder, CLASSES_FILE), self.to_dict())
 
+    def write_beside(self, path: str | os.PathLike[str]) -> None:
+        """`write` in the folder of a list whose labels are numbers, unless a classes.json is there already."""
+        folder = os.path.dirname(os.fspath(path))
+        if not g_pathmgr.exists(os.path.join(folder, CLASSES_FILE)):
+            self.write(folder)
+
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.names)}

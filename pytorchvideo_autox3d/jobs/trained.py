@@ -18,6 +18,7 @@ from pytorchvideo_autox3d.search.result import RETRAIN_NAME
 # What decides the values that a network is fed with: clip and normalisation.
 INPUT_KEYS = (
     "DATA.NUM_FRAMES", "DATA.SAMPLING_RATE", "DATA.TARGET_FPS", "DATA.TEST_CROP_SIZE", "DATA.MEAN", "DATA.STD",
+    "AUTOX3D.MODALITY", "AUTOX3D.FRAME_SAMPLING",
 )  # fmt: skip
 
 

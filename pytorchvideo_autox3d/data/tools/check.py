@@ -28,7 +28,10 @@ from pytorchvideo_autox3d.files import write_json
 
 MISSING, UNREADABLE, NO_STREAM, BROKEN = "missing", "unreadable", "no video stream", "decode error"
 TOO_SHORT, WRONG_SIZE, VARIABLE_RATE = "too short", "wrong size", "variable frame rate"
-FAULTS = (MISSING, UNREADABLE, NO_STREAM, BROKEN, TOO_SHORT, WRONG_SIZE, VARIABLE_RATE)
+TWO_LABELS, UNNAMED_CLASS = "two labels", "no class name"
+FAULTS = (
+    MISSING, UNREADABLE, NO_STREAM, BROKEN, TOO_SHORT, WRONG_SIZE, VARIABLE_RATE, TWO_LABELS, UNNAMED_CLASS
+)  # fmt: skip
 _JOURNAL = "journal.jsonl"
 _SPARE_FRAMES = 2  # placeholders at the end that never were pictures, as XviD leaves them
 # Frame periods vary by rounding to the container's unit, 1 ms in Matroska: that is no variable rate.
@@ -153,7 +156,7 @@ def check_list(
     seconds: float = 120,
     show_progress: bool = True,
 ) -> CheckReport:
-    """Check every video of a list; leave clean.csv and report.json in `output`.
+    """Check every video of a list; leave clean.csv, with the classes' names, and report.json in `output`.
 
     Files that an earlier, interrupted check has read are not read again, unless their size or time has changed.
 
@@ -171,6 +174,7 @@ def check_list(
     measured = _measure_all(manifest, output / _JOURNAL, workers, seconds, show_progress)
     report = _judge(manifest, rules, measured)
     write_manifest(output / "clean.csv", manifest, report.clean)
+    manifest.classes.write_beside(output / "clean.csv")
     write_json(output / "report.json", _as_json(report))
     return report
 
@@ -220,14 +224,38 @@ def _stamp(path: str) -> list[int]:
 
 def _judge(manifest: Manifest, rules: Rules, measured: Mapping[str, Measurement]) -> CheckReport:
     faults, clean, present = [], [], 0
+    twice = _labelled_twice(manifest)
     for record in manifest:
         fault, detail = classify(measured[record.path], rules)
         present += fault != MISSING
+        if not fault or fault == VARIABLE_RATE:  # which a clean list may hold
+            wrong = _label_fault(manifest, record, twice)
+            fault, detail = wrong or (fault, detail)
         if fault:
             faults.append((record.index, fault, detail))
         if not fault or (fault == VARIABLE_RATE and rules.allow_variable_rate):
             clean.append(record.index)
     return CheckReport(manifest, rules, present, tuple(faults), tuple(clean))
+
+
+def _labelled_twice(manifest: Manifest) -> dict[str, list[int]]:
+    """The places of every file that stands in the list with more than one label."""
+    places: dict[str, list[int]] = {}
+    for record in manifest:
+        places.setdefault(os.path.normpath(record.path), []).append(record.index)
+    return {path: found for path, found in places.items() if len(set(manifest.label[found].tolist())) > 1}
+
+
+def _label_fault(manifest: Manifest, record: VideoRecord, twice: Mapping[str, list[int]]) -> tuple[str, str] | None:
+    """(fault, detail) of a video's label, which no decoding shows."""
+    found = twice.get(os.path.normpath(record.path), [])
+    if found:
+        other = next(index for index in found if manifest.label[index] != record.label)
+        place = "" if manifest.places is None else f" in {manifest.places.unit} {int(manifest.places.number[other])}"
+        return TWO_LABELS, f"label {record.label} here, {int(manifest.label[other])}{place}"
+    if manifest.classes and record.label >= len(manifest.classes):
+        return UNNAMED_CLASS, f"label {record.label}, and {manifest.classes.source} names {len(manifest.classes)}"
+    return None
 
 
 def _as_json(report: CheckReport) -> dict[str, Any]:

@@ -133,6 +133,7 @@ def resize_list(
     made = [i for i, task in enumerate(tasks) if task not in failed]
     resized = Manifest.from_items((targets[i], int(manifest.label[i])) for i in range(len(tasks)))
     write_manifest(result, resized, made)
+    manifest.classes.write_beside(result)
     return {i: manifest.placed(i, failed[task]) for i, task in enumerate(tasks) if task in failed}
 
 

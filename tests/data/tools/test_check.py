@@ -65,7 +65,7 @@ def test_every_class_of_faults(faulty, tmp_path):
     found = {report.manifest.listed(index): fault for index, fault, _ in report.faults}
     assert found == {name: fault for name, fault in expected.items() if fault}
     assert report.num_present == len(expected) - 1
-    assert report.counts == dict.fromkeys(check.FAULTS, 1)
+    assert report.counts == {**dict.fromkeys(check.FAULTS, 1), "two labels": 0, "no class name": 0}
     details = {report.manifest.listed(index): detail for index, _, detail in report.faults}
     assert details["cut.mp4"].startswith("frame ")
     assert "of 60" in details["cut.mp4"]
@@ -74,7 +74,7 @@ def test_every_class_of_faults(faulty, tmp_path):
 
 
 def test_the_clean_list_and_the_report(faulty, tmp_path):
-    path, _ = faulty
+    path, expected = faulty
     report = run(path, tmp_path / "out", rules=Rules(min_frames=10, short_side=48))
     clean = read_list(str(tmp_path / "out" / "clean.csv"))
     assert [clean.listed(i) for i in range(len(clean))] == ["good.mp4", "uneven.mkv"]
@@ -83,7 +83,7 @@ def test_the_clean_list_and_the_report(faulty, tmp_path):
     assert (written["num_videos"], written["num_present"], written["num_clean"]) == (8, 7, 2)
     assert written["list_hash"] == report.manifest.digest()
     assert written["clean_hash"] == clean.digest()
-    assert {fault["fault"] for fault in written["faults"]} == set(check.FAULTS)
+    assert {fault["fault"] for fault in written["faults"]} == set(expected.values()) - {""}
     names = path.read_text().splitlines()
     assert all(names[fault["line"] - 1].startswith(path_name(fault)) for fault in written["faults"])
     strict = run(path, tmp_path / "out", rules=Rules(min_frames=10, short_side=48, allow_variable_rate=False))
@@ -128,3 +128,31 @@ def test_a_journal_of_another_kind_is_read_over(faulty, tmp_path):
     lines = journal.read_bytes()
     journal.write_bytes(b'3\n{"path": "a"}\n{"path": "a", "stamp": [0, 0], "colour": 1}\n\xff\n' + lines)
     assert run(path, tmp_path / "out").faults == first.faults
+
+
+def test_labels_that_contradict_each_other_or_have_no_name(tmp_path, plain_video):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.mp4").write_bytes(plain_video.read_bytes())
+    lines = ["a.mp4 0", "b.mp4 1", "a.mp4 0", "./a.mp4 1", "c.mp4 2", "gone.mp4 7"]
+    (tmp_path / "list.csv").write_text("path label\n" + "".join(f"{line}\n" for line in lines))
+    (tmp_path / "classes.json").write_text('["x", "y"]')
+    report = run(tmp_path / "list.csv", tmp_path / "out")
+    assert report.faults == (
+        (0, "two labels", "label 0 here, 1 in line 5"),
+        (2, "two labels", "label 0 here, 1 in line 5"),
+        (3, "two labels", "label 1 here, 0 in line 2"),
+        (4, "no class name", f"label 2, and {tmp_path}/classes.json names 2"),
+        (5, "missing", "no such file"),
+    )
+    assert report.clean == (1,)
+    clean = read_list(str(tmp_path / "out" / "clean.csv"))
+    assert (clean.classes.names, clean.labels.tolist()) == (("x", "y"), [1])
+
+
+def test_class_folders_keep_the_numbering_of_training(tmp_path, plain_video):
+    for name in ("train/a/1.mp4", "train/b/2.mp4", "val/b/3.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(plain_video.read_bytes())
+    report = run(tmp_path / "val", tmp_path / "out")
+    assert report.faults == ()
+    assert (tmp_path / "out" / "clean.csv").read_text() == "b/3.mp4 1\n"

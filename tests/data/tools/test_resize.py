@@ -107,3 +107,12 @@ def test_results_that_would_lie_in_one_place_are_refused(tmp_path, make_video, p
     with pytest.raises(DataError, match=r"a\.mp4: lies where its result would; choose another folder .*list\.csv:1\)"):
         resize_list(manifest, tmp_path, SMALL, show_progress=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.mp4", "list.csv"]
+
+
+def test_the_names_of_the_classes_go_with_the_list(tmp_path, plain_video):
+    for name in ("train/a/1.mp4", "train/b/2.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(plain_video.read_bytes())
+    resize_list(read_list(str(tmp_path / "train")), tmp_path / "out", ResizeSettings(32), show_progress=False)
+    small = read_list(str(tmp_path / "out" / "train.csv"))
+    assert (small.classes.names, small.labels.tolist()) == (("a", "b"), [0, 1])
