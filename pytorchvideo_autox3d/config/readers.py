@@ -85,7 +85,7 @@ READERS: dict[str, Readers] = {
     "DATA.TEST_CROP_SIZE": Readers(EVERY_JOB, under_slowfast=TEST | SEARCH),
     "DATA.RANDOM_FLIP": Readers(TRAIN | SEARCH),
     "DATA.ENSEMBLE_METHOD": Readers(EVERY_JOB, under_slowfast=TEST | SEARCH),
-    "DATA.INPUT_CHANNEL_NUM": Readers(NONE, under_slowfast=TRAIN | TEST, says=([3], [3, 3])),
+    "DATA.INPUT_CHANNEL_NUM": Readers(NONE, under_slowfast=TRAIN | TEST, says=([3], [3, 3], [2], [5])),
     "DATA.DECODING_BACKEND": Readers(NONE, says=("pyav",), warn="AUTOX3D.READER chooses what decodes"),
     "DATA.DECODING_SHORT_SIZE": Readers(NONE, warn="frames are decoded at their own size, then scaled once"),
     "DATA.USE_OFFSET_SAMPLING": Readers(NONE),
