@@ -27,7 +27,7 @@ from pytorchvideo_autox3d.search import Budgets, ParsecSearch, Policy, SearchSet
 from pytorchvideo_autox3d.search.parsec import importance_weights
 from pytorchvideo_autox3d.space import Architecture, GroupChoice, load_space
 from pytorchvideo_autox3d.supernet import Supernet, inherit
-from pytorchvideo_autox3d.supernet.blocks import SuperGroup
+from pytorchvideo_autox3d.supernet.blocks import ElasticGroup
 
 _NUM_CLASSES = 200  # Mini-Kinetics-200 (paper, section 5.1.1)
 _LOOP = cast(TrainLoop, SimpleNamespace(epoch=0, step_in_epoch=0, steps_per_epoch=1))
@@ -244,7 +244,7 @@ def _mixture_step(supernet: Supernet, optimizer: torch.optim.Optimizer, batch: _
     optimizer.zero_grad(set_to_none=True)
     features = supernet.stem(batch.clip_BCTHW)
     for group, spec in zip(supernet.groups, supernet.space.groups, strict=True):
-        assert isinstance(group, SuperGroup)
+        assert isinstance(group, ElasticGroup)
         out = group.windows[max(spec.channels)]
         inp = group.entering[features.shape[1]]
         choices = [GroupChoice(kernel, len(out), expansion) for kernel in spec.kernels for expansion in spec.expansions]

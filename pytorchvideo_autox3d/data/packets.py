@@ -1,7 +1,7 @@
-"""Which compressed packets a decoder must see to deliver the frames that are wanted: pure functions of timestamps.
+"""Choosing the compressed packets that a decoder needs for the frames that are wanted, from their timestamps alone.
 
-A packet is decodable from the keyframe before it on. Packets between the last wanted frame of one stretch and the
-keyframe of the next are never touched: sparse reading of a video with short groups of pictures is cheap.
+To decode a frame, a decoder has to start at the keyframe before it. Packets after a wanted frame can be skipped up to
+the keyframe before the next one. So reading a few frames of a video that has many keyframes is cheap.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calling what may never return: a decoder at a broken file, a read from a share that is gone."""
+"""A time limit for calls that may never return: decoding a broken file, reading from a share that is gone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 Result = TypeVar("Result")
 
-# Abandoned calls that a process may have under way: each holds a thread, a file and perhaps a core. Single files that
-# hang are rare, so that several at once mean storage that is gone, and skipping would go on through the whole list.
+# How many calls a process may have given up on that still run. Each of them holds a thread, a file and perhaps a core.
+# Files that hang are rare. Several at once mean that the storage is gone; skipping would then go through the whole list.
 MOST_ABANDONED = 4
 
 

@@ -58,7 +58,7 @@ def whole(width: int) -> ChannelWindow:
     return ChannelWindow(0, width, width)
 
 
-def take(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Tensor:
+def slice_channels(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Tensor:
     """The window's channels along `dim`, in the window's order: a view unless the window wraps.
 
     Joining two slices rather than gathering by index keeps the backward pass deterministic on every device.
@@ -71,8 +71,8 @@ def take(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Ten
     return torch.cat([first, tensor.narrow(dim, 0, rest)], dim) if rest else first
 
 
-def put(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> None:
-    """Write `values` to the window's channels along dimension 0, in place: the inverse of `take`.
+def write_channels(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> None:
+    """Write `values` to the window's channels along dimension 0, in place: the inverse of `slice_channels`.
 
     For statistics, not for parameters: autograd is not told, as when batch normalisation itself updates a buffer. Its
     backward pass in training uses those of the batch, so several forward passes may come before a backward one.
@@ -84,39 +84,41 @@ def put(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> No
         tensor[: window.wrapped].copy_(values[first:])
 
 
-def take_weight(conv: nn.Conv1d | nn.Conv3d, out: ChannelWindow, inp: ChannelWindow) -> torch.Tensor:
+def weight_of(conv: nn.Conv1d | nn.Conv3d, out_indices: ChannelWindow, in_indices: ChannelWindow) -> torch.Tensor:
     """The convolution's weight for a window of its output and one of its input channels."""
-    return take(take(conv.weight, out, 0), inp, 1)
+    return slice_channels(slice_channels(conv.weight, out_indices, 0), in_indices, 1)
 
 
 class ElasticConv1d(nn.Conv1d):
     """A 1D convolution over a window of its output and a window of its input channels."""
 
     def forward(  # type: ignore[override]
-        self, rows_BCL: torch.Tensor, out: ChannelWindow, inp: ChannelWindow
+        self, rows_BCL: torch.Tensor, out_indices: ChannelWindow, in_indices: ChannelWindow
     ) -> torch.Tensor:
-        """(B, len(inp), L) -> (B, len(out), L)."""
-        bias = None if self.bias is None else take(self.bias, out)
-        return F.conv1d(rows_BCL, take_weight(self, out, inp), bias)
+        """(B, len(in_indices), L) -> (B, len(out_indices), L)."""
+        bias = None if self.bias is None else slice_channels(self.bias, out_indices)
+        return F.conv1d(rows_BCL, weight_of(self, out_indices, in_indices), bias)
 
 
 class ElasticConv3d(nn.Conv3d):
     """A pointwise 3D convolution over a window of its output and a window of its input channels."""
 
     def forward(  # type: ignore[override]
-        self, clip_BCTHW: torch.Tensor, out: ChannelWindow, inp: ChannelWindow
+        self, clip_BCTHW: torch.Tensor, out_indices: ChannelWindow, in_indices: ChannelWindow
     ) -> torch.Tensor:
-        """(B, len(inp), T, H, W) -> (B, len(out), T, H, W)."""
-        bias = None if self.bias is None else take(self.bias, out)
-        return F.conv3d(clip_BCTHW, take_weight(self, out, inp), bias)
+        """(B, len(in_indices), T, H, W) -> (B, len(out_indices), T, H, W)."""
+        bias = None if self.bias is None else slice_channels(self.bias, out_indices)
+        return F.conv3d(clip_BCTHW, weight_of(self, out_indices, in_indices), bias)
 
 
-def copy_conv(elastic: nn.Conv1d | nn.Conv3d, plain: nn.Module, out: ChannelWindow, inp: ChannelWindow) -> None:
+def copy_conv(
+    elastic: nn.Conv1d | nn.Conv3d, plain: nn.Module, out_indices: ChannelWindow, in_indices: ChannelWindow
+) -> None:
     """Copy the weights and the bias of the windows to a plain convolution of that size."""
     with torch.no_grad():
-        plain.weight.copy_(take_weight(elastic, out, inp))  # type: ignore[operator]
+        plain.weight.copy_(weight_of(elastic, out_indices, in_indices))  # type: ignore[operator]
         if elastic.bias is not None:
-            plain.bias.copy_(take(elastic.bias, out))  # type: ignore[operator]
+            plain.bias.copy_(slice_channels(elastic.bias, out_indices))  # type: ignore[operator]
 
 
 class ElasticDepthwise3d(nn.Module):
@@ -132,12 +134,12 @@ class ElasticDepthwise3d(nn.Module):
         """(B, len(window), T, H, W) -> (B, len(window), T, ceil(H / stride), ceil(W / stride))."""
         conv = self.conv
         assert not isinstance(conv.padding, str)
-        return depthwise_conv3d(clip_BCTHW, take(conv.weight, window), None, conv.stride, conv.padding)
+        return depthwise_conv3d(clip_BCTHW, slice_channels(conv.weight, window), None, conv.stride, conv.padding)
 
     def copy_to(self, plain: nn.Module, window: ChannelWindow) -> None:
         """Copy the window's weights to a plain depthwise convolution."""
         with torch.no_grad():
-            plain.weight.copy_(take(self.conv.weight, window))  # type: ignore[operator]
+            plain.weight.copy_(slice_channels(self.conv.weight, window))  # type: ignore[operator]
 
 
 class ElasticExcitation(nn.Module):
@@ -169,8 +171,8 @@ class ElasticBatchNorm3d(nn.BatchNorm3d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None, "a cumulative average would weight channels by how often they were used"
-        mean, variance = take(self.running_mean, window), take(self.running_var, window)
-        affine = take(self.weight, window), take(self.bias, window)
+        mean, variance = slice_channels(self.running_mean, window), slice_channels(self.running_var, window)
+        affine = slice_channels(self.weight, window), slice_channels(self.bias, window)
         statistics: dict[str, Any] = {"training": self.training, "momentum": self.momentum, "eps": self.eps}
         name = activation_name(activation)
         if (
@@ -187,8 +189,8 @@ class ElasticBatchNorm3d(nn.BatchNorm3d):
             out = out if residual_BCTHW is None else residual_BCTHW + out
             out = out if activation is None else activation(out)
         if self.training and window.wrapped:  # a slice was updated in place, a joined copy was not
-            put(self.running_mean, window, mean)
-            put(self.running_var, window, variance)
+            write_channels(self.running_mean, window, mean)
+            write_channels(self.running_var, window, variance)
         return out
 
 
@@ -196,4 +198,4 @@ def copy_norm(elastic: nn.BatchNorm3d, plain: nn.Module, window: ChannelWindow) 
     """Copy the window's affine parameters and running statistics to a plain batch normalisation of that width."""
     with torch.no_grad():
         for name in ("weight", "bias", "running_mean", "running_var"):
-            getattr(plain, name).copy_(take(getattr(elastic, name), window))
+            getattr(plain, name).copy_(slice_channels(getattr(elastic, name), window))

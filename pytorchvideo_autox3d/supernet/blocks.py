@@ -21,8 +21,8 @@ from pytorchvideo_autox3d.layers.elastic import (
     Excite,
     copy_conv,
     copy_norm,
-    take,
-    take_weight,
+    slice_channels,
+    weight_of,
 )
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
 from pytorchvideo_autox3d.space import BlockPlan, GroupChoice, GroupSpec, inner_width
@@ -34,13 +34,14 @@ Norm = Callable[[int], ElasticBatchNorm3d]
 Activation = Callable[[], nn.Module]
 
 
-class SuperMBConv(nn.Module):
+class ElasticMBConv(nn.Module):
     """`MBConv3D` for every kernel, width and expansion of a group.
 
-    The 1x1x1 convolutions, their BN and the squeeze-excitation are super-kernels; each depthwise kernel has its own
-    weights for the widest expansion. The inner width depends on the input channels too, so the windows of all pairs
-    (input channels, expansion) are laid on one ring: any list of neighbours on it is evenly covered, hence both the
-    expansions of one input width and all pairs together.
+    All candidates share the weights of the 1x1x1 convolutions, of batch normalisation and of squeeze-excitation. Each
+    depthwise kernel size has weights of its own. A block's inner width is its input width times the expansion. So there
+    is one inner window for each pair (input width, expansion), and these windows lie one after another on one ring of
+    filters. Neighbours on the ring use every filter about equally often. This holds for all pairs together, and also for
+    the expansions of one input width.
 
     Args:
         in_widths: the candidates of the input channels.
@@ -78,9 +79,9 @@ class SuperMBConv(nn.Module):
             {_key(kernel): ElasticDepthwise3d(inner, kernel, stride=plan.stride) for kernel in spec.kernels}
         )
         self.depthwise_norm = norm(inner)
-        self.squeeze_excite: SuperSqueezeExcitation | None = None
+        self.squeeze_excite: ElasticSqueezeExcitation | None = None
         if plan.squeeze_excite and se_ratio > 0:
-            self.squeeze_excite = SuperSqueezeExcitation(self.inner_windows.values(), inner, se_ratio, selection)
+            self.squeeze_excite = ElasticSqueezeExcitation(self.inner_windows.values(), inner, se_ratio, selection)
         self.inner_activation = inner_activation()
         self.project = ElasticConv3d(inner, out, kernel_size=1, bias=False)
         self.project_norm = norm(out)
@@ -89,24 +90,26 @@ class SuperMBConv(nn.Module):
         self.project_norm.block_final_bn = residual  # type: ignore[assignment]
 
     def forward(
-        self, clip_BCTHW: torch.Tensor, choice: GroupChoice, inp: ChannelWindow, out: ChannelWindow
+        self, clip_BCTHW: torch.Tensor, choice: GroupChoice, in_indices: ChannelWindow, out_indices: ChannelWindow
     ) -> torch.Tensor:
-        """(B, len(inp), T, H, W) -> (B, len(out), T, ceil(H / stride), ceil(W / stride))."""
-        inner = self.inner_windows[len(inp), choice.expansion]
-        hidden = self.expand_norm(self.expand(clip_BCTHW, inner, inp), inner, activation=self.activation)
+        """(B, len(in_indices), T, H, W) -> (B, len(out_indices), T, ceil(H / stride), ceil(W / stride))."""
+        inner = self.inner_windows[len(in_indices), choice.expansion]
+        hidden = self.expand_norm(self.expand(clip_BCTHW, inner, in_indices), inner, activation=self.activation)
         hidden = self.depthwise_norm(
             self.depthwise[_key(choice.kernel)](hidden, inner),
             inner,
             squeeze_excite=self.squeeze_excite,
             activation=self.inner_activation,
         )
-        residual = clip_BCTHW if self.stride == 1 and len(inp) == len(out) else None
-        return self.project_norm(self.project(hidden, out, inner), out, residual_BCTHW=residual)
+        residual = clip_BCTHW if self.stride == 1 and len(in_indices) == len(out_indices) else None
+        return self.project_norm(self.project(hidden, out_indices, inner), out_indices, residual_BCTHW=residual)
 
-    def copy_to(self, block: MBConv3D, choice: GroupChoice, inp: ChannelWindow, out: ChannelWindow) -> None:
+    def copy_to(
+        self, block: MBConv3D, choice: GroupChoice, in_indices: ChannelWindow, out_indices: ChannelWindow
+    ) -> None:
         """Copy the weights and running statistics of `choice` to a plain block."""
-        inner = self.inner_windows[len(inp), choice.expansion]
-        copy_conv(self.expand, block.expand, inner, inp)
+        inner = self.inner_windows[len(in_indices), choice.expansion]
+        copy_conv(self.expand, block.expand, inner, in_indices)
         copy_norm(self.expand_norm, block.expand_norm, inner)
         depthwise = self.depthwise[_key(choice.kernel)]
         assert isinstance(depthwise, ElasticDepthwise3d)
@@ -114,11 +117,11 @@ class SuperMBConv(nn.Module):
         copy_norm(self.depthwise_norm, block.depthwise_norm, inner)
         if self.squeeze_excite is not None:
             self.squeeze_excite.copy_to(block.squeeze_excite, inner)
-        copy_conv(self.project, block.project, out, inner)
-        copy_norm(self.project_norm, block.project_norm, out)
+        copy_conv(self.project, block.project, out_indices, inner)
+        copy_norm(self.project_norm, block.project_norm, out_indices)
 
 
-class SuperSqueezeExcitation(ElasticExcitation):
+class ElasticSqueezeExcitation(ElasticExcitation):
     """Squeeze-excitation for every inner width; the reduced widths follow and are windows of a ring of their own."""
 
     def __init__(self, windows: Sequence[ChannelWindow] | Any, inner: int, se_ratio: float, selection: str) -> None:
@@ -142,10 +145,10 @@ class SuperSqueezeExcitation(ElasticExcitation):
         assert self.reduce.bias is not None
         assert self.restore.bias is not None
         return (
-            take_weight(self.reduce, reduced, window),
-            take(self.reduce.bias, reduced),
-            take_weight(self.restore, window, reduced),
-            take(self.restore.bias, window),
+            weight_of(self.reduce, reduced, window),
+            slice_channels(self.reduce.bias, reduced),
+            weight_of(self.restore, window, reduced),
+            slice_channels(self.restore.bias, window),
         )
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
@@ -156,13 +159,13 @@ class SuperSqueezeExcitation(ElasticExcitation):
         copy_conv(self.restore, layers.get_submodule("2"), window, reduced)
 
 
-class SuperGroup(nn.Module):
+class ElasticGroup(nn.Module):
     """The blocks of one group and the attention after them, for all of the group's candidates.
 
     Args:
         entering: the windows of the map that enters, by its number of channels.
         spec, plan: the group's candidates and its blocks.
-        selection, se_ratio: as in `SuperMBConv`.
+        selection, se_ratio: as in `ElasticMBConv`.
         norm, activation, inner_activation: make a layer; `plain_norm` one for an attention that has no elastic form.
         attention_options: arguments by attention name.
     """
@@ -194,7 +197,7 @@ class SuperGroup(nn.Module):
         }
         in_widths = [tuple(entering), *[spec.channels] * (len(plan) - 1)]
         self.blocks = nn.ModuleList(
-            SuperMBConv(widths, spec, block, residual=number > 0, **options)
+            ElasticMBConv(widths, spec, block, residual=number > 0, **options)
             for number, (widths, block) in enumerate(zip(in_widths, plan, strict=True))
         )
         self.attentions = nn.ModuleDict(
@@ -213,23 +216,23 @@ class SuperGroup(nn.Module):
 
     def forward(self, clip_BCTHW: torch.Tensor, choice: GroupChoice) -> torch.Tensor:
         """(B, channels that enter, T, H, W) -> (B, choice.channels, T, H', W')."""
-        inp, out = self.entering[clip_BCTHW.shape[1]], self.windows[choice.channels]
+        in_indices, out_indices = self.entering[clip_BCTHW.shape[1]], self.windows[choice.channels]
         for block in self.blocks:
-            clip_BCTHW = block(clip_BCTHW, choice, inp, out)
-            inp = out
-        return self.attentions[choice.attention](clip_BCTHW, out)
+            clip_BCTHW = block(clip_BCTHW, choice, in_indices, out_indices)
+            in_indices = out_indices
+        return self.attentions[choice.attention](clip_BCTHW, out_indices)
 
     def copy_to(self, group: nn.Module, choice: GroupChoice, in_channels: int) -> None:
         """Copy the weights and running statistics of `choice` to a plain group (block1, ..., attention)."""
-        inp, out = self.entering[in_channels], self.windows[choice.channels]
+        in_indices, out_indices = self.entering[in_channels], self.windows[choice.channels]
         for number, block in enumerate(self.blocks, start=1):
             plain = group.get_submodule(f"block{number}")
-            assert isinstance(block, SuperMBConv)
+            assert isinstance(block, ElasticMBConv)
             assert isinstance(plain, MBConv3D)
-            block.copy_to(plain, choice, inp, out)
-            inp = out
+            block.copy_to(plain, choice, in_indices, out_indices)
+            in_indices = out_indices
         attention = cast(ElasticAttention, self.attentions[choice.attention])
-        attention.copy_to(group.get_submodule("attention"), out)
+        attention.copy_to(group.get_submodule("attention"), out_indices)
 
 
 def _key(kernel: Kernel) -> str:

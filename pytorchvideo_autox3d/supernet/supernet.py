@@ -20,7 +20,7 @@ from pytorchvideo_autox3d.models import AutoX3DNet, create_autox3d, stem_tempora
 from pytorchvideo_autox3d.models.autox3d import create_stem
 from pytorchvideo_autox3d.models.heads import create_projected_head
 from pytorchvideo_autox3d.space import Architecture, SearchSpace, block_plan
-from pytorchvideo_autox3d.supernet.blocks import SuperGroup
+from pytorchvideo_autox3d.supernet.blocks import ElasticGroup
 
 
 class Supernet(nn.Module):
@@ -82,7 +82,7 @@ class Supernet(nn.Module):
         self.groups = nn.ModuleList()
         entering = {width: whole(width)}
         for spec, plan in zip(space.groups, block_plan(space), strict=True):
-            group = SuperGroup(
+            group = ElasticGroup(
                 entering,
                 spec,
                 plan,
@@ -156,7 +156,7 @@ def inherit(supernet: Supernet, architecture: Architecture) -> AutoX3DNet:
     stem.load_state_dict(supernet.stem.state_dict())
     width = supernet.space.stem.channels
     for elastic, plain, choice in zip(supernet.groups, groups, architecture.groups, strict=True):
-        assert isinstance(elastic, SuperGroup)
+        assert isinstance(elastic, ElasticGroup)
         elastic.copy_to(plain, choice, width)
         width = choice.channels
     # The one key that the supernet's head lacks is the convolution that stands outside of it.
