@@ -11,7 +11,7 @@ from pytorchvideo_autox3d.errors import DataError, DecodeError
 Result = TypeVar("Result")
 
 # How many calls a process may have given up on that still run. Each of them holds a thread, a file and perhaps a core.
-# Files that hang are rare. Several at once mean that the storage is gone; skipping would then go through the whole list.
+# Files that hang are rare. Several at once mean that the storage is gone; then skipping would go through the list.
 MOST_ABANDONED = 4
 
 

@@ -40,8 +40,8 @@ class ElasticMBConv(nn.Module):
     All candidates share the weights of the 1x1x1 convolutions, of batch normalisation and of squeeze-excitation. Each
     depthwise kernel size has weights of its own. A block's inner width is its input width times the expansion. So there
     is one inner window for each pair (input width, expansion), and these windows lie one after another on one ring of
-    filters. Neighbours on the ring use every filter about equally often. This holds for all pairs together, and also for
-    the expansions of one input width.
+    filters. Neighbours on the ring use every filter about equally often. This holds for all pairs together, and for the
+    expansions of one input width.
 
     Args:
         in_widths: the candidates of the input channels.
