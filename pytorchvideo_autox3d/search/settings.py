@@ -1,4 +1,4 @@
-"""How to search: every number of a search, with the paper's values as defaults."""
+"""The settings of a search, with the paper's values as defaults."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ LIKELIHOODS = ("mean", "sum")
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """The config key of each in brackets; sources are sections of the paper.
+    """The settings of a search; section numbers are the paper's.
 
-    epochs, warmup_epochs [SEARCH.EPOCHS, WARMUP_EPOCHS]: the warm-up trains weights alone under the uniform policy
-        (5.1.2, supplement).
-    sandwich [SANDWICH]: in the warm-up, one of the K samples is the widest architecture (BigNAS, arXiv 2003.11142,
-        section 3.1; not in the paper): its features give the others a start, where a short warm-up would end before
-        they have any.
-    num_samples [NUM_SAMPLES]: K architectures a step (4.1).
-    warmup_samples [WARMUP_SAMPLES]: the same in the warm-up; 0 is num_samples.
-    adaptive_samples, min_samples [ADAPTIVE_SAMPLES, MIN_SAMPLES]: K shrinks with the policy's entropy, as in FP-NAS.
-    likelihood [LIKELIHOOD]: the log-likelihood of a mini-batch is the "mean" or the "sum" over its clips. The sum is
-        what probability says, but it grows with the batch: at 64 clips a difference of 0.1 nats a clip gives one
-        sample 600 times the weight of another, and the effective sample size is near 1. The mean is the scale in which
-        the paper adds the cost (equation 2) to its loss, so a cost weight of 1 means the same at every batch size.
-    temperature [TEMPERATURE]: divides log-likelihood minus cost; "mean" with temperature 1/B is "sum" with costs
-        weighted by B.
-    control_variate [CONTROL_VARIATE]: weights r_k - 1/K instead of r_k for alpha: the same expectation, less noise.
-    shared [SHARED]: alpha learns from the batches of the weights.
-    policy_lr, policy_weight_decay [POLICY_LR, POLICY_WEIGHT_DECAY]: Adam on alpha (5.1.2).
-    accumulation [AUTOX3D.GRAD_ACCUMULATION]: batches an update, of the weights and of alpha.
-    label_smoothing [AUTOX3D.LABEL_SMOOTHING].
-    clip_norm, clip_value [SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL]: of the weights' gradient; at most one.
-    precision: "fp32", "bf16" or "fp16".   channels_last: memory format of clips and weights.
-    checkpoint_period [TRAIN.CHECKPOINT_PERIOD] in epochs, log_period [LOG_PERIOD] in steps.
-    tensorboard_dir: None is off.   seed [RNG_SEED]: of the samples, and of dropout.
+    Attributes:
+        epochs: passes over the weights' part of the training list (SEARCH.EPOCHS).
+        warmup_epochs: of these, how many at first train the weights alone, under a uniform policy (WARMUP_EPOCHS;
+            supplement).
+        sandwich: one of the K samples of a warm-up step is the widest architecture (SANDWICH; BigNAS, arXiv 2003.11142,
+            section 3.1; not in the paper). Its features help the others where the warm-up is short.
+        num_samples: K, the architectures sampled a step (NUM_SAMPLES; 4.1).
+        warmup_samples: K in the warm-up; 0 is num_samples (WARMUP_SAMPLES).
+        adaptive_samples: K shrinks with the policy's entropy, down to min_samples, as in FP-NAS (ADAPTIVE_SAMPLES).
+        min_samples: the least K (MIN_SAMPLES).
+        likelihood: what the log-likelihood of a mini-batch is, the "mean" or the "sum" over its clips (LIKELIHOOD). The
+            sum grows with the batch: at 64 clips a difference of 0.1 nats a clip gives one sample 600 times the weight
+            of another, so that one sample of K counts. In the mean, a cost weight of 1 means the same at every batch
+            size, as where the paper adds the cost to its loss (equation 2).
+        temperature: divides log-likelihood minus cost (TEMPERATURE). "mean" at 1/B is "sum" with B times the cost.
+        control_variate: alpha's weights are r_k - 1/K instead of r_k: the same expectation, less noise
+            (CONTROL_VARIATE).
+        shared: alpha learns from the batches of the weights (SHARED).
+        policy_lr, policy_weight_decay: of Adam on alpha (POLICY_LR, POLICY_WEIGHT_DECAY; 5.1.2).
+        accumulation: batches an update, of the weights and of alpha (AUTOX3D.GRAD_ACCUMULATION).
+        label_smoothing: of the cross entropy (AUTOX3D.LABEL_SMOOTHING).
+        clip_norm, clip_value: limits of the weights' gradient, one of them at most (SOLVER.CLIP_GRAD_*).
+        precision: "fp32", "bf16" or "fp16".
+        channels_last: the memory format of clips and weights.
+        checkpoint_period: in epochs (TRAIN.CHECKPOINT_PERIOD).
+        log_period: in steps (LOG_PERIOD).
+        tensorboard_dir: where to log for TensorBoard; None is nowhere.
+        seed: of the samples and of dropout (RNG_SEED).
+
     Raises:
-        SearchError: naming the key at fault.
+        SearchError: a value is out of range; names its key.
     """
 
     epochs: int = 600
