@@ -71,8 +71,8 @@ def test_ranges_are_the_extremes_of_the_enumerated_space():
     assert len(every) == space.size
     table = CostTable(space, clip=(3, 20, 24))
     costs = table.cost(every)
-    assert table.macs_range() == (costs.macs.min(), costs.macs.max())
-    assert table.params_range() == (costs.params.min(), costs.params.max())
+    assert table.additive("macs").range() == (costs.macs.min(), costs.macs.max())
+    assert table.additive("params").range() == (costs.params.min(), costs.params.max())
 
 
 def test_no_architectures():
