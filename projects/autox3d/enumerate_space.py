@@ -32,7 +32,7 @@ def main() -> None:
     args = tools.parse_arguments(__doc__ or "")
     space = load_space(tools.SPACES / "enumerable.yaml")
     choices = itertools.product(*(range(len(decision.candidates)) for decision in space.decisions))
-    networks = [space.architecture_at(row) for row in choices]
+    networks = [Architecture.from_indices(space, row) for row in choices]
     if args.quick:
         networks = networks[:: len(networks) // 4]
     train, val, test = (tools.load_videos(args.data, split) for split in ("train", "val", "test"))

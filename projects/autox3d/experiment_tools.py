@@ -256,7 +256,7 @@ def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
 
 def key_of(architecture: Architecture) -> str:
     """An architecture as a key: its candidate indices."""
-    return "-".join(map(str, architecture.space.indices_of(architecture)))
+    return "-".join(map(str, architecture.indices))
 
 
 def parse_arguments(description: str) -> argparse.Namespace:

@@ -152,7 +152,7 @@ class Budgets:
 
     def cost_of(self, architecture: Architecture) -> dict[str, float]:
         """The costs of one architecture, by metric."""
-        indices = torch.tensor([architecture.space.indices_of(architecture)])
+        indices = torch.tensor([architecture.indices])
         return {name: float(values[0]) for name, values in self.costs(indices).items()}
 
     def verdicts(self, architecture: Architecture) -> tuple[Verdict, ...]:

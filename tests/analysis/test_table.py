@@ -8,7 +8,7 @@ import torch
 
 from pytorchvideo_autox3d.analysis import CostTable, complexity
 from pytorchvideo_autox3d.errors import ModelError, SpaceError
-from pytorchvideo_autox3d.space import load_space, space_from_dict
+from pytorchvideo_autox3d.space import Architecture, load_space, space_from_dict
 
 TINY = {
     "name": "tiny",
@@ -51,7 +51,7 @@ def test_equal_to_one_at_a_time(name, arguments):
     indices = space.sample_indices(200, torch.Generator().manual_seed(1)).numpy()
     costs = CostTable(space, **arguments).cost(indices)
     for row, *values in zip(indices.tolist(), *costs, strict=True):
-        cost = complexity(space.architecture_at(row), **arguments)
+        cost = complexity(Architecture.from_indices(space, row), **arguments)
         assert values == [cost.macs, cost.params, cost.peak_activation]
 
 

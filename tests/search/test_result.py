@@ -40,7 +40,7 @@ def test_result_names_one_architecture_in_every_file(make_pair, tmp_path):
 def test_a_built_in_space_is_named():
     from pytorchvideo_autox3d.search.result import retrain_yaml
 
-    architecture = load_space("table2").architecture_at([0] * 44)
+    architecture = Architecture.from_indices(load_space("table2"), [0] * 44)
     config = yaml.safe_load(retrain_yaml(architecture, None, {}))
     assert config["AUTOX3D"]["SPACE"] == "table2"
 
