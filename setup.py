@@ -65,6 +65,7 @@ setup(
             "grad-cam>=1.5.3",
         ],
         "export": ["onnx>=1.16", "onnxscript>=0.1", "onnxruntime>=1.18", "openvino>=2024.0"],
+        "web": ["gradio>=5.0"],
         "probe": ["scikit-learn>=1.3"],
         "gradcam": ["grad-cam>=1.5.3"],
         "hub": ["huggingface_hub>=0.23"],

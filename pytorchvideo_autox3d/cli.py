@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "extract-features": "features of clips, pooled or as maps, into .npz or .safetensors",
     "probe": "k-NN and linear classifiers on extracted features",
     "gradcam": "where and when a network looked: overlay video and contact sheet",
+    "serve": "a web page on this machine: drop a video, see what it shows when",
     "package": "a checkpoint as a folder to give away: weights, card with measured figures, README",
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "fuse": "late fusion of two tests' results, as of colours and flow",
