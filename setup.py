@@ -24,6 +24,7 @@ setup(
     package_data={
         "pytorchvideo_autox3d": ["py.typed"],
         "pytorchvideo_autox3d.space": ["*.yaml"],
+        "pytorchvideo_autox3d.report": ["page.css", "page.html"],
         "pytorchvideo_autox3d.models": ["*.json", "packages/*/*"],
         "pytorchvideo_autox3d.configs": ["**/*.yaml"],
     },
@@ -44,9 +45,10 @@ setup(
         "rich>=13.0",
         "tensorboard>=2.14",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
     ],
     extras_require={
-        "demo": ["scikit-image>=0.22", "scikit-learn>=1.3"],
+        "demo": ["scikit-image>=0.22", "scikit-learn>=1.3", "statsmodels>=0.14"],
         "test": [
             "pytest>=8.0",
             "pytest-xdist>=3.5",
@@ -60,6 +62,7 @@ setup(
             "opencv-python-headless>=4.8",
             "scikit-image>=0.22",
             "scikit-learn>=1.3",
+            "statsmodels>=0.14",
             "scikit-video>=1.1.11",
             "huggingface_hub>=0.23",
             "grad-cam>=1.5.3",
