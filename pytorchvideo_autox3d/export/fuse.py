@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pytorchvideo_autox3d.export.chains import Chain, find_chains
+from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
 from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d
 
 ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.SiLU: "silu", Swish: "silu", nn.ReLU6: "relu6"}
@@ -132,9 +133,10 @@ class FusedConv3d(nn.Conv3d):
             return _FUNCTIONS[self.activation](self._conv_forward(input, self.weight, self.bias))
         if self.is_pointwise and input.dim() == 5:
             return self._as_product(input)
+        within = self.activation if self.activation in ACTIVATION_FUNCTIONS else "none"
         padding: Any = self.padding
-        out = depthwise_conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-        return _IN_PLACE[self.activation](out)
+        out = depthwise_conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, within)
+        return out if within == self.activation else _IN_PLACE[self.activation](out)
 
     def extra_repr(self) -> str:
         """The geometry, as a convolution's, and the activation."""
