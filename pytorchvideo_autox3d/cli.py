@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "gradcam": "where and when a network looked: overlay video and contact sheet",
     "serve": "a web page on this machine: drop a video, see what it shows when",
     "package": "a checkpoint as a folder to give away: weights, card with measured figures, README",
+    "export": "a model as a file for ONNX Runtime, OpenVINO, ExecuTorch, LiteRT, Core ML or torch; compared with eager",
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "fuse": "late fusion of two tests' results, as of colours and flow",
     "draw": "draw an architecture in the manner of the paper's Figure 5",

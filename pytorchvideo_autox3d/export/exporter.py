@@ -65,9 +65,12 @@ def export_model(
     """
     target = target_of(format)
     lower = _lowering(target, lower, dynamic_batch)
+    clips = [example_clip(clip), *real_clips]
+    if target.single_clip and clips[0].shape[0] > 1:
+        # Its XNNPACK delegate confuses the first two dimensions of pooled maps (executorch 1.5.1).
+        raise ExportError(f"format {target.name} takes one clip at a time, not {clips[0].shape[0]}")
     module = target.module
     path = Path(path) if str(path).endswith(target.suffix) else Path(f"{path}{target.suffix}")
-    clips = [example_clip(clip), *real_clips]
     clips[1:1] = _random_clips(clips[0], _RANDOM_CLIPS - 1)
     threads = threads or torch.get_num_threads()
     with _converting(target, path):

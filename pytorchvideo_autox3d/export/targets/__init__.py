@@ -30,6 +30,7 @@ class Target:
         lowers: whether its runtime has no Conv3d, so that the network is lowered to four dimensions.
         runs_here: whether its runtime exists where this package runs; else it is only converted.
         dynamic_batch: whether one file can take any number of clips.
+        single_clip: whether it takes one clip at a time only.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Target:
     lowers: bool = False
     runs_here: bool = True
     dynamic_batch: bool = False
+    single_clip: bool = False
 
     @property
     def module(self) -> ModuleType:
@@ -73,7 +75,7 @@ TARGETS: Mapping[str, Target] = {
             "openvino", ".xml", {"onnx": "onnx", "onnxscript": "onnxscript", "openvino": "openvino"}, dynamic_batch=True
         ),
         Target("torch_export", ".pt2", {}, dynamic_batch=True),
-        Target("executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True),
+        Target("executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True, single_clip=True),
         Target(
             "litert", ".tflite", {"litert_torch": "litert-torch", "ai_edge_litert": "ai-edge-litert"}, extra="litert",
             lowers=True,
