@@ -38,6 +38,7 @@ def load_checkpoint(
     card = _card(checkpoint, path, cfg, names)
     network = card.build()
     load_model_state(network, checkpoint_model_state(checkpoint, path), path)
+    network.card = card
     return network, card
 
 

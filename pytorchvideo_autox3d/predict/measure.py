@@ -50,9 +50,12 @@ def cost(recognizer: Recognizer) -> dict[str, Any]:
     """Multiply-adds of one clip, parameters, and the median milliseconds of one clip with the machine's name."""
     network, clip = recognizer.network, recognizer.card.preprocessing.clip
     assert isinstance(network, nn.Module)
-    clip_BCTHW = torch.zeros(1, 3, *clip, device=recognizer.device).contiguous(memory_format=torch.channels_last_3d)
+    channels = len(recognizer.card.preprocessing.mean)
+    clip_BCTHW = torch.zeros(1, channels, *clip, device=recognizer.device).contiguous(
+        memory_format=torch.channels_last_3d
+    )
     with torch.inference_mode():
-        counted = count_module(network, clip)
+        counted = count_module(network, clip, in_channels=channels)
         device = recognizer.device.type
         latency = measure_latency({"clip": lambda: network(clip_BCTHW)}, repeats=_REPEATS, device=device)["clip"]
     return {

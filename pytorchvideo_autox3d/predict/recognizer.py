@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.data import ArrayReader, ClipNormalize, VideoReader, check_reader, open_video
+from pytorchvideo_autox3d.data.flow import FlowReader
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
 from pytorchvideo_autox3d.kernels import accelerate
@@ -110,6 +111,11 @@ class Recognizer:
         return self.card.labels
 
     @property
+    def modality(self) -> str:
+        """What the network sees: "rgb", or optical flow that must lie beside the videos."""
+        return self.card.preprocessing.modality
+
+    @property
     def temperature(self) -> float:
         """What the logits are divided by; 1 without a calibration."""
         return self.card.calibration.temperature if self.card.calibration else 1.0
@@ -199,6 +205,8 @@ class Recognizer:
                 return self._array(read_array(str(video)), fps, str(video))
             except DataError as error:  # as of any file that is no video
                 raise DecodeError(str(error)) from None
+        if self.modality != "rgb":
+            return FlowReader(partial(open_video, reader=self._reader), str(video), colours=self.modality == "rgb+flow")
         return open_video(str(video), reader=self._reader)
 
     def combined(self, logits_VK: Tensor) -> NDArray[np.float32]:
@@ -206,6 +214,8 @@ class Recognizer:
         return combined_scores(logits_VK, self.card.ensemble, self.temperature)
 
     def _array(self, frames: np.ndarray | Tensor, fps: float | None, name: str) -> ArrayReader:
+        if self.modality != "rgb":
+            raise DataError(f"{name}: the network sees {self.modality}, which lies beside video files: name one")
         clip = self.card.preprocessing
         reader = ArrayReader(frames, fps=fps or clip.fps, name=name)
         if fps is None and reader.metadata().num_frames == clip.num_frames:

@@ -74,6 +74,8 @@ def read_timeline(
         DecodeError: the video can't be read; names the file and the frame.
         ConfigError: an argument is out of range.
     """
+    if recognizer.modality != "rgb":
+        raise ConfigError(f"segments: the network sees {recognizer.modality}, sliding windows are of rgb alone")
     if min_seconds < 0:
         raise ConfigError(f"min_seconds: {min_seconds:g} is below 0")
     with FrameStream(str(path)) as video:

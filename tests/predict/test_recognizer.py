@@ -1,14 +1,16 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from pytorchvideo_autox3d.data import ClipNormalize, Kinetics, Manifest, build_loader
+from pytorchvideo_autox3d.data.flow import flow_path
 from pytorchvideo_autox3d.engine import EvalSettings, multiview_scores
-from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError, ModelError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, DecodeError, ModelError
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing, create_autox3d
-from pytorchvideo_autox3d.predict import Recognizer
+from pytorchvideo_autox3d.predict import Recognizer, read_timeline
 from pytorchvideo_autox3d.predict import recognizer as module
 from tests.predict.conftest import CARD, by_brightness, grey_frames, write_grey
 
@@ -149,3 +151,20 @@ def test_options_out_of_range_are_named(options, words):
 def test_from_package_names_what_is_none(tmp_path):
     with pytest.raises(ModelError, match="no_such"):
         Recognizer.from_package("no_such")
+
+
+@pytest.mark.parametrize(("modality", "channels"), [("flow", 2), ("rgb+flow", 5)])
+def test_a_network_of_optical_flow_reads_what_lies_beside_the_video(tmp_path, modality, channels):
+    video = write_grey(tmp_path / "a.mp4", [200] * 20)
+    write_grey(Path(flow_path(str(video))), [40] * 20)
+    clip = dataclasses.replace(CARD.preprocessing, modality=modality, mean=[0] * channels, std=[1] * channels)
+    seen = []
+    network = lambda clip: seen.append(clip) or torch.zeros(len(clip), 3)  # noqa: E731
+    recognizer = Recognizer(network, dataclasses.replace(CARD, preprocessing=clip), device="cpu")
+    recognizer(video)
+    assert seen[0].shape[1] == channels
+    levels = (seen[0][0].mean(dim=(1, 2, 3)) * 255).tolist()
+    assert levels == pytest.approx([200] * (channels - 2) + [40] * 2, abs=6)
+    for ask in (lambda: recognizer(grey_frames([1] * 4)), lambda: read_timeline(recognizer, video)):
+        with pytest.raises(AutoX3DError, match="flow"):
+            ask()
