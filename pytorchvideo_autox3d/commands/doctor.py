@@ -40,6 +40,7 @@ PARTS: dict[str, Part] = {
     "iopath": Part("iopath", "files, local or remote"),
     "pillow": Part("PIL", "photographs, pictures"),
     "simplejson": Part("simplejson", "architecture files, log lines"),
+    "safetensors": Part("safetensors", "weights of packages"),
     "PyYAML": Part("yaml", "configs and search spaces"),
     "scipy": Part("scipy", "exact derivation of a search"),
     "jinja2": Part("jinja2", "the report's page"),

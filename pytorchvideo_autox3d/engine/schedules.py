@@ -1,4 +1,4 @@
-"""Learning rates as pure functions of progress: 0 at the first step, towards 1 at the end of the last epoch.
+"""Learning rates over progress: 0 at the first step, towards 1 at the end of the last epoch; fvcore's schedulers.
 
 The rules are those of PySlowFast's `utils/lr_policy.py`, which counts in epochs; progress is its epoch (with the
 fraction of the running one) over SOLVER.MAX_EPOCH.
@@ -6,33 +6,20 @@ fraction of the running one) over SOLVER.MAX_EPOCH.
 
 from __future__ import annotations
 
-import bisect
-import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from itertools import pairwise
+
+from fvcore.common.param_scheduler import (
+    CompositeParamScheduler,
+    ConstantParamScheduler,
+    CosineParamScheduler,
+    LinearParamScheduler,
+    ParamScheduler,
+)
 
 from pytorchvideo_autox3d.errors import ConfigError
 
 Schedule = Callable[[float], float]
-
-
-def half_cosine(progress: float, *, base_lr: float, end_lr: float = 0.0, start: float = 0.0) -> float:
-    """Half a cosine from `base_lr` at progress `start` down to `end_lr` at 1."""
-    return end_lr + (base_lr - end_lr) * 0.5 * (1.0 + math.cos(math.pi * (progress - start) / (1.0 - start)))
-
-
-def relative_steps(
-    progress: float, *, base_lr: float, boundaries: Sequence[float], relative_lrs: Sequence[float]
-) -> float:
-    """`base_lr * relative_lrs[i]` from progress `boundaries[i]` on; the boundaries ascend from 0."""
-    return base_lr * relative_lrs[bisect.bisect_right(boundaries, progress) - 1]
-
-
-def linear_warmup(progress: float, *, schedule: Schedule, warmup: float, start_lr: float) -> float:
-    """A line from `start_lr` at 0 to where `schedule` stands at progress `warmup`; from there on `schedule`."""
-    if progress >= warmup:
-        return schedule(progress)
-    return start_lr + (schedule(warmup) - start_lr) * progress / warmup
 
 
 def make_schedule(
@@ -63,15 +50,25 @@ def make_schedule(
     if policy == "cosine":
         if not 0 <= cosine_end_lr < base_lr:
             raise ConfigError(f"SOLVER.COSINE_END_LR: {cosine_end_lr} is not below SOLVER.BASE_LR {base_lr}")
-        start = warmup if cosine_after_warmup else 0.0
-        schedule: Schedule = partial(half_cosine, base_lr=base_lr, end_lr=cosine_end_lr, start=start)
+        schedule: ParamScheduler = CosineParamScheduler(base_lr, cosine_end_lr)
     elif policy == "steps_with_relative_lrs":
         _check_steps(steps, lrs)
-        boundaries = [step / max_epoch for step in steps]
-        schedule = partial(relative_steps, base_lr=base_lr, boundaries=boundaries, relative_lrs=tuple(lrs))
+        schedule = _relative_steps(base_lr, [step / max_epoch for step in steps], lrs)
     else:
         raise ConfigError(f"SOLVER.LR_POLICY: {policy!r} is neither 'cosine' nor 'steps_with_relative_lrs'")
-    return partial(linear_warmup, schedule=schedule, warmup=warmup, start_lr=warmup_start_lr)
+    if warmup == 0:
+        return schedule
+    rescaled = policy == "cosine" and cosine_after_warmup
+    line = LinearParamScheduler(warmup_start_lr, schedule(0.0 if rescaled else warmup))
+    scaling = ["rescaled", "rescaled" if rescaled else "fixed"]
+    return CompositeParamScheduler([line, schedule], [warmup, 1.0 - warmup], scaling)
+
+
+def _relative_steps(base_lr: float, boundaries: Sequence[float], relative_lrs: Sequence[float]) -> ParamScheduler:
+    """`base_lr * relative_lrs[i]` from progress `boundaries[i]` on; the boundaries ascend from 0."""
+    rates = [ConstantParamScheduler(base_lr * relative) for relative in relative_lrs]
+    lengths = [end - start for start, end in pairwise([*boundaries, 1.0])]
+    return CompositeParamScheduler(rates, lengths, ["fixed"] * len(rates))
 
 
 def _check_steps(steps: Sequence[float], lrs: Sequence[float]) -> None:
