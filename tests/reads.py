@@ -11,7 +11,8 @@ from yacs.config import CfgNode
 
 # What reads every key without using it: checks of values, translation between the harnesses, yacs itself.
 _BOOKKEEPING = ("yacs.", "fvcore.common.config", "pytorchvideo_autox3d.config.", __name__,
-                "pytorchvideo_autox3d.slowfast.configuration", "slowfast.config.")  # fmt: skip
+                "pytorchvideo_autox3d.slowfast.configuration", "pytorchvideo_autox3d.slowfast.preflight",
+                "pytorchvideo_autox3d.slowfast.rules", "slowfast.config.")  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -156,7 +156,7 @@ READERS: dict[str, Readers] = {
     "DATA_LOADER.NUM_WORKERS": Readers(EVERY_JOB),
     "DATA_LOADER.PIN_MEMORY": Readers(EVERY_JOB),
     "TENSORBOARD.ENABLE": Readers(TRAIN | SEARCH, under_slowfast=EVERY_JOB),
-    "TENSORBOARD.LOG_DIR": Readers(TRAIN | SEARCH, under_slowfast=TRAIN),
+    "TENSORBOARD.LOG_DIR": Readers(TRAIN | SEARCH),
     "TENSORBOARD.CLASS_NAMES_PATH": Readers(NONE, under_slowfast=TRAIN),
     "TASK": Readers(NONE, under_slowfast=TRAIN | TEST),
     "NUM_GPUS": Readers(EVERY_JOB),

@@ -90,12 +90,12 @@ class SyncBatchNorm3d(nn.BatchNorm3d):
 
 
 def replace_norms(module: nn.Module, make: Callable[..., nn.Module]) -> None:
-    """Put `make(num_features, eps=, momentum=)` in the place of every nn.BatchNorm3d of `module`, with its state."""
+    """Put `make(num_features=, eps=, momentum=)` in the place of every nn.BatchNorm3d of `module`, with its state."""
     for name, child in module.named_children():
         if type(child) is not nn.BatchNorm3d:
             replace_norms(child, make)
             continue
-        new = make(child.num_features, eps=child.eps, momentum=child.momentum)
+        new = make(num_features=child.num_features, eps=child.eps, momentum=child.momentum)
         new.load_state_dict(child.state_dict())
         new.to(child.weight.device)
         new.train(child.training)

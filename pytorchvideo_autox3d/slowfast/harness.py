@@ -78,9 +78,8 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
 
     cfg = load_cfg(paths, opts)
     _check_machines(cfg, init_method)
-    classes = preflight.check(cfg)
+    preflight.check(cfg)
     _make_output(cfg.OUTPUT_DIR)
-    classes.write(cfg.OUTPUT_DIR)  # PySlowFast's checkpoints have no place for them
     for job in jobs_of(cfg):
         # A port is not free again at once, so each job gets its own.
         try:

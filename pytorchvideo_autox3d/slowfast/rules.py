@@ -6,7 +6,8 @@ import logging
 
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.config import check_values, value_at
+from pytorchvideo_autox3d.config import check_values, leaves, value_at
+from pytorchvideo_autox3d.config.readers import READERS
 from pytorchvideo_autox3d.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,33 @@ OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
 DETECTION_MODEL = "AutoX3DDetection"
 TOP_K = 5  # of PySlowFast's meters
 ONE_CLIP = ("AUG.NUM_SAMPLE", "DATA.TRAIN_CROP_NUM_TEMPORAL", "DATA.TRAIN_CROP_NUM_SPATIAL")
+# What its trainer looks at of DATA and AUG beside the keys of `config.READERS`; the rest is for its own readers.
+TRAINER_KEYS = (
+    "DATA.MULTI_LABEL", "DATA.REVERSE_INPUT_CHANNEL", "DATA.IN22k_VAL_IN1K", "DATA.TRAIN_CROP_NUM_TEMPORAL",
+    "DATA.TRAIN_CROP_NUM_SPATIAL",
+)  # fmt: skip
+
+
+def check_keys_of_theirs(cfg: CfgNode, defaults: CfgNode) -> None:
+    """Refuse PySlowFast's own keys that neither our data sets nor our search reads.
+
+    Args:
+        cfg: with our data sets under our names.
+        defaults: PySlowFast's.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    ours = {dataset_of(cfg, split) for split in splits_of(cfg)} <= set(OUR_DATASETS.values())
+    before = dict(leaves(defaults))
+    for key, value in leaves(cfg):
+        if key in READERS or key not in before or value == before[key]:
+            continue
+        if cfg.SEARCH.ENABLE:
+            raise ConfigError(f"{key} is {value!r}, which a search does not read; training and a test of PySlowFast do")
+        if ours and key.startswith(("DATA.", "AUG.")) and key not in TRAINER_KEYS:
+            names = " and ".join(OUR_DATASETS.values())
+            raise ConfigError(f"{key} is {value!r}, which {names} don't read; PySlowFast's own data sets do")
 
 
 def check_native_values(ours: CfgNode) -> None:

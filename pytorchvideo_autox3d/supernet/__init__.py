@@ -3,6 +3,8 @@
 from pytorchvideo_autox3d.supernet.attention import ElasticAttention
 from pytorchvideo_autox3d.supernet.selection import (
     channel_windows,
+    coverage,
+    coverage_table,
 )
 from pytorchvideo_autox3d.supernet.supernet import Supernet, inherit
 
@@ -10,5 +12,7 @@ __all__ = [
     "ElasticAttention",
     "Supernet",
     "channel_windows",
+    "coverage",
+    "coverage_table",
     "inherit",
 ]

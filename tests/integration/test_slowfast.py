@@ -91,8 +91,8 @@ def test_registering_again_changes_nothing():
 def test_every_key_of_ours_is_one_of_theirs_or_under_our_nodes():
     from slowfast.config.defaults import get_cfg
 
-    theirs = dict(config._leaves(get_cfg()))
-    for key, value in config._leaves(config.get_cfg()):
+    theirs = dict(config.leaves(get_cfg()))
+    for key, value in config.leaves(config.get_cfg()):
         assert key in theirs, key
         assert type(theirs[key]) is type(value), key
 
@@ -101,12 +101,12 @@ def test_every_key_of_ours_is_one_of_theirs_or_under_our_nodes():
 def test_every_config_loads_in_both_harnesses_to_the_same_values(path):
     from pytorchvideo_autox3d.slowfast.configuration import load_cfg
 
-    native, theirs = config.load_cfg(path, ["NUM_GPUS", "0"]), dict(config._leaves(load_cfg(path, ["NUM_GPUS", "0"])))
+    native, theirs = config.load_cfg(path, ["NUM_GPUS", "0"]), dict(config.leaves(load_cfg(path, ["NUM_GPUS", "0"])))
     # What neither the file nor we ourselves set may differ: the defaults of the two.
     written = set()
     for layer in _layers(path):
         written |= set(_keys(layer))
-    for key, value in config._leaves(native):
+    for key, value in config.leaves(native):
         if key in written and not key.endswith(".DATASET"):
             assert theirs[key] == value, key
     for split in ("TRAIN", "TEST"):

@@ -1,6 +1,7 @@
 """Checkpointed blocks: the same outputs, gradients and state, from maps that are computed twice."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def build(name, **options):
 def test_gradients_and_statistics_are_those_of_the_plain_model(name, options, parts):
     plain = build(name, **options)
     if parts:
-        replace_norms(plain, lambda *args, **kwargs: SubBatchNorm3d(*args, num_splits=2, **kwargs))
+        replace_norms(plain, partial(SubBatchNorm3d, num_splits=2))
     wrapped = copy.deepcopy(plain)
     checkpoint_activations(wrapped)
     assert list(wrapped.state_dict()) == list(plain.state_dict())

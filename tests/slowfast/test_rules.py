@@ -86,3 +86,25 @@ def test_several_numbers_of_clips_are_tested_by_one_value(cfg):
     change(cfg, TEST__NUM_SPATIAL_CROPS=2)
     with pytest.raises(ConfigError, match=r"TEST\.NUM_SPATIAL_CROPS is 2, expected one of 1, 3"):
         rules.check_native_values(cfg)
+
+
+@pytest.fixture
+def defaults(cfg):
+    cfg.DATA.TRAIN_JITTER_FPS, cfg.MULTIGRID = 0.0, CfgNode({"LONG_CYCLE": False})
+    return cfg.clone()
+
+
+def test_a_key_that_only_its_own_data_sets_read_is_refused(cfg, defaults):
+    change(cfg, MULTIGRID__LONG_CYCLE=True, DATA__TRAIN_CROP_NUM_SPATIAL=2)  # for its trainer
+    rules.check_keys_of_theirs(cfg, defaults)
+    change(cfg, DATA__TRAIN_JITTER_FPS=5.0)
+    with pytest.raises(ConfigError, match=r"^DATA\.TRAIN_JITTER_FPS is 5\.0, which autox3d_kinetics"):
+        rules.check_keys_of_theirs(cfg, defaults)
+    change(cfg, TRAIN__DATASET="ava", TEST__DATASET="ava")
+    rules.check_keys_of_theirs(cfg, defaults)
+
+
+def test_a_search_reads_none_of_its_own_keys(cfg, defaults):
+    change(cfg, SEARCH__ENABLE=True, MULTIGRID__LONG_CYCLE=True)
+    with pytest.raises(ConfigError, match=r"^MULTIGRID\.LONG_CYCLE is True, which a search does not read"):
+        rules.check_keys_of_theirs(cfg, defaults)

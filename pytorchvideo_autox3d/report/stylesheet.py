@@ -1,14 +1,13 @@
-{# One column, the reader's own fonts, light or dark as the reader's system is set.
-   `theme` has the colours by name, each for light and dark. #}
-:root {
-  color-scheme: light dark;
-  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", sans-serif;
-  {% for name, colours in theme.items() %}--{{ name }}: {{ colours[0] }}; {% endfor %}
+"""The page's style sheet: one column, the reader's own fonts, light or dark as the reader's system is set."""
 
-}
-@media screen and (prefers-color-scheme: dark) {
-  :root { {% for name, colours in theme.items() %}--{{ name }}: {{ colours[1] }}; {% endfor %}}
-}
+from pytorchvideo_autox3d.report.style import THEME
+
+
+def _variables(side: int) -> str:
+    return " ".join(f"--{name}: {colours[side]};" for name, colours in THEME.items())
+
+
+_RULES = """
 * { box-sizing: border-box; }
 html { background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans); -webkit-text-size-adjust: 100%; }
 body { max-width: 1060px; margin: 0 auto; padding: 48px 24px 72px; }
@@ -70,3 +69,10 @@ li { margin: 3px 0; }
   .scroll { overflow: visible; }
   figure .wide svg { min-width: 0; }
 }
+"""
+
+STYLESHEET = f"""
+:root {{ color-scheme: light dark; --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
+  "Liberation Sans", sans-serif; {_variables(0)} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {_variables(1)} }} }}
+{_RULES}"""
