@@ -71,10 +71,6 @@ class Recognizer:
             accelerate(network)
         self.batch_size, self.top, self._workers = batch_size, top, workers
         self._reader, self._decode_seconds = reader, decode_seconds
-        if card.preprocessing.modality != "rgb":
-            raise ConfigError(
-                f"{card.model}: takes {card.preprocessing.modality} clips; only networks of colours are used here"
-            )
         self._normalize = ClipNormalize(card.preprocessing.mean, card.preprocessing.std)
 
     @classmethod
