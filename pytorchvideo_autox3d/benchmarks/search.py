@@ -8,7 +8,6 @@ one process, in turn.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -21,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pytorchvideo_autox3d.benchmarks.memory import peak_of_step, state_bytes
 from pytorchvideo_autox3d.engine import TrainLoop
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.search import Budgets, ParsecSearch, Policy, SearchSettings, cost_table
@@ -262,37 +262,7 @@ def _mixture_step(supernet: Supernet, optimizer: torch.optim.Optimizer, batch: _
 def _peak_bytes(case: _Case, device: torch.device) -> int:
     """Bytes of the case's own state and of all that a step holds beside it at its peak."""
     case.step()
-    for module in case.modules:
-        module.zero_grad(set_to_none=True)
-    gc.collect()
-    state = sum(_bytes(tensor) for module in case.modules for tensor in module.state_dict().values())
-    for optimizer in case.optimizers:
-        state += sum(_bytes(value) for held in optimizer.state.values() for value in held.values())
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        case.step()
-        return state + torch.cuda.max_memory_allocated(device) - before
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-        case.step()
-    return state + _peak_of(profile)
-
-
-def _peak_of(profile: torch.profiler.profile) -> int:
-    """The highest running sum of the profiler's allocations and frees, the workspaces of convolutions included."""
-    profiler: Any = profile.profiler
-    events = [event for event in profiler.kineto_results.events() if event.name() == "[memory]"]
-    level = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        level += event.nbytes()
-        peak = max(peak, level)
-    return peak
-
-
-def _bytes(value: object) -> int:
-    return value.numel() * value.element_size() if isinstance(value, Tensor) else 0
+    return state_bytes(case.modules, case.optimizers) + peak_of_step(case.step, case.modules, device)
 
 
 def _timed(case: Callable[[], object], device: torch.device) -> float:

@@ -1,8 +1,12 @@
-"""`autox3d bench step`: a whole training step with the depthwise kernels, against the model as it comes.
+"""`autox3d bench step`: whole training steps with this package's kernels, against the same network as torch runs it.
 
-X3D-S (batch 4, 13 x 160^2) and the demonstration's small X3D (batch 32, 8 x 32^2), built by pytorchvideo: as it
-comes, in channels_last_3d, and accelerated. A step is forward, loss, backward and an SGD update; the candidates run
-in turn, round after round, and figures are medians. On a CPU freed memory is kept, as in this package's training.
+A step is forward, loss, backward and an SGD update. The candidates are the network as it comes (contiguous memory,
+torch's operators), in channels_last_3d, compiled by torch.compile if asked for, and on the kernels. They run in turn,
+round after round; figures are medians. On a CPU freed memory is kept, as in this package's training.
+
+The limit of a step is the time of its multiply-adds (forward and both gradients, three times the forward's) at the
+machine's rate of a large matrix product, plus that of its activations: the outputs of convolutions and of batch norms,
+each written and read once in the forward pass and once, as gradients, in the backward pass, at the bandwidth of a copy.
 """
 
 from __future__ import annotations
@@ -14,130 +18,181 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pytorchvideo.models.x3d import create_x3d
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from pytorchvideo_autox3d.analysis import count_module
+from pytorchvideo_autox3d.benchmarks.depthwise import build_model, copy_rate, multiply_add_rate
+from pytorchvideo_autox3d.benchmarks.memory import peak_of_step
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
-from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.kernels import accelerate
+from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels
+
+BATCHES = {"x3d_s": 4, "x3d_m": 2, "autox3d_s": 4, "slowfast_4x16_r50": 2, "demo": 32}
+_OTHER_BATCH = 2
+_PROFILED_STEPS = 3
+_OPERATORS_SHOWN = 12
+AS_IT_COMES, LAST, COMPILED, KERNELS = "as it comes", "channels_last_3d", "torch.compile", "kernels"
 
 
 @dataclass(frozen=True)
-class Case:
-    """A model of pytorchvideo's and the clips it trains on."""
+class _Candidate:
+    """One way to train a network."""
 
-    batch_size: int
-    frames: int
-    size: int
-    depth_factor: float
+    model: nn.Module
+    step: Callable[[], object]
+    kernels: bool
+    device: str
 
-
-CASES = {"x3d_s": Case(4, 13, 160, 2.2), "demo": Case(32, 8, 32, 1.0)}
-_PROFILED_STEPS = 3
-_OPERATORS_SHOWN = 12
-CANDIDATES = ("as it comes", "channels_last_3d", "accelerated")
+    def timed(self) -> float:
+        """Seconds of a step."""
+        with depthwise_kernels(self.kernels), batch_norm_kernels(self.kernels):
+            start = time.perf_counter()
+            self.step()
+            if self.device == "cuda":
+                torch.cuda.synchronize()
+            return time.perf_counter() - start
 
 
 def run(
-    cases: Sequence[str] = ("x3d_s", "demo"), *, device: str = "cpu", repeats: int = 5, profiled: bool = False
-) -> list[dict[str, Any]]:
-    """Time a training step of each case; one row each, times in milliseconds and gains over the model as it comes.
+    models: Sequence[str] = ("x3d_s", "demo"),
+    *,
+    batch: int | None = None,
+    device: str = "cpu",
+    repeats: int = 5,
+    compiled: bool = False,
+    profiled: bool = False,
+) -> dict[str, Any]:
+    """Time a training step of each model, and measure its peak memory.
 
-    With `profiled`, a row also has where the time goes: milliseconds a step by operator.
-
+    Args:
+        models: names in the hub, or "demo".
+        batch: clips a step; default by model (`BATCHES`).
+        device: "cpu" or "cuda".
+        repeats: rounds over the candidates, after one that is not timed.
+        compiled: with torch.compile among the candidates, which takes minutes a model.
+        profiled: rows also say where the time goes: milliseconds a step by operator.
+    Returns:
+        the machine's measured rates and one row a model: milliseconds, peak bytes and share of the limit by candidate,
+        and the kernels' gains; plain data.
     Raises:
-        ModelError: no such case.
+        ModelError: no such model.
     """
     if device == "cpu":
         keep_freed_memory()
+    rates = {"copy_bytes_per_second": copy_rate(device), "multiply_adds_per_second": multiply_add_rate(device)}
     rows = []
-    for name in cases:
-        if name not in CASES:
-            raise ModelError(f"no training step {name!r} to time; there are {', '.join(CASES)}")
-        steps = {candidate: _step(CASES[name], candidate, device) for candidate in CANDIDATES}
-        times: dict[str, list[float]] = {candidate: [] for candidate in CANDIDATES}
-        for step in steps.values():
-            step()
-        for _ in range(repeats):
-            for candidate, step in steps.items():
-                times[candidate].append(step())
-        medians = {candidate: 1e3 * statistics.median(seconds) for candidate, seconds in times.items()}
-        gains = {candidate: medians["as it comes"] / value for candidate, value in medians.items()}
-        row = {
-            "case": name,
-            "milliseconds": medians,
-            "gain": gains,
-            "threads": torch.get_num_threads(),
-            "device": device,
-            "repeats": repeats,
-        }
-        if profiled:
-            row["profile"] = {candidate: _profile(step, device) for candidate, step in steps.items()}
-        rows.append(row)
-    return rows
+    for name in models:
+        size = batch or BATCHES.get(name, _OTHER_BATCH)
+        rows.append({"model": name, "batch": size, **_row(name, size, rates, device, repeats, compiled, profiled)})
+    return {"device": device, "threads": torch.get_num_threads(), "repeats": repeats, **rates, "rows": rows}
 
 
-def _profile(step: Callable[[], float], device: str) -> dict[str, float]:
+def _row(
+    name: str, batch: int, rates: dict[str, float], device: str, repeats: int, compiled: bool, profiled: bool
+) -> dict[str, Any]:
+    names = [AS_IT_COMES, LAST, *([COMPILED] if compiled else []), KERNELS]
+    candidates = {kind: _candidate(name, batch, kind, device) for kind in names}
+    times: dict[str, list[float]] = {kind: [] for kind in names}
+    for number in range(repeats + 1):
+        for kind, candidate in candidates.items():
+            seconds = candidate.timed()
+            if number > 0:  # the first round compiles kernels and fills caches
+                times[kind].append(1e3 * seconds)
+    medians = {kind: statistics.median(values) for kind, values in times.items()}
+    peaks = {
+        kind: peak_of_step(candidate.timed, [candidate.model], torch.device(device))
+        for kind, candidate in candidates.items()
+    }
+    limit = 1e3 * _limit(name, batch, rates)
+    row: dict[str, Any] = {
+        "milliseconds": medians,
+        "fastest": {kind: min(values) for kind, values in times.items()},
+        "peak_bytes": peaks,
+        "limit_milliseconds": limit,
+        "share_of_limit": {kind: limit / value for kind, value in medians.items()},
+        "gain": {kind: value / medians[KERNELS] for kind, value in medians.items()},
+        "memory_ratio": {kind: peaks[KERNELS] / value for kind, value in peaks.items()},
+    }
+    if profiled:
+        row["profile"] = {kind: _profile(candidate, device) for kind, candidate in candidates.items()}
+    return row
+
+
+def _candidate(name: str, batch: int, kind: str, device: str) -> _Candidate:
+    torch.manual_seed(0)
+    model, clip_size = build_model(name)
+    layout = torch.contiguous_format if kind == AS_IT_COMES else torch.channels_last_3d
+    model = model.to(device).to(memory_format=layout).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    clip_BCTHW = torch.randn(batch, 3, *clip_size).to(device, memory_format=layout)
+    label_B = torch.arange(batch, device=device) % 5
+    forward: Any = torch.compile(model) if kind == COMPILED else model
+
+    def step() -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(forward(clip_BCTHW), label_B).backward()
+        optimizer.step()
+
+    return _Candidate(model, step, kind == KERNELS, device)
+
+
+def _limit(name: str, batch: int, rates: dict[str, float]) -> float:
+    """Seconds below which a step can't come; see the module's text. Nothing is computed."""
+    values = 0
+
+    def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal values
+        values += output.numel()
+
+    with torch.device("meta"):
+        model, clip_size = build_model(name)
+        macs = count_module(model, clip_size).macs
+        for module in model.modules():
+            if isinstance(module, nn.Conv3d | nn.BatchNorm3d):
+                module.register_forward_hook(note)
+        model.train()(torch.empty(batch, 3, *clip_size))
+    bytes_moved = 4 * values * torch.float32.itemsize
+    return 3 * batch * macs / rates["multiply_adds_per_second"] + bytes_moved / rates["copy_bytes_per_second"]
+
+
+def _profile(candidate: _Candidate, device: str) -> dict[str, float]:
     """Milliseconds a step that each operator takes itself, the dearest first."""
     activities = [ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU]
     with profile(activities=activities) as profiler:
         for _ in range(_PROFILED_STEPS):
-            step()
+            candidate.timed()
     field = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
     times = {event.key: getattr(event, field) / 1e3 / _PROFILED_STEPS for event in profiler.key_averages()}
     return dict(sorted(times.items(), key=lambda item: -item[1]))
 
 
-def _step(case: Case, candidate: str, device: str) -> Callable[[], float]:
-    torch.manual_seed(0)
-    model = create_x3d(
-        input_clip_length=case.frames, input_crop_size=case.size, depth_factor=case.depth_factor, model_num_class=400
-    )
-    layout = torch.contiguous_format if candidate == "as it comes" else torch.channels_last_3d
-    if candidate == "accelerated":
-        accelerate(model)
-    model = model.to(device, memory_format=layout).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    clip = torch.randn(case.batch_size, 3, case.frames, case.size, case.size).to(device, memory_format=layout)
-    labels = torch.arange(case.batch_size, device=device)
-
-    def step() -> float:
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(clip), labels).backward()
-        optimizer.step()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - start
-
-    return step
-
-
-def print_table(rows: list[dict[str, Any]]) -> None:
+def print_table(result: dict[str, Any]) -> None:
     """Print what `run` returned."""
-    table = Table("training step", *(f"{name}, ms" for name in CANDIDATES), "gain", box=box.SIMPLE_HEAD)
-    for row in rows:
-        times = [f"{row['milliseconds'][name]:.0f}" for name in CANDIDATES]
-        table.add_row(row["case"], *times, f"{row['gain']['accelerated']:.1f}")
     console = Console()
-    console.print(table)
-    if rows:
-        console.print(
-            f"Medians of {rows[0]['repeats']} rounds in turn, {rows[0]['threads']} threads, {rows[0]['device']}; "
-            "pytorchvideo's X3D. Gain: accelerated over the model as it comes."
-        )
-    for row in rows:
+    for row in result["rows"]:
+        title = f"{row['model']}, {row['batch']} clips, limit {row['limit_milliseconds']:.0f} ms"
+        table = Table("", "ms", "kernels' gain", "share of the limit", "peak, MB", title=title, box=box.SIMPLE_HEAD)
+        for kind, milliseconds in row["milliseconds"].items():
+            cells = (f"{milliseconds:.0f}", f"{row['gain'][kind]:.2f}", f"{row['share_of_limit'][kind]:.0%}")
+            table.add_row(kind, *cells, f"{row['peak_bytes'][kind] / 1e6:.0f}")
+        console.print(table)
         if "profile" in row:
             console.print(_profile_table(row))
+    console.print(
+        f"Medians of {result['repeats']} rounds in turn, {result['threads']} threads, {result['device']}, float32. "
+        f"Limit: three times the forward's multiply-adds at {result['multiply_adds_per_second'] / 1e9:.0f} G/s, and "
+        "the outputs of convolutions and norms written and read once forward and once backward at "
+        f"{result['copy_bytes_per_second'] / 1e9:.1f} GB/s. Peak: what a step holds beside weights and optimiser."
+    )
 
 
 def _profile_table(row: dict[str, Any]) -> Table:
-    """The operators that cost the model in channels_last_3d most, and what the accelerated one spends on them."""
-    table = Table(f"{row['case']}: operator, ms a step", *CANDIDATES[1:], box=box.SIMPLE_HEAD)
-    before, after = (row["profile"][name] for name in CANDIDATES[1:])
+    """The operators that cost the network in channels_last_3d most, and what the kernels spend on them."""
+    table = Table(f"{row['model']}: operator, ms a step", LAST, KERNELS, box=box.SIMPLE_HEAD)
+    before, after = (row["profile"][kind] for kind in (LAST, KERNELS))
     shown = {**dict(list(before.items())[:_OPERATORS_SHOWN]), **dict(list(after.items())[:_OPERATORS_SHOWN])}
     for operator in shown:
         cells = [f"{times[operator]:.0f}" if operator in times else "-" for times in (before, after)]

@@ -12,7 +12,7 @@ BENCHMARKS = {
     "cost": "a vectorised table of the cost of many architectures",
     "model": "GFLOPs, parameters, latency and peak memory of any models",
     "depthwise": "depthwise 3D convolution kernels against torch's, by shape, beside the machine's limit",
-    "step": "a whole training step of X3D with those kernels, against the model as it comes",
+    "step": "whole training steps on this package's kernels, against the same networks as torch runs them",
     "loader": "training clips and test videos through our reader, PyTorchVideo's, torchcodec's and the bare decoder",
     "search": "a search step's memory and time beside plain training, the two-pass form and a mixture supernet",
 }
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items())
     parser.add_argument("benchmark", choices=sorted(BENCHMARKS), help=listed)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as JSON too")
-    parser.add_argument("--models", nargs="+", default=["autox3d_s", "x3d_s"], help="bench model: names in the hub")
+    parser.add_argument("--models", nargs="+", default=None, help="bench model, step: names in the hub")
     parser.add_argument(
         "--clip", nargs="+", default=[], metavar="TxS", help="bench model: clip sizes; default the model's"
     )
@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="bench depthwise"
     )
+    parser.add_argument("--batch", type=int, default=None, help="bench step: clips a step; default by model")
+    parser.add_argument("--compile", action="store_true", help="bench step: torch.compile among the candidates")
     parser.add_argument("--profile", action="store_true", help="bench step: where the time goes, by operator")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
@@ -54,13 +56,15 @@ def run(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace) -> dict:
     if args.benchmark == "cost":
         return {"count": args.count}
+    models = {"models": args.models} if args.models else {}
     if args.benchmark == "model":
-        return {"models": args.models, "clips": [clip_of(text) for text in args.clip], "device": args.device}
+        return {**models, "clips": [clip_of(text) for text in args.clip], "device": args.device}
     if args.benchmark == "depthwise":
-        models = {"models": args.shapes_of} if args.shapes_of else {}
-        return {**models, "batches": args.batches, "device": args.device, "dtype": args.dtype}
+        shapes = {"models": args.shapes_of} if args.shapes_of else {}
+        return {**shapes, "batches": args.batches, "device": args.device, "dtype": args.dtype}
     if args.benchmark == "loader":
         return {"rounds": args.rounds}
     if args.benchmark == "step":
-        return {"device": args.device, "profiled": args.profile}
+        options = {"device": args.device, "compiled": args.compile, "profiled": args.profile}
+        return {**models, "batch": args.batch, **options}
     return {"device": args.device}

@@ -62,6 +62,8 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         DECODE_SECONDS=60.0,
         # The fast depthwise 3D convolution kernels; off falls back to torch's convolution.
         DEPTHWISE_KERNELS=True,
+        # Batch norm fused with the activation, squeeze-excitation and residual behind it; off runs the separate layers.
+        BATCH_NORM_KERNELS=True,
     )
     cfg.GLORE = node(
         # Nodes m per channel C of the map the block stands on; the state is 2m. Fitted to Table 3 of the paper.

@@ -17,7 +17,7 @@ from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector
 from pytorchvideo_autox3d.jobs.search import SearchJob
 from pytorchvideo_autox3d.jobs.test import TestJob
 from pytorchvideo_autox3d.jobs.train import TrainJob
-from pytorchvideo_autox3d.kernels import depthwise_kernels
+from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ def run(cfg: CfgNode) -> None:
         _logger.info("%s", idle)
     if cfg.NUM_GPUS > 1 and info.device.type == "cpu":
         _logger.warning("there is no GPU here, so NUM_GPUS %d has no effect", cfg.NUM_GPUS)
-    with depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS):
+    kernels = cfg.AUTOX3D
+    with depthwise_kernels(kernels.DEPTHWISE_KERNELS), batch_norm_kernels(kernels.BATCH_NORM_KERNELS):
         for job in jobs:
             job.run(info)
 

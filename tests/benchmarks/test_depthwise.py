@@ -1,10 +1,10 @@
-"""`autox3d bench depthwise` and `step`: what they report, not how fast."""
+"""`autox3d bench depthwise`: what it reports, not how fast."""
 
 import json
 
 import pytest
 
-from pytorchvideo_autox3d.benchmarks import depthwise, step
+from pytorchvideo_autox3d.benchmarks import depthwise
 from pytorchvideo_autox3d.benchmarks.depthwise import Shape
 from pytorchvideo_autox3d.errors import ModelError
 
@@ -41,19 +41,3 @@ def test_report(capsys, monkeypatch):
         assert all(row["gain"][which] > 0 and row["share_of_limit"][which] > 0 for which in depthwise.PASSES)
     depthwise.print_table(result)
     assert "multiply-adds/s" in capsys.readouterr().out
-
-
-def test_training_step(capsys, monkeypatch):
-    monkeypatch.setattr(step, "CASES", {"tiny": step.Case(1, 4, 32, 0.5)})
-    rows = step.run(["tiny"], repeats=1)
-    assert json.loads(json.dumps(rows))[0]["gain"]["as it comes"] == 1
-    step.print_table(rows)
-    assert "tiny" in capsys.readouterr().out
-    assert "profile" not in rows[0]
-    rows = step.run(["tiny"], repeats=1, profiled=True)
-    assert rows[0]["profile"]["accelerated"]["autox3d::depthwise_conv3d_weight_gradient"] > 0
-    assert "autox3d::depthwise_conv3d_weight_gradient" not in rows[0]["profile"]["channels_last_3d"]
-    step.print_table(rows)
-    assert "weight_gradient" in capsys.readouterr().out
-    with pytest.raises(ModelError, match="no training step 'x'"):
-        step.run(["x"])

@@ -1,0 +1,85 @@
+"""`autox3d bench step`: what it reports, not how fast."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d.benchmarks import step
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.kernels import batch_norm
+from pytorchvideo_autox3d.layers.mbconv import MBConv3D
+
+
+class Tiny(nn.Module):
+    """A block between two convolutions: 2 x 4 x 4 pixels of 8 channels, 16 inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv3d(3, 8, 1, bias=False)
+        self.block = MBConv3D(8, 8, inner_channels=16, se_ratio=0.0)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, clip_BCTHW):
+        return self.head(self.block(self.stem(clip_BCTHW)).mean((2, 3, 4)))
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    build = step.build_model
+    monkeypatch.setattr(step, "build_model", lambda name: (Tiny(), (2, 4, 4)) if name == "tiny" else build(name))
+    monkeypatch.setattr(step, "copy_rate", lambda device: 1e9)
+    monkeypatch.setattr(step, "multiply_add_rate", lambda device: 1e9)
+    monkeypatch.setattr(batch_norm, "_LEAST_NUMBERS", 1)
+
+
+def test_report(capsys):
+    result = step.run(["tiny"], batch=3, repeats=1)
+    (row,) = json.loads(json.dumps(result))["rows"]
+    assert (row["model"], row["batch"]) == ("tiny", 3)
+    kinds = {"as it comes", "channels_last_3d", "kernels"}
+    for key in ("milliseconds", "peak_bytes", "share_of_limit", "gain", "memory_ratio"):
+        assert set(row[key]) == kinds
+    assert row["gain"]["kernels"] == row["memory_ratio"]["kernels"] == 1
+    assert row["share_of_limit"]["kernels"] == row["limit_milliseconds"] / row["milliseconds"]["kernels"]
+    step.print_table(result)
+    assert "tiny, 3 clips" in capsys.readouterr().out
+
+
+def test_limit_by_hand():
+    pixels = 2 * 4 * 4
+    macs = pixels * (3 * 8 + 8 * 16 + 16 * 27 + 16 * 8) + 8 * 5
+    outputs = pixels * (8 + 2 * 16 + 2 * 16 + 2 * 8)  # the stem's convolution, then convolution and norm
+    (row,) = step.run(["tiny"], batch=3, repeats=1)["rows"]
+    assert row["limit_milliseconds"] == pytest.approx(1e3 * 3 * (3 * macs + 4 * 4 * outputs) / 1e9)
+
+
+def test_profile_names_the_kernels(capsys):
+    result = step.run(["tiny"], batch=1, repeats=1, profiled=True)
+    found = result["rows"][0]["profile"]
+    for operator in ("autox3d::depthwise_conv3d_weight_gradient", "autox3d::batch_norm_act_backward"):
+        assert found["kernels"][operator] > 0
+        assert operator not in found["channels_last_3d"]
+        assert operator not in found["as it comes"]
+    step.print_table(result)
+    assert "batch_norm_act_backward" in capsys.readouterr().out
+
+
+def test_kernels_keep_less():
+    (row,) = step.run(["tiny"], batch=32, repeats=1)["rows"]
+    assert row["memory_ratio"]["channels_last_3d"] < 1
+
+
+def test_compiled_is_a_candidate(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, "compile", lambda model: calls.append(model) or model)
+    (row,) = step.run(["tiny"], batch=1, repeats=1, compiled=True)["rows"]
+    assert len(calls) == 1
+    assert "torch.compile" in row["milliseconds"]
+
+
+def test_unknown_model():
+    with pytest.raises(ModelError, match="no model 'x'"):
+        step.run(["x"])
