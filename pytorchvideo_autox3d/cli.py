@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "versions, optional parts and what each is for, video decoders, devices",
     "demo": "make the demo data, train and compare small models on it, write a report",
     "make-demo-data": "render the eight-camera-motions data set from photographs",
+    "make-bench-data": "render the data set on which networks and searches are compared, from photographs",
     "check-data": "read every video of a list to the end: a clean list, and a report of faults",
     "resize-data": "re-encode a list of videos with a small short side",
     "make-flow": "compute the optical flow of a list's videos, for networks of flow",
@@ -39,7 +40,7 @@ COMMANDS: dict[str, str] = {
     "draw": "draw an architecture in the manner of the paper's Figure 5",
     "convert-checkpoint": "X3D checkpoints between PySlowFast's, PyTorchVideo's and our key names",
     "plot-search": "pictures of a search: its curve, the policy, the filters' coverage",
-    "bench": "benchmarks: cost, model, depthwise, step, loader, search",
+    "bench": "benchmarks: cost, model, depthwise, step, loader, nas, search",
 }
 
 

@@ -46,7 +46,7 @@ def test_same_seed_same_bytes(data, tmp_path):
 
 
 def test_existing_data_are_kept(data, monkeypatch):
-    monkeypatch.setattr(demo_module, "_make_videos", None)
+    monkeypatch.setattr(demo_module, "encode_video", None)
     assert make(data) == data
 
 

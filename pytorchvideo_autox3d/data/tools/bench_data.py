@@ -1,0 +1,79 @@
+"""Bench data: video files on which networks differ, for comparing architectures and searches on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pytorchvideo_autox3d.data.tools.bench_motion import BENCH_CLASSES, render_bench_video
+from pytorchvideo_autox3d.data.tools.demo_motion import PHOTOGRAPHS, load_photographs
+from pytorchvideo_autox3d.data.tools.generated import SPLITS, DataDescription, VideoTask, encode_video, make_data_set
+from pytorchvideo_autox3d.errors import DataError
+
+_VERSION = 1  # of the videos that a given setting makes
+_CRF = (18, 28)  # x264's constant rate factor, drawn for each video: compression is one of the nuisances
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What the bench data are made from; the same settings give the same files.
+
+    Attributes:
+        train_per_class, val_per_class, test_per_class: videos of each class of BENCH_CLASSES.
+        size: pixels of a side of the square video, even.
+        num_frames, fps: length and rate of every video.
+    """
+
+    seed: int = 0
+    train_per_class: int = 100
+    val_per_class: int = 42
+    test_per_class: int = 84
+    size: int = 28
+    num_frames: int = 16
+    fps: int = 16
+
+    def __post_init__(self) -> None:
+        counts = (self.train_per_class, self.val_per_class, self.test_per_class, self.fps)
+        if min(counts) < 1 or self.num_frames < 2 or self.seed < 0:
+            raise DataError("bench data: counts must be 1 or more, frames 2 or more and the seed 0 or more")
+        if self.size < 16 or self.size % 2:
+            raise DataError(f"bench data: size {self.size} must be even and 16 or more (H.264 halves the colours)")
+
+
+def make_bench_data(
+    directory: str | Path, *, settings: BenchSettings | None = None, num_threads: int = 2, show_progress: bool = True
+) -> Path:
+    """Make the bench data in `directory`: H.264 videos, the lists train.csv, val.csv and test.csv, and classes.json.
+
+    Who moves, how and with which surface (`bench_motion`), over the demo's photographs; training, validation and test
+    show different ones. Paths in the lists are relative to `directory`, which is whole or absent; data of the same
+    settings that are there already are kept.
+
+    Raises:
+        DataError: `directory` holds something else or can't be made, or the photographs are not installed.
+    """
+    settings = settings or BenchSettings()
+    description = DataDescription(
+        kind="bench data",
+        classes=BENCH_CLASSES,
+        per_class={split: getattr(settings, f"{split}_per_class") for split in SPLITS},
+        record_file="bench.json",
+        record={"version": _VERSION, **asdict(settings), "photographs": {s: list(PHOTOGRAPHS[s]) for s in SPLITS}},
+    )
+    return make_data_set(
+        Path(directory), description, lambda: _maker(settings), num_threads=num_threads, show_progress=show_progress
+    )
+
+
+def _maker(settings: BenchSettings) -> Callable[[VideoTask, Path], None]:
+    photos = {split: load_photographs(split) for split in SPLITS}
+
+    def make(task: VideoTask, path: Path) -> None:
+        random = np.random.default_rng([settings.seed, SPLITS.index(task.split), task.label, task.number])
+        pictures = render_bench_video(task.label, photos[task.split], settings.size, settings.num_frames, random)
+        encode_video(path, pictures, fps=settings.fps, crf=int(random.integers(_CRF[0], _CRF[1] + 1)))
+
+    return make
