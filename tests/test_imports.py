@@ -24,10 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"space", "models"},
     "supernet": {"space", "layers", "kernels", "models"},
     "engine": {"evaluation", "distributed"},
-    "search": {"space", "supernet", "analysis", "engine", "distributed"},
+    "nasbench": {"space"},
+    "search": {"space", "models", "supernet", "analysis", "engine", "distributed"},
     "export": {"kernels", "models", "analysis"},
     "report": {"space", "analysis"},
-    "benchmarks": {"space", "layers", "kernels", "models", "analysis", "supernet", "search", "engine", "data"},
+    "benchmarks": {
+        "space", "layers", "kernels", "models", "analysis", "supernet", "search", "engine", "data", "nasbench",
+    },
     "jobs": {
         "config", "distributed", "kernels", "layers", "evaluation", "data", "space", "models", "analysis", "supernet",
         "search", "engine",

@@ -154,7 +154,10 @@ class SearchJob:
 
 def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     """Build what the keys say, on no device, and look the names up; return what SEARCH.LATENCY_TABLE names."""
-    SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
+    if not isinstance(SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD"), type):
+        raise ConfigError(
+            f"SEARCH.METHOD: {cfg.SEARCH.METHOD!r} trains no supernet but single networks: see `autox3d bench nas`"
+        )
     MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     if cfg.MODEL.MODEL_NAME not in ("AutoX3D", "AutoX3DSearch"):
         raise ConfigError(f"MODEL.MODEL_NAME is {cfg.MODEL.MODEL_NAME!r}, expected AutoX3DSearch for a search")

@@ -10,23 +10,30 @@ from pytorchvideo_autox3d.search.derivation import (
     recalibrated,
 )
 from pytorchvideo_autox3d.search.loop import cost_table, search, split_halves
+from pytorchvideo_autox3d.search.methods import Cost, MethodRun, Problem, Trial, run_method
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet, create_autox3d_search
 from pytorchvideo_autox3d.search.parsec import importance_weights
 from pytorchvideo_autox3d.search.policy import ParsecHead, Policy
 from pytorchvideo_autox3d.search.result import policy_tables, read_history, read_result, write_pareto, write_result
 from pytorchvideo_autox3d.search.settings import SearchSettings
 from pytorchvideo_autox3d.search.step import ParsecSearch, SearchBatch
+from pytorchvideo_autox3d.search.zero_cost import SCORES
 
 __all__ = [
+    "SCORES",
     "AutoX3DSearchNet",
     "Budget",
     "Budgets",
+    "Cost",
     "Derived",
+    "MethodRun",
     "ParsecHead",
     "ParsecSearch",
     "Policy",
+    "Problem",
     "SearchBatch",
     "SearchSettings",
+    "Trial",
     "Verdict",
     "cost_table",
     "create_autox3d_search",
@@ -39,6 +46,7 @@ __all__ = [
     "read_history",
     "read_result",
     "recalibrated",
+    "run_method",
     "search",
     "split_halves",
     "write_pareto",

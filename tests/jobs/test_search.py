@@ -255,7 +255,12 @@ def test_shared_search_uses_the_whole_list(options):
             "SEARCH.LATENCY_TABLE: no latency table 'nowhere.json'",
         ),
         ({"SEARCH.PARETO_LATENCY_MS": [3.0]}, ConfigError, "SEARCH.PARETO_LATENCY_MS is set, expected beside it"),
-        ({"SEARCH.METHOD": "darts"}, RegistryError, "SEARCH.METHOD: no entry named 'darts'; known: parsec"),
+        (
+            {"SEARCH.METHOD": "darts"},
+            RegistryError,
+            "SEARCH.METHOD: no entry named 'darts'; known: evolution, parsec, r",
+        ),
+        ({"SEARCH.METHOD": "random"}, ConfigError, "SEARCH.METHOD: 'random' trains no supernet but single networks"),
         ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),
         ({"SEARCH.RETRAIN_CFG": "nowhere.yaml"}, ConfigError, "SEARCH.RETRAIN_CFG: no .*nowhere.yaml"),
         ({"SEARCH.BEST_OF": 0}, ConfigError, "SEARCH.BEST_OF is 0"),
