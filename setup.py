@@ -24,6 +24,7 @@ setup(
     package_data={
         "pytorchvideo_autox3d": ["py.typed"],
         "pytorchvideo_autox3d.space": ["*.yaml"],
+        "pytorchvideo_autox3d.nasbench": ["*.npz"],
         "pytorchvideo_autox3d.models": ["*.json", "packages/*/*"],
         "pytorchvideo_autox3d.configs": ["**/*.yaml"],
     },
@@ -39,7 +40,6 @@ setup(
         "av>=17.0",
         "pillow>=10.0",
         "numpy>=1.26",
-        "scipy>=1.11",
         "numba>=0.60",
         "rich>=13.0",
         "tensorboard>=2.14",

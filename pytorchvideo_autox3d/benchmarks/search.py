@@ -42,7 +42,7 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
     """One thing to measure: a step, and the modules and optimisers whose memory is its own."""
 
     step: Callable[[], object]
@@ -132,17 +132,17 @@ def _measure_memory(supernet: Supernet, batch: _Batch, num_samples: int, mixture
     widest = supernet.space.architecture_at([len(one.candidates) - 1 for one in supernet.space.decisions])
     plain = inherit(supernet, widest).train()
     optimizer = torch.optim.SGD(plain.parameters(), lr=1e-3, momentum=0.9)
-    cases = {"plain": _Case(lambda: _train_step(plain, optimizer, batch), [plain], [optimizer])}
+    cases = {"plain": Case(lambda: _train_step(plain, optimizer, batch), [plain], [optimizer])}
     for name, logit in (("search_widest", 100.0), ("search", 0.0)):
         step = _parsec(supernet, num_samples)
         _favour_last(step.policy, logit)
-        cases[name] = _Case(lambda step=step: step.weight_step([batch], _LOOP), [supernet], [step.optimizer])  # type: ignore[misc]
+        cases[name] = Case(lambda step=step: step.weight_step([batch], _LOOP), [supernet], [step.optimizer])  # type: ignore[misc]
     if mixture:
         mixed = _parsec(supernet, num_samples).optimizer
         one = _Batch(*(getattr(batch, field.name)[:1] for field in fields(batch)))
-        cases["plain_one_clip"] = _Case(lambda: _train_step(plain, optimizer, one), [plain], [optimizer])
-        cases["mixture_one_clip"] = _Case(lambda: _mixture_step(supernet, mixed, one), [supernet], [mixed])
-    return {name: _peak_bytes(case, batch.clip_BCTHW.device) for name, case in cases.items()}
+        cases["plain_one_clip"] = Case(lambda: _train_step(plain, optimizer, one), [plain], [optimizer])
+        cases["mixture_one_clip"] = Case(lambda: _mixture_step(supernet, mixed, one), [supernet], [mixed])
+    return {name: peak_bytes(case, batch.clip_BCTHW.device) for name, case in cases.items()}
 
 
 def _measure_time(supernet: Supernet, batch: _Batch, num_samples: int, repeats: int, seed: int) -> dict[str, float]:
@@ -259,7 +259,7 @@ def _mixture_step(supernet: Supernet, optimizer: torch.optim.Optimizer, batch: _
     optimizer.step()
 
 
-def _peak_bytes(case: _Case, device: torch.device) -> int:
+def peak_bytes(case: Case, device: torch.device) -> int:
     """Bytes of the case's own state and of all that a step holds beside it at its peak."""
     case.step()
     return state_bytes(case.modules, case.optimizers) + peak_of_step(case.step, case.modules, device)

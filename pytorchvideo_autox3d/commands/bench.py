@@ -14,6 +14,7 @@ BENCHMARKS = {
     "depthwise": "depthwise 3D convolution kernels against torch's, by shape, beside the machine's limit",
     "step": "whole training steps on this package's kernels, against the same networks as torch runs them",
     "loader": "training clips and test videos through our reader, PyTorchVideo's, torchcodec's and the bare decoder",
+    "nas": "search methods side by side on the table of trained networks, its noise ceiling first",
     "search": "a search step's memory and time beside plain training, the two-pass form and a mixture supernet",
 }
 
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", action="store_true", help="bench step: where the time goes, by operator")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
+    parser.add_argument("--table", default=None, metavar="FILE", help="bench nas: a table; default the package's")
+    parser.add_argument("--repeats", type=int, default=20, help="bench nas: runs of each method")
+    parser.add_argument("--trainings", type=float, default=16.0, help="bench nas: trainings that a method may spend")
+    parser.add_argument(
+        "--budget", type=float, default=0.5, help="bench nas: share of the networks within it, the cheapest ones"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -62,6 +69,9 @@ def _options(args: argparse.Namespace) -> dict:
     if args.benchmark == "depthwise":
         shapes = {"models": args.shapes_of} if args.shapes_of else {}
         return {**shapes, "batches": args.batches, "device": args.device, "dtype": args.dtype}
+    if args.benchmark == "nas":
+        chosen = ("table", "repeats", "trainings", "budget")
+        return {name: getattr(args, name) for name in chosen}
     if args.benchmark == "loader":
         return {"rounds": args.rounds}
     if args.benchmark == "step":

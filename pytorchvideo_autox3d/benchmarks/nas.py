@@ -1,0 +1,184 @@
+"""`autox3d bench nas`: search methods side by side on the table of trained networks.
+
+First the noise ceiling, above which no score of networks can be told from a perfect one. Then every method that needs
+no supernet, from many seeds, each allowed the same multiply-adds: the percentile of what it chose among the networks
+within the budget, and how far that is below the best (regret), by the mean test accuracy over the table's seeds.
+Methods see validation accuracies of one seed. A method may spend less than it is allowed, never more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from scipy.stats import kendalltau
+
+from pytorchvideo_autox3d import nasbench
+from pytorchvideo_autox3d.benchmarks.search import Case, peak_bytes
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.models import create_autox3d
+from pytorchvideo_autox3d.nasbench import NasBench
+from pytorchvideo_autox3d.search import SCORES, MethodRun, Problem, run_method
+from pytorchvideo_autox3d.space import Architecture
+
+METHODS = ("random", "evolution", "successive_halving", *SCORES)
+
+
+def run(
+    *,
+    table: str | None = None,
+    methods: Sequence[str] = METHODS,
+    budget: float = 0.5,
+    trainings: float = 16.0,
+    repeats: int = 20,
+) -> dict[str, Any]:
+    """Run every method `repeats` times; plain data, one row a run.
+
+    Args:
+        table: a table's file; None is the package's.
+        budget: the share of the table's networks that is within the budget, the cheapest ones.
+        trainings: what a method may spend, in whole trainings of a typical network within the budget.
+        repeats: seeds of each method; they take the table's seeds in turn.
+    Raises:
+        SearchError: too few networks within the budget are trained.
+    """
+    bench = nasbench.load(table)
+    most_macs = float(np.quantile(bench.table.macs_N, budget, method="lower"))
+    truth_N = bench.accuracies()
+    within_N = bench.table.macs_N <= most_macs
+    seeds = [seed for number, seed in enumerate(bench.seeds) if bench.table.trained_NS[within_N, number].sum() > 1]
+    if not seeds:
+        raise SearchError(
+            f"bench nas: {int(bench.table.trained_NS.sum())} of {bench.table.trained_NS.size} trainings are in the "
+            "table, too few within the budget to compare methods"
+        )
+    rows = [
+        _row(bench, method, number, seeds[number % len(seeds)], most_macs, trainings, truth_N)
+        for method in track(methods, description="methods", transient=True)
+        for number in range(repeats)
+    ]
+    within = [net for net in bench.architectures if bench.table.macs_N[bench.index(net)] <= most_macs]
+    return {
+        "noise_ceiling": bench.noise_ceiling(),
+        "trained": int(bench.table.trained_NS.sum()),
+        "trainings_of_the_table": int(bench.table.trained_NS.size),
+        "budget_macs": most_macs,
+        "trainings": trainings,
+        "repeats": repeats,
+        "best_accuracy": max(float(truth_N[bench.index(net)]) for net in within),
+        "peak_bytes": training_memory(bench, within),
+        "tau": score_taus(bench, within, truth_N),
+        "rows": rows,
+    }
+
+
+def _row(
+    bench: NasBench, method: str, number: int, seed: int, most_macs: float, trainings: float, truth_N: np.ndarray
+) -> dict[str, Any]:
+    """One run of one method: what it chose, what it cost, and its best so far after every training."""
+    problem = problem_of(bench, seed, most_macs)
+    trainer = nasbench.TableTrainer(bench, seed)
+    macs_of_one = float(np.mean([trainer.cost(net, 0, bench.epochs[-1])[0] for net in problem.candidates]))
+    run = run_method(method, problem, trainer, most_macs=trainings * macs_of_one, seed=number)
+    within_N = np.array([bench.index(net) for net in problem.candidates])
+    chosen = bench.index(run.best().architecture)
+    return {
+        "method": method,
+        "seed": number,
+        "table_seed": seed,
+        "network": chosen,
+        "accuracy": float(truth_N[chosen]),
+        "percentile": percentile(truth_N[chosen], truth_N[within_N]),
+        "regret": float(truth_N[within_N].max() - truth_N[chosen]),
+        "macs": run.spent.macs,
+        "seconds": run.spent.seconds,
+        "trainings": run.spent.macs / macs_of_one,
+        "curve": best_so_far(run, bench, truth_N, macs_of_one),
+        "command": "autox3d bench nas",
+    }
+
+
+def problem_of(bench: NasBench, seed: int, most_macs: float) -> Problem:
+    """What a method is told: the networks of the table within the budget, and how they are trained."""
+    card = bench.table.card
+    clip = tuple(card["clip"])
+    return Problem(bench.space, nasbench.candidates(bench, seed, most_macs), bench.epochs, clip, card["num_classes"])
+
+
+def best_so_far(run: MethodRun, bench: NasBench, truth_N: np.ndarray, macs_of_one: float) -> list[tuple[float, float]]:
+    """(trainings spent, test accuracy of the choice so far) after every trial that changed the choice."""
+    curve: list[tuple[float, float]] = []
+    for count in range(1, len(run.trials) + 1):
+        best = MethodRun(run.trials[:count]).best()
+        accuracy = float(truth_N[bench.index(best.architecture)])
+        if not curve or accuracy != curve[-1][1]:
+            curve.append((run.trials[count - 1].spent.macs / macs_of_one, accuracy))
+    return curve
+
+
+def percentile(value: float, among: np.ndarray) -> float:
+    """The share of `among` that is worse, ties counting half, in percent: 100 is the best."""
+    return 100.0 * float((among < value).mean() + 0.5 * (among == value).mean())
+
+
+def training_memory(bench: NasBench, networks: Sequence[Architecture]) -> int:
+    """Peak bytes of a training step of the dearest of the networks; every method here trains one at a time."""
+    card, dearest = bench.table.card, max(networks, key=lambda net: bench.query(net).macs)
+    net = create_autox3d(dearest, model_num_class=card["num_classes"]).to(memory_format=torch.channels_last_3d)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9)
+    size = card["recipe"]["batch_size"]
+    clip_BCTHW = torch.zeros(size, 3, *card["clip"]).contiguous(memory_format=torch.channels_last_3d)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        net(clip_BCTHW).logsumexp(dim=1).sum().backward()
+        optimizer.step()
+
+    return peak_bytes(Case(step, [net], [optimizer]), clip_BCTHW.device)
+
+
+def score_taus(bench: NasBench, networks: Sequence[Architecture], truth_N: np.ndarray) -> dict[str, float]:
+    """Kendall's tau between each score without training and test accuracy, over the networks within the budget."""
+    card = bench.table.card
+    problem = Problem(bench.space, networks, bench.epochs, tuple(card["clip"]), card["num_classes"])
+    truth = [truth_N[bench.index(net)] for net in networks]
+    taus = {}
+    for name, score in SCORES.items():
+        generator = torch.Generator().manual_seed(0)
+        values = [score(net, problem, generator)[0] for net in networks]
+        taus[name] = float(kendalltau(values, truth).statistic)
+    return taus
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """The noise ceiling, then a line a method: medians over its runs, and the quartiles of the percentile."""
+    console = Console()
+    console.print(
+        f"Noise ceiling: Kendall's tau between one seed and the mean of the others is {result['noise_ceiling']:.2f} "
+        f"({result['trained']} of {result['trainings_of_the_table']} trainings in the table)"
+    )
+    title = (
+        f"at most {result['budget_macs'] / 1e6:.3g} M multiply-adds; cost of {result['trainings']:g} trainings; "
+        f"{result['repeats']} runs; peak memory of a training {result['peak_bytes'] / 2**20:.0f} MiB"
+    )
+    table = Table(title=title, box=box.SIMPLE, padding=0)
+    for name in ("method", "percentile", "regret", "tau", "trainings", "1e12 macs", "CPU s"):
+        table.add_column(name, no_wrap=True)
+    for method in dict.fromkeys(row["method"] for row in result["rows"]):
+        rows = [row for row in result["rows"] if row["method"] == method]
+        low, middle, high = np.percentile([row["percentile"] for row in rows], (25, 50, 75))
+        medians = {
+            key: float(np.median([row[key] for row in rows])) for key in ("regret", "macs", "seconds", "trainings")
+        }
+        tau = f"{result['tau'][method]:.2f}" if method in result["tau"] else ""
+        table.add_row(
+            method, f"{middle:.0f} ({low:.0f} to {high:.0f})", f"{medians['regret']:.1f}", tau,
+            f"{medians['trainings']:.1f}", f"{medians['macs'] / 1e12:.2f}", f"{medians['seconds']:.0f}",
+        )  # fmt: skip
+    console.print(table)

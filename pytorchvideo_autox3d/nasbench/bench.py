@@ -1,0 +1,159 @@
+"""Ask the table: accuracy, loss and costs of a network, and how far single trainings agree with one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.nasbench.table import SPLITS, Array, Table, all_architectures, read_table
+from pytorchvideo_autox3d.space import Architecture, SearchSpace
+
+TABLE_FILE = Path(__file__).with_name("table.npz")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the table says of one network.
+
+    Attributes:
+        accuracy, val_accuracy: top-1 in percent, on the test and on the validation videos.
+        loss, val_loss: mean cross-entropy, nats.
+        macs: multiply-adds of one clip.
+        params: parameters.
+        milliseconds: latency of one clip; NaN where it was not measured.
+        seconds: CPU time of training up to the epoch asked for, one seed's mean.
+    """
+
+    accuracy: float
+    val_accuracy: float
+    loss: float
+    val_loss: float
+    macs: int
+    params: int
+    milliseconds: float
+    seconds: float
+
+
+class NasBench:
+    """Every network of a space, trained from scratch from several seeds.
+
+    Args:
+        table: what `read_table` gives.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space that the networks are all of."""
+        return self.table.space
+
+    @cached_property
+    def architectures(self) -> tuple[Architecture, ...]:
+        """Every network that is trained from at least one seed, in the order of the space's candidates."""
+        networks = all_architectures(self.space)
+        return tuple(networks[number] for number in np.flatnonzero(self.table.trained_NS.any(axis=1)))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the trainings; while the table is not complete, not every network has all of them."""
+        return tuple(self.table.seeds_S.tolist())
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs after which networks were tested, counted from 1; the last is the end of training."""
+        return tuple(self.table.epochs_E.tolist())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every network is trained from every seed."""
+        return bool(self.table.trained_NS.all())
+
+    def query(self, architecture: Architecture, *, seed: int | None = None, epoch: int | None = None) -> Trained:
+        """What the table says of a network after `epoch` (None: the last) from `seed` (None: the mean of its seeds).
+
+        Raises:
+            SearchError: the network is not of the table's space or not trained from that seed, or there is no such
+                seed or epoch.
+        """
+        network, column = self.index(architecture), self._columns(seed)
+        epoch = self.epochs[-1] if epoch is None else epoch
+        if epoch not in self.epochs:
+            raise SearchError(f"nasbench: no test after epoch {epoch}; after {', '.join(map(str, self.epochs))}")
+        last = self.epochs.index(epoch)
+        table = self.table
+        there = [s for s in column if table.trained_NS[network, s]]
+        if not there:
+            which = "any seed" if seed is None else f"seed {seed}"
+            raise SearchError(f"nasbench: the network is not trained from {which} yet: the table is not complete")
+        percent = {s: 100.0 * getattr(table, f"{s}_right_NSE")[network, there, last] / self._videos(s) for s in SPLITS}
+        losses = {s: getattr(table, f"{s}_loss_NSE")[network, there, last] for s in SPLITS}
+        return Trained(
+            accuracy=float(percent["test"].mean()),
+            val_accuracy=float(percent["val"].mean()),
+            loss=float(losses["test"].mean()),
+            val_loss=float(losses["val"].mean()),
+            macs=int(table.macs_N[network]),
+            params=int(table.params_N[network]),
+            milliseconds=float(table.milliseconds_N[network]),
+            seconds=float(table.seconds_NS[network, there].mean()) * epoch / self.epochs[-1],
+        )
+
+    def index(self, architecture: Architecture) -> int:
+        """The network's place in the table's arrays; raises `SearchError` if it is of another space."""
+        if architecture.space != self.space:
+            raise SearchError(
+                f"nasbench: the network is of space {architecture.space.name!r}, the table of {self.space.name!r}"
+            )
+        sizes = [len(decision.candidates) for decision in self.space.decisions]
+        return int(np.ravel_multi_index(architecture.indices, sizes))
+
+    def accuracies(self, split: str = "test", *, seed: int | None = None) -> Array:
+        """Final top-1 in percent of every network of the space (N,); NaN where it is not trained.
+
+        Of one seed, or the mean over the seeds that a network has.
+        """
+        right_NS = getattr(self.table, f"{split}_right_NSE")[:, self._columns(seed), -1].astype(float)
+        right_NS[right_NS < 0] = np.nan
+        counts_N = (~np.isnan(right_NS)).sum(axis=1)
+        sums_N = np.nansum(right_NS, axis=1)
+        mean_N = np.divide(sums_N, counts_N, out=np.full(len(sums_N), np.nan), where=counts_N > 0)
+        return np.asarray(100.0 * mean_N / self._videos(split))
+
+    def noise_ceiling(self) -> float:
+        """Kendall's tau between the test accuracy from one seed and the mean over the others, averaged over the seeds.
+
+        A perfect score of networks agrees with single trainings no better than they agree with one another. Only
+        networks that have every seed count; NaN if there are fewer than three or only one seed.
+        """
+        accuracy_SN = np.stack([self.accuracies(seed=seed) for seed in self.seeds])
+        accuracy_SN = accuracy_SN[:, ~np.isnan(accuracy_SN).any(axis=0)]
+        if len(accuracy_SN) < 2 or accuracy_SN.shape[1] < 3:
+            return float("nan")
+        others = [np.delete(accuracy_SN, s, axis=0).mean(axis=0) for s in range(len(accuracy_SN))]
+        return float(np.mean([kendalltau(one, rest).statistic for one, rest in zip(accuracy_SN, others, strict=True)]))
+
+    def _columns(self, seed: int | None) -> list[int]:
+        if seed is None:
+            return list(range(len(self.seeds)))
+        if seed not in self.seeds:
+            raise SearchError(f"nasbench: no seed {seed}; there are {', '.join(map(str, self.seeds))}")
+        return [self.seeds.index(seed)]
+
+    def _videos(self, split: str) -> int:
+        return int(self.table.card["videos"][split])
+
+
+def load(path: str | Path | None = None) -> NasBench:
+    """The table that comes with the package, or the one at `path`.
+
+    Raises:
+        DataError: there is no such file, it is no table, or one of another version.
+    """
+    return NasBench(read_table(path or TABLE_FILE))
