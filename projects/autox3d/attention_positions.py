@@ -81,7 +81,7 @@ def with_attention(space: SearchSpace, groups: tuple[int, ...]) -> Architecture:
         decision.candidates.index("glore") if decision.field == "attention" and decision.group in groups else 0
         for decision in space.decisions
     ]
-    return space.architecture_at(indices)
+    return Architecture.from_indices(space, indices)
 
 
 def means(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

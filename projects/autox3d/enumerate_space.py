@@ -18,6 +18,7 @@ import experiment_tools as tools
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.stats import kendalltau
 
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.search import derive, recalibrated
@@ -32,7 +33,7 @@ def main() -> None:
     args = tools.parse_arguments(__doc__ or "")
     space = load_space(tools.SPACES / "enumerable.yaml")
     choices = itertools.product(*(range(len(decision.candidates)) for decision in space.decisions))
-    networks = [space.architecture_at(row) for row in choices]
+    networks = [Architecture.from_indices(space, row) for row in choices]
     if args.quick:
         networks = networks[:: len(networks) // 4]
     train, val, test = (tools.load_videos(args.data, split) for split in ("train", "val", "test"))
@@ -77,7 +78,7 @@ def search_once(
         "gflops": costs,
         "most_likely": tools.key_of(likely.architecture),
         "best_of": tools.key_of(best.architecture),
-        "kendall_tau": tools.kendall_tau(np.array(scores), np.array([one["test"] for one in results])),
+        "kendall_tau": float(kendalltau(scores, [one["test"] for one in results]).statistic),
         "entropy": [record["entropy"] for record in found.history],
         "history_gflops": [record["gflops"] for record in found.history],
     }

@@ -246,17 +246,9 @@ def standalone_result(architecture: Architecture, train: Videos, val: Videos, te
     return {"val": accuracy(net, val), "test": accuracy(net, test), "seconds": seconds}
 
 
-def kendall_tau(first: np.ndarray, second: np.ndarray) -> float:
-    """Kendall's tau-b, which corrects for ties."""
-    upper = np.triu_indices(len(first), 1)
-    a, b = (np.sign(values[:, None] - values[None, :])[upper] for values in (first, second))
-    pairs = np.sqrt(float((a != 0).sum()) * float((b != 0).sum()))
-    return float((a * b).sum() / pairs) if pairs else 0.0
-
-
 def key_of(architecture: Architecture) -> str:
     """An architecture as a key: its candidate indices."""
-    return "-".join(map(str, architecture.space.indices_of(architecture)))
+    return "-".join(map(str, architecture.indices))
 
 
 def parse_arguments(description: str) -> argparse.Namespace:

@@ -121,7 +121,7 @@ def solve(problem: Problem, *, chains: int, steps: int, generator: torch.Generat
         current[accept], energy[accept] = proposal[accept], proposed[accept]
         if energy.min() < best_energy:
             best, best_energy = current[energy.argmin()].copy(), float(energy.min())
-    return space.architecture_at(best.tolist())
+    return Architecture.from_indices(space, best.tolist())
 
 
 def _energy(problem: Problem, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -153,7 +153,7 @@ def main() -> None:
     problem = Problem(load_space("table2"))
     generator = torch.Generator().manual_seed(arguments.seed)
     architecture = solve(problem, chains=arguments.chains, steps=arguments.steps, generator=generator)
-    indices = np.array([problem.space.indices_of(architecture)])
+    indices = np.array([architecture.indices])
     print(architecture.describe())
     print(f"\n{figures_table(architecture)}")
     print(f"\nstatements about Figure 5 violated: {int(problem.violations(indices)[0])}")

@@ -104,22 +104,10 @@ class CostTable:
                 target[part] = values
         return out
 
-    def macs_range(self) -> tuple[int, int]:
-        """Multiply-adds of the cheapest and of the dearest architecture of the space, exact."""
-        return self._range("macs")
-
-    def params_range(self) -> tuple[int, int]:
-        """Parameters of the smallest and of the largest architecture of the space, exact."""
-        return self._range("params")
-
     def additive(self, field: str) -> AdditiveCost:
         """The "macs" or the "params" as a sum over groups; floats hold these whole numbers exactly."""
         groups = tuple(getattr(group, field).reshape(group.shape).astype(np.float64) for group in self._groups)
         return AdditiveCost(float(getattr(self._fixed, field)), groups, getattr(self._head, field).astype(np.float64))
-
-    def _range(self, field: str) -> tuple[int, int]:
-        low, high = self.additive(field).range()
-        return int(low), int(high)
 
     def _checked(self, rows: npt.NDArray) -> npt.NDArray:
         counts = np.array([len(decision.candidates) for decision in self.space.decisions])

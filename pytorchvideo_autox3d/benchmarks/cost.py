@@ -15,7 +15,7 @@ from rich.table import Table
 from pytorchvideo_autox3d.analysis import CostTable, complexity
 from pytorchvideo_autox3d.errors import SpaceError
 from pytorchvideo_autox3d.models import check_attentions
-from pytorchvideo_autox3d.space import load_space
+from pytorchvideo_autox3d.space import Architecture, load_space
 
 
 def run(
@@ -47,7 +47,7 @@ def run(
         start = time.perf_counter()
         costs = table.cost(indices)
         seconds.append(time.perf_counter() - start)
-    checked = [complexity(chosen.architecture_at(row), clip=clip) for row in indices[:100].tolist()]
+    checked = [complexity(Architecture.from_indices(chosen, row), clip=clip) for row in indices[:100].tolist()]
     agree = [(c.macs, c.params, c.peak_activation) for c in checked] == list(
         zip(*(values[:100].tolist() for values in costs), strict=True)
     )

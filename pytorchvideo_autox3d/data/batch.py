@@ -28,10 +28,6 @@ class ClipBatch:
     def __len__(self) -> int:
         return len(self.label_B)
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = True) -> ClipBatch:
-        """The batch on another device."""
-        return ClipBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
-
     def pin_memory(self) -> ClipBatch:
         """The batch in page-locked memory, from which copies to a GPU overlap with its work."""
         return ClipBatch(*(tensor.pin_memory() for tensor in self._tensors()))

@@ -76,11 +76,6 @@ class FaultCounter:
         """Failed attempts by video, of this process."""
         return self._counts
 
-    @property
-    def messages(self) -> Mapping[int, str]:
-        """What was wrong at the first attempt, by video."""
-        return self._messages
-
     def state_dict(self) -> dict[str, Any]:
         """The counts and first messages of this process, for a checkpoint."""
         return {"counts": dict(self._counts), "messages": dict(self._messages)}

@@ -41,11 +41,6 @@ def flow_values(flow_HW2: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return (np.clip(steps, -_STEPS, _STEPS) + STILL).astype(np.uint8)
 
 
-def flow_pixels(values: Tensor) -> Tensor:
-    """Values -> pixels a frame, float; the inverse of `flow_values` but for its rounding and cutting off."""
-    return (values.float() - STILL) * (LIMIT / _STEPS)
-
-
 def mirrored_flow(flow_TCHW: Tensor) -> Tensor:
     """The last two channels of a clip that was mirrored left to right, in place: what went right goes left."""
     across = flow_TCHW[:, -2]

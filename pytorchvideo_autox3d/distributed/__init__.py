@@ -1,11 +1,9 @@
 """Launch under torchrun's protocol, and collectives that also work in a single process without a group."""
 
 from pytorchvideo_autox3d.distributed.collectives import (
-    all_gather_concat,
     all_gather_objects,
     all_reduce_mean,
     barrier,
-    broadcast_object,
     is_distributed,
     is_main,
     rank,
@@ -16,11 +14,9 @@ from pytorchvideo_autox3d.distributed.seed import seed_all
 
 __all__ = [
     "ProcessInfo",
-    "all_gather_concat",
     "all_gather_objects",
     "all_reduce_mean",
     "barrier",
-    "broadcast_object",
     "init_from_env",
     "is_distributed",
     "is_main",

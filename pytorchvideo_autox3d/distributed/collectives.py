@@ -55,31 +55,6 @@ def all_gather_objects(item: T) -> list[T]:
     return items  # type: ignore[return-value]
 
 
-def all_gather_concat(rows: Tensor) -> Tensor:
-    """Concatenate the processes' tensors along dimension 0, in the order of ranks.
-
-    The tensors agree in dtype and in every dimension but the first, which may differ and may be 0.
-    """
-    if not is_distributed():
-        return rows
-    lengths = all_gather_objects(len(rows))
-    # Collectives want equal shapes: pad to the longest, cut afterwards.
-    padded = torch.zeros((max(lengths), *rows.shape[1:]), dtype=rows.dtype, device=_communication_device())
-    padded[: len(rows)] = rows
-    gathered = [torch.empty_like(padded) for _ in lengths]
-    dist.all_gather(gathered, padded)
-    return torch.cat([part[:n] for part, n in zip(gathered, lengths, strict=True)]).to(rows.device)
-
-
-def broadcast_object(item: T, *, source: int = 0) -> T:
-    """The picklable `item` of process `source`, on every process."""
-    if not is_distributed():
-        return item
-    box = [item]
-    dist.broadcast_object_list(box, src=source)
-    return box[0]
-
-
 def _communication_device() -> torch.device:
     """nccl moves CUDA tensors only; gloo is given CPU tensors."""
     if dist.get_backend() == "nccl":

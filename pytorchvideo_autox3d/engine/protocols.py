@@ -6,12 +6,9 @@ Shapes: B clips, C colours, T frames, H and W pixels, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from pytorchvideo_autox3d.engine.train_loop import TrainLoop
 
 
 class Batch(Protocol):
@@ -38,13 +35,24 @@ class Loader(Protocol):
     def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None: ...
 
 
+class Position(Protocol):
+    """Where the loop stands, as far as a step may ask: the running epoch from 0, and the updates done in it."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def step_in_epoch(self) -> int: ...
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+
 class Step(Protocol):
     """One update of whatever is trained, from `accumulation` consecutive batches.
 
     Returns scalars of this process; "loss" is one of them. They are averaged over processes by the loop.
     """
 
-    def __call__(self, batches: Sequence[Any], loop: TrainLoop) -> Mapping[str, Tensor | float]: ...
+    def __call__(self, batches: Sequence[Any], loop: Position) -> Mapping[str, Tensor | float]: ...
 
 
 class Stateful(Protocol):

@@ -11,8 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pytorchvideo_autox3d.engine.optimizer import clip_gradients
 from pytorchvideo_autox3d.engine.precision import Precision
-from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Preprocess
-from pytorchvideo_autox3d.engine.train_loop import TrainLoop
+from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Position, Preprocess
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(clip_BCTHW, label_B) -> (clip_BCTHW, target_BK): mixup and its kin."""
@@ -77,7 +76,7 @@ class SupervisedStep:
         self.clip_value = clip_value
         self.mix = mix
 
-    def __call__(self, batches: Sequence[Batch], loop: TrainLoop) -> Mapping[str, Tensor | float]:
+    def __call__(self, batches: Sequence[Batch], loop: Position) -> Mapping[str, Tensor | float]:
         """Returns loss, top1_err and top5_err (percent) over the clips, and grad_norm before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
         clips = sum(len(batch.label_B) for batch in batches)

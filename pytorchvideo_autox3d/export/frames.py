@@ -72,9 +72,7 @@ class Frames:
         means = self.data.mean((2, 3), keepdim=True)
         if self.frames == 1:
             return Frames(means, 1)
-        # Averaged over the last two dimensions, the only ones that some runtimes average over.
-        means_TBC1 = means.reshape(self.frames, self.batch, means.shape[1], 1)
-        return Frames(means_TBC1.permute(1, 2, 0, 3).mean((2, 3), keepdim=True), 1)
+        return Frames(means, self.frames).over_time(lambda image: F.avg_pool2d(image, (self.frames, 1)))
 
     def positions(self) -> Positions:
         """As (B, C, L), without moving anything."""
@@ -132,7 +130,7 @@ class Positions:
 
 def fold_clip(clip_BCTHW: Tensor) -> Tensor:
     """A clip (B, C, T, H, W) as frames (B * T, C, H, W): what a lowered network takes."""
-    return clip_BCTHW.transpose(1, 2).flatten(0, 1)
+    return clip_BCTHW.transpose(1, 2).flatten(0, 1).contiguous()
 
 
 def frames_of(data: Tensor, frames: int) -> Frames:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pytorchvideo_autox3d.export.chains import Chain, find_chains
-from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d
+from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
+from pytorchvideo_autox3d.kernels.depthwise import DepthwiseConv3d, depthwise_conv3d
 
 ACTIVATIONS: dict[type, str] = {nn.ReLU: "relu", nn.SiLU: "silu", Swish: "silu", nn.ReLU6: "relu6"}
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -39,6 +40,8 @@ _ONEDNN: dict[str, tuple[str, list[float]]] = {
     "silu": ("swish", []),
     "relu6": ("hardtanh", [0.0, 6.0]),
 }
+# Whose forward is the convolution and nothing else.
+_PLAIN = (nn.Conv3d, DepthwiseConv3d)
 _GEOMETRY = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
 _CLIP = (1, 3, 16, 224, 224)
 
@@ -75,21 +78,36 @@ def _own_clip(model: nn.Module) -> tuple[int, ...]:
 
 
 def _fuse(fused: nn.Module, modules: dict[str, nn.Module], chain: Chain) -> None:
-    conv = modules[chain.conv]
+    conv, norm = modules[chain.conv], modules[chain.norm] if chain.norm else None
     assert isinstance(conv, nn.Conv3d)
-    if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
-        return
     weight, bias = conv.weight, conv.bias
-    norm = modules[chain.norm] if chain.norm else None
     if isinstance(norm, _BatchNorm):
         if norm.running_mean is None:  # it normalises by the batch, in eval too
             return
         weight, bias = fold(weight, bias, norm)
+    if type(conv) not in _PLAIN or conv.padding_mode != "zeros" or isinstance(conv.padding, str):
+        if norm is not None and (folded := _folded_copy(conv, weight, bias, norm)) is not None:
+            fused.set_submodule(chain.conv, folded)
+            fused.set_submodule(str(chain.norm), nn.Identity())
+        return
     activation = ACTIVATIONS[type(modules[chain.activation])] if chain.activation else "none"
     fused.set_submodule(chain.conv, FusedConv3d(conv, weight, bias, activation))
     for name in (chain.norm, chain.activation):
         if name:
             fused.set_submodule(name, nn.Identity())
+
+
+def _folded_copy(conv: nn.Conv3d, weight: Tensor, bias: Tensor | None, norm: nn.Module) -> nn.Conv3d | None:
+    """A convolution with a forward of its own (TSM's shifts before it), folded; None if that is not the same."""
+    folded = copy.deepcopy(conv)
+    folded.weight = nn.Parameter(weight, requires_grad=False)
+    folded.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+    size = [2 * span + 8 for span in conv.kernel_size]
+    probe = torch.randn(1, conv.in_channels, *size, generator=torch.Generator().manual_seed(0)).to(weight)
+    with torch.no_grad():
+        expected = norm(conv(probe))
+        same = torch.allclose(folded(probe), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    return folded if same else None
 
 
 def fold(weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
@@ -132,9 +150,10 @@ class FusedConv3d(nn.Conv3d):
             return _FUNCTIONS[self.activation](self._conv_forward(input, self.weight, self.bias))
         if self.is_pointwise and input.dim() == 5:
             return self._as_product(input)
+        within = self.activation if self.activation in ACTIVATION_FUNCTIONS else "none"
         padding: Any = self.padding
-        out = depthwise_conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-        return _IN_PLACE[self.activation](out)
+        out = depthwise_conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, within)
+        return out if within == self.activation else _IN_PLACE[self.activation](out)
 
     def extra_repr(self) -> str:
         """The geometry, as a convolution's, and the activation."""

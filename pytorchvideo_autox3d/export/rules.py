@@ -220,6 +220,15 @@ def _pad(operator: Any, x: Frames, pads: Sequence[int], value: float = 0) -> Fra
     return padded.padded(pads[4], pads[5])
 
 
+@rule(aten.pad.default)
+def _pad_of_mode(
+    operator: Any, x: Frames, pads: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Frames:
+    if mode != "constant":
+        raise NoRule(f"of mode {mode!r}")
+    return _pad(operator, x, pads, value or 0)
+
+
 @rule(aten.flatten.using_ints)
 def _flatten(operator: Any, x: Any, start: int = 0, end: int = -1) -> Any:
     if isinstance(x, Frames) and not x.last and end % 5 == 4:

@@ -26,7 +26,7 @@ def classes_of(checkpoint: Mapping[str, Any], path: str) -> ClassNames:
     """The classes of a checkpoint, or of the run whose folder it lies in; no names where neither says any."""
     if CARD_KEY in checkpoint:
         return ClassNames(tuple(checkpoint[CARD_KEY]["classes"]), path)
-    return ClassNames.find(str(_run_of(path)))
+    return ClassNames.find(str(_run_folder(path)))
 
 
 def changed_input(checkpoint: Mapping[str, Any], path: str, cfg: CfgNode) -> list[str]:
@@ -44,7 +44,7 @@ def refuse_search_checkpoint(checkpoint: Mapping[str, Any], path: str) -> None:
     """Raise `CheckpointError` for a checkpoint of a search, whose supernet no training can go on from."""
     if "search" not in checkpoint.get("extra_states", {}):
         return
-    retrain = _run_of(path) / RETRAIN_NAME
+    retrain = _run_folder(path) / RETRAIN_NAME
     advice = f"--cfg {retrain}" if retrain.is_file() else f"the {RETRAIN_NAME} that the search writes when it ends"
     raise CheckpointError(
         f"{path}: is a checkpoint of a search and holds its supernet, not a network: train what the search found "
@@ -52,6 +52,6 @@ def refuse_search_checkpoint(checkpoint: Mapping[str, Any], path: str) -> None:
     )
 
 
-def _run_of(path: str) -> Path:
+def _run_folder(path: str) -> Path:
     """The OUTPUT_DIR of the run that a checkpoint is of, by the layout of its folders."""
     return Path(path).parent.parent

@@ -28,6 +28,8 @@ from pytorchvideo_autox3d.kernels.dispatch import KernelSwitch, is_plain, transf
 _switch = KernelSwitch("AUTOX3D_BATCH_NORM")
 _DTYPES = {"cpu": (torch.float32, torch.bfloat16, torch.float64)}
 _LEAST_CHANNELS = 4
+# Below this many numbers calling the kernels costs more than the passes over memory that they save.
+_LEAST_NUMBERS = 262_144
 NO_EXCITE: Excite = (None, None, None, None)
 # Layers by their full names: pytorchvideo and PySlowFast each have a Swish of their own.
 _ACTIVATION_OF = {
@@ -63,6 +65,7 @@ def covered(x: Tensor, residual: Tensor | None = None, *, batch_statistics: bool
         and x.shape[1] >= _LEAST_CHANNELS
         and x.dtype in _DTYPES.get(x.device.type, ())
         and is_plain(x)
+        and x.numel() >= _LEAST_NUMBERS
         and x.numel() > (x.shape[1] if batch_statistics else 0)  # of one value a channel torch refuses statistics
         and (residual is None or _matches(residual, x))
     )
@@ -93,12 +96,12 @@ def fused_batch_norm(
     `momentum`, the variance unbiased; without running statistics, pass `training` True.
     """
     given = (None, None) if training else (running_mean, running_var)
-    out, mean, var, _ = batch_norm_ops.batch_norm_act(x, residual, weight, bias, *excite, *given, eps, activation)
+    out, statistics = batch_norm_ops.batch_norm_act(x, residual, weight, bias, *excite, *given, eps, activation)
     if training and running_mean is not None and running_var is not None and momentum != 0.0:
         count = x.numel() // x.shape[1]
         with torch.no_grad():
-            running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
-            running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))
+            running_mean.lerp_(statistics[0].to(running_mean.dtype), momentum)
+            running_var.lerp_((statistics[1] * (count / (count - 1))).to(running_var.dtype), momentum)
     return out
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -55,97 +56,104 @@ def _accumulator(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def _run(name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None]) -> None:
-    """Run a pass over x; `tensors` by their places among the parameters."""
+# What the operators do the small work with, on float64 arrays.
+library: ModuleType = np
+
+
+def small(tensor: Tensor | None) -> np.ndarray | None:
+    """A parameter or statistic as a float64 array, convolutions 1x1x1 as matrices."""
+    if tensor is None:
+        return None
+    array = tensor.detach().numpy() if tensor.dtype != torch.bfloat16 else tensor.detach().float().numpy()
+    return np.asarray(array if array.ndim < 3 else array.reshape(array.shape[:2]), dtype=np.float64)
+
+
+def tensor_like(array: np.ndarray, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """A float64 array as a tensor of its own."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(dtype, copy=True).view(shape)
+
+
+def _run(name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: tuple[Any, ...] = ()) -> None:
+    """Run a pass over x; `tensors` by their places among the parameters, `rows` the coefficients of (C,) or (B, C)."""
     width = vector_width(x.dtype, x.shape[1])
-    plan = _plan(tuple(x.shape), width)
+    plan = _plan(x.shape, width)
     kernel = run_kernel(name, ELEMENTS[x.dtype], width, activation)
     parameters = plan.parameters.copy()
     parameters[places.X] = x.data_ptr()
     for place, tensor in tensors.items():
         parameters[place] = 0 if tensor is None else tensor.data_ptr()
-    coefficients = tensors.get(places.COEFFICIENTS)
-    if coefficients is not None and coefficients.shape[0] > 1:
-        parameters[places.COEFFICIENT_STRIDE] = coefficients.stride(0) * coefficients.element_size()
+    coefficients = _coefficients(x, rows)
+    parameters[places.COEFFICIENTS] = coefficients.ctypes.data
+    parameters[places.COEFFICIENT_STRIDE] = coefficients.strides[0] if len(coefficients) > 1 else 0
     threads().run(kernel, parameters, min(plan.items, plan.most_threads, torch.get_num_threads()))
 
 
-def _summed(name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: int) -> Tensor:
-    """Run a pass that sums; the sums of all runs as float64 (rows, C)."""
-    plan = _plan(tuple(x.shape), vector_width(x.dtype, x.shape[1]))
+def _summed(
+    name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: tuple[Any, ...], results: int
+) -> np.ndarray:
+    """Run a pass that sums; the sums of all runs as float64 (results, C)."""
+    plan = _plan(x.shape, vector_width(x.dtype, x.shape[1]))
     sums = torch.zeros(plan.items * SUM_ROWS * plan.slots, dtype=_accumulator(x))
-    result = torch.empty((rows, x.shape[1]), dtype=torch.float64)
-    _run(name, activation, x, {**tensors, places.SUMS: sums, places.RESULT: result})
-    return result
+    result = torch.empty((results, x.shape[1]), dtype=torch.float64)
+    _run(name, activation, x, {**tensors, places.SUMS: sums, places.RESULT: result}, rows)
+    return result.numpy()
+
+
+def _coefficients(x: Tensor, rows: tuple[Any, ...]) -> np.ndarray:
+    """Rows as (1 or B, COEFFICIENT_ROWS, C), in the accumulator's type."""
+    clips = x.shape[0] if any(np.ndim(row) == 2 for row in rows) else 1
+    dtype = np.float64 if x.dtype == torch.float64 else np.float32
+    packed = np.empty((clips, COEFFICIENT_ROWS, x.shape[1]), dtype=dtype)
+    for number, row in enumerate(rows):
+        packed[:, number] = row
+    return packed
 
 
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d)
 
 
-def statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (C,), biased variance (C,) and each clip's mean (B, C) of x (B, C, T, H, W), float64, in one pass."""
-    result = _summed("statistics", "none", _channels_last(x), {}, 2 + x.shape[0])
-    return result[0], result[1] / (x.numel() // x.shape[1]), result[2:]
+def statistics(x: Tensor) -> np.ndarray:
+    """Rows of C numbers: mean and biased variance of x (B, C, T, H, W), then the mean of each clip; in one pass."""
+    result = _summed("statistics", "none", _channels_last(x), {}, (), 2 + x.shape[0])
+    result[1] /= x.numel() // x.shape[1]
+    return result
 
 
-def _coefficients(x: Tensor, *rows: Tensor) -> Tensor:
-    """Rows of (C,) or (B, C) as (1 or B, COEFFICIENT_ROWS, C), in the accumulator's type."""
-    clips = max(row.shape[0] if row.dim() == 2 else 1 for row in rows)
-    packed = torch.empty((clips, COEFFICIENT_ROWS, x.shape[1]), dtype=_accumulator(x))
-    for number, row in enumerate(rows):
-        packed[:, number] = row
-    return packed
-
-
-def apply(x: Tensor, mean: Tensor, factor: Tensor, added: Tensor, residual: Tensor | None, activation: str) -> Tensor:
-    """activation((x - mean) * factor + added + residual); the last three of (C,) or (B, C)."""
+def apply(x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation: str) -> Tensor:
+    """activation((x - mean) * factor + added + residual), `rows` being mean, factor and added."""
     x = _channels_last(x)
     out = torch.empty_like(x)
     residual = None if residual is None else _channels_last(residual)
-    coefficients = _coefficients(x, mean, factor, added)
-    _run("apply", activation, x,
-         {places.COEFFICIENTS: coefficients, places.RESIDUAL: residual, places.OUT: out})  # fmt: skip
+    _run("apply", activation, x, {places.RESIDUAL: residual, places.OUT: out}, rows)
     return out
 
 
 def reduce(
-    grad: Tensor, x: Tensor, mean: Tensor, factor: Tensor, added: Tensor, residual: Tensor | None, activation: str
-) -> tuple[Tensor, Tensor]:
+    grad: Tensor, x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The sums over each clip of h and h * (x - mean), (B, C); h is `grad` brought back through the activation."""
     x, batch = _channels_last(x), x.shape[0]
-    residual = None if residual is None or activation == "none" else _channels_last(residual)
-    tensors: dict[int, Tensor | None] = {
-        places.COEFFICIENTS: _coefficients(x, mean, factor, added),
-        places.GRAD: _channels_last(grad),
-        places.RESIDUAL: residual,
-    }
-    result = _summed("reduce", activation, x, tensors, 2 + 2 * batch)
-    sums = result[: 2 * batch].view(batch, 2, -1)
+    tensors = {places.GRAD: _channels_last(grad), places.RESIDUAL: _needed(residual, activation)}
+    result = _summed("reduce", activation, x, tensors, rows, 2 + 2 * batch)
+    sums = result[: 2 * batch].reshape(batch, 2, -1)
     return sums[:, 0], sums[:, 1]
 
 
 def gradient(
-    grad: Tensor,
-    x: Tensor,
-    rows: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
-    residual: Tensor | None,
-    activation: str,
+    grad: Tensor, x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation: str
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of x and of the residual (None without one), from `rows`: mean, factor, added, and of x.
+    """The gradients of x and of the residual (None without one, or without an activation).
 
-    dx = h * factor + (x - mean) * fourth row + fifth row.
+    dx = h * factor + (x - mean) * x_factor + constant, `rows` being mean, factor, added, x_factor and constant.
     """
-    x = _channels_last(x)
-    residual = None if residual is None or activation == "none" else _channels_last(residual)
-    out = torch.empty_like(x)
-    back = None if residual is None else torch.empty_like(residual)
-    tensors: dict[int, Tensor | None] = {
-        places.COEFFICIENTS: _coefficients(x, *rows),
-        places.GRAD: _channels_last(grad),
-        places.RESIDUAL: residual,
-        places.OUT: out,
-        places.OUT2: back,
-    }
-    _run("gradient", activation, x, tensors)
+    x, residual = _channels_last(x), _needed(residual, activation)
+    out, back = torch.empty_like(x), None if residual is None else torch.empty_like(residual)
+    tensors = {places.GRAD: _channels_last(grad), places.RESIDUAL: residual, places.OUT: out, places.OUT2: back}
+    _run("gradient", activation, x, tensors, rows)
     return out, back
+
+
+def _needed(residual: Tensor | None, activation: str) -> Tensor | None:
+    """The residual where the gradient depends on it: its own gradient is `grad` where no activation follows."""
+    return None if residual is None or activation == "none" else _channels_last(residual)

@@ -19,22 +19,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from pytorchvideo_autox3d.kernels.batch_norm_affine import Affine, slopes
 
 _LIBRARY = torch.library.Library("autox3d", "FRAGMENT")
 _OPERANDS = "Tensor x, Tensor? residual, Tensor? weight, Tensor? bias"
 _EXCITE = "Tensor? reduce, Tensor? reduce_bias, Tensor? restore, Tensor? restore_bias"
-# The statistics given are used; without them those of the batch are. Returns out, the statistics used and each clip's
-# mean of x (nothing where it isn't needed).
+# The statistics given are used; without them those of the batch are. Returns out and, as rows of C numbers, the mean
+# and the variance used, then each clip's mean of x where it was computed.
 _LIBRARY.define(
-    f"batch_norm_act({_OPERANDS}, {_EXCITE}, Tensor? mean, Tensor? var, float eps, str activation)"
-    " -> (Tensor, Tensor, Tensor, Tensor)"
+    f"batch_norm_act({_OPERANDS}, {_EXCITE}, Tensor? mean, Tensor? var, float eps, str activation) -> (Tensor, Tensor)"
 )
 # Returns the gradients of the operands and of the excitation's parameters; a tensor of shape (0,) for what was not
 # given, and for the residual where no activation follows it. Without `with_sums` only x and the residual have one.
 _LIBRARY.define(
-    f"batch_norm_act_backward(Tensor grad, {_OPERANDS}, {_EXCITE}, Tensor mean, Tensor var, Tensor clip_mean,"
+    f"batch_norm_act_backward(Tensor grad, {_OPERANDS}, {_EXCITE}, Tensor statistics,"
     " float eps, str activation, bool batch_statistics, bool with_sums)"
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
@@ -54,38 +54,46 @@ def _small_dtype(x: Tensor) -> torch.dtype:
 
 
 def _register_kernels(key: str, kernels: Any) -> None:
-    def forward(x: Tensor, residual: Tensor | None, *operands: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        weight, bias, *excite, mean, var, eps, activation = operands
-        clip_mean = x.new_empty(0)
-        given = (mean, var) if mean is not None else None
-        if given is None or excite[0] is not None:
-            mean, var, clip_mean = kernels().statistics(x)
-        mean, var = given or (mean, var)
-        affine = Affine.of(weight, bias, mean, var, clip_mean, tuple(excite), eps)
-        out = kernels().apply(x, *affine.rows(), residual, activation)
-        mean, var, clip_mean = (value.to(_small_dtype(x), copy=True) for value in (mean, var, clip_mean))
-        return out, mean, var, clip_mean
+    """Make the operators of a backend's passes: `statistics`, `apply`, `reduce` and `gradient`."""
+
+    def forward(x: Tensor, residual: Tensor | None, *operands: Any) -> tuple[Tensor, Tensor]:
+        run = kernels()
+        *small, eps, activation = operands
+        weight, bias, *excite, mean, var = map(run.small, small)
+        if mean is None:
+            rows = run.statistics(x)
+        else:
+            rows = run.library.stack((mean, var))
+            if excite[0] is not None:
+                rows = run.library.concatenate((rows, run.statistics(x)[2:]))
+        affine = Affine.of(weight, bias, rows[0], rows[1], rows[2:], excite, eps, run.library)
+        out = run.apply(x, affine.rows(), residual, activation)
+        return out, run.tensor_like(rows, _small_dtype(x), tuple(rows.shape))
 
     def backward(grad: Tensor, x: Tensor, residual: Tensor | None, *operands: Any) -> tuple[Tensor, ...]:
-        weight, bias, *excite, mean, var, clip_mean, eps, activation, batch_statistics, with_sums = operands
-        affine = Affine.of(weight, bias, mean, var, clip_mean, tuple(excite), eps)
-        rows, parameter_grads = affine.rows(), (None,) * 6
-        x_factor = constant = torch.zeros_like(affine.mean)
+        run = kernels()
+        *small, eps, activation, batch_statistics, with_sums = operands
+        weight, bias, *excite, used = map(run.small, small)
+        clip_mean = used[2:]
+        affine = Affine.of(weight, bias, used[0], used[1], clip_mean, excite, eps, run.library)
+        rows, towards = affine.rows(), (0.0, 0.0)
+        grads: tuple[Any, ...] = (None,) * 6
         if with_sums:
-            total, product = kernels().reduce(grad, x, *rows, residual, activation)
-            result = slopes(affine, total, product, clip_mean, prod(x.shape[2:]), batch_statistics)
-            x_factor, constant = result.x_factor, result.constant
-            parameter_grads = (result.weight, result.bias, *(result.excite or (None,) * 4))
-        dx, back = kernels().gradient(grad, x, (*rows, x_factor, constant), residual, activation)
-        shaped = (_like(value, old) for value, old in zip(parameter_grads, (weight, bias, *excite), strict=True))
-        return dx, x.new_empty(0) if back is None else back, *(x.new_empty(0) if g is None else g for g in shaped)
+            total, product = run.reduce(grad, x, rows, residual, activation)
+            slope = slopes(affine, total, product, clip_mean, prod(x.shape[2:]), batch_statistics)
+            grads, towards = (
+                (slope.weight, slope.bias, *(slope.excite or (None,) * 4)),
+                (slope.x_factor, slope.constant),
+            )
+        dx, back = run.gradient(grad, x, (*rows, *towards), residual, activation)
+        shaped = (
+            x.new_empty(0) if value is None or old is None else run.tensor_like(value, old.dtype, old.shape)
+            for value, old in zip(grads, small, strict=False)
+        )
+        return dx, x.new_empty(0) if back is None else back, *shaped
 
     _LIBRARY.impl("batch_norm_act", forward, key)
     _LIBRARY.impl("batch_norm_act_backward", backward, key)
-
-
-def _like(grad: Tensor | None, parameter: Tensor | None) -> Tensor | None:
-    return None if grad is None or parameter is None else grad.to(parameter.dtype).reshape(parameter.shape)
 
 
 _register_kernels("CPU", _cpu)
@@ -99,16 +107,15 @@ def _last(tensor: Tensor) -> Tensor:
 
 
 @torch.library.register_fake("autox3d::batch_norm_act", lib=_LIBRARY)
-def _fake_forward(x: Tensor, residual: Any, *operands: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _fake_forward(x: Tensor, residual: Any, *operands: Any) -> tuple[Tensor, Tensor]:
     _weight, _bias, reduce, *_, mean, _var, _eps, _activation = operands
-    channels, dtype = x.shape[1], _small_dtype(x)
-    clips = x.new_empty((x.shape[0], channels) if mean is None or reduce is not None else (0,), dtype=dtype)
-    return _last(x), x.new_empty(channels, dtype=dtype), x.new_empty(channels, dtype=dtype), clips
+    rows = 2 + (x.shape[0] if mean is None or reduce is not None else 0)
+    return _last(x), x.new_empty((rows, x.shape[1]), dtype=_small_dtype(x))
 
 
 @torch.library.register_fake("autox3d::batch_norm_act_backward", lib=_LIBRARY)
 def _fake_backward(grad: Tensor, x: Tensor, residual: Tensor | None, *operands: Any) -> tuple[Tensor, ...]:
-    *parameters, _mean, _var, _clip_mean, _eps, activation, _batch, with_sums = operands
+    *parameters, _statistics, _eps, activation, _batch, with_sums = operands
     back = x.new_empty(0) if residual is None or activation == "none" else _last(residual)
     grads = (
         value.new_empty(value.shape) if with_sums and value is not None else x.new_empty(0) for value in parameters
@@ -116,36 +123,42 @@ def _fake_backward(grad: Tensor, x: Tensor, residual: Tensor | None, *operands: 
     return _last(x), back, *grads
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, residual, *parameters, mean, _var, ctx.eps, ctx.activation = inputs
-    ctx.batch_statistics, ctx.has_residual = mean is None, residual is not None
-    # Without an activation the residual's gradient is that of the output, and z is not needed.
-    ctx.save_for_backward(x, residual if ctx.activation != "none" else None, *parameters, *output[1:])
-    ctx.mark_non_differentiable(*output[1:])
-    ctx.set_materialize_grads(False)
+class _BatchNormAct(torch.autograd.Function):
+    """Written out: what torch.library makes of a formula goes through all arguments of the schema in each call."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        with torch._C._AutoDispatchBelowAutograd():
+            output = batch_norm_act(*inputs)
+        x, residual, *parameters, mean, _var, ctx.eps, ctx.activation = inputs
+        ctx.batch_statistics, ctx.has_residual = mean is None, residual is not None
+        # Without an activation the residual's gradient is that of the output, and z is not needed.
+        ctx.save_for_backward(x, residual if ctx.activation != "none" else None, *parameters, output[1])
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return (None,) * 12
+        x, residual, *parameters, statistics = ctx.saved_tensors
+        with_sums = ctx.batch_statistics or any(ctx.needs_input_grad[2:8]) or parameters[2] is not None
+        dx, back, *grads = _backward(grad, x, residual, *parameters, statistics, ctx.eps, ctx.activation,
+                                     ctx.batch_statistics, with_sums)  # fmt: skip
+        to_residual = None
+        if ctx.has_residual:
+            to_residual = grad if residual is None else back
+        given = (g if old is not None and with_sums else None for g, old in zip(grads, parameters, strict=True))
+        return dx, to_residual, *given, None, None, None, None
 
 
-def _differentiate(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-    if grad is None:
-        return (None,) * 12
-    x, residual, *parameters, mean, var, clip_mean = ctx.saved_tensors
-    with_sums = ctx.batch_statistics or any(ctx.needs_input_grad[2:8]) or parameters[2] is not None
-    dx, back, *grads = _backward(grad, x, residual, *parameters, mean, var, clip_mean, ctx.eps, ctx.activation,
-                                 ctx.batch_statistics, with_sums)  # fmt: skip
-    to_residual = None
-    if ctx.has_residual:
-        to_residual = grad if residual is None else back
-    given = (value if old is not None and with_sums else None for value, old in zip(grads, parameters, strict=True))
-    return dx, to_residual, *given, None, None, None, None
+def _differentiable(*inputs: Any) -> tuple[Tensor, ...]:
+    if torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in inputs):
+        return _BatchNormAct.apply(*inputs)
+    with torch._C._AutoDispatchBelowAutograd():
+        return batch_norm_act(*inputs)
 
 
-def _refuse(ctx: Any, *_: Any) -> None:
-    raise RuntimeError("the fused batch norm is differentiable once; AUTOX3D_BATCH_NORM=0 takes torch's own")
-
-
-def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    pass
-
-
-torch.library.register_autograd("autox3d::batch_norm_act", _differentiate, setup_context=_save, lib=_LIBRARY)
-torch.library.register_autograd("autox3d::batch_norm_act_backward", _refuse, setup_context=_save_nothing, lib=_LIBRARY)
+_LIBRARY.impl("batch_norm_act", _differentiable, "Autograd")

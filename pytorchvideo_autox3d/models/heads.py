@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytorchvideo.models.head import create_res_basic_head, create_res_roi_pooling_head
+from pytorchvideo.models.head import create_res_basic_head
 from pytorchvideo.models.x3d import create_x3d_head
 from torch import nn
 
@@ -51,29 +51,4 @@ def create_linear_head(*, in_channels: int, num_classes: int, dropout_rate: floa
     """Global average pool, dropout, linear to the classes."""
     return create_res_basic_head(
         in_features=in_channels, out_features=num_classes, pool=nn.AdaptiveAvgPool3d, dropout_rate=dropout_rate
-    )
-
-
-@HEAD_REGISTRY.register(name="roi")
-def create_roi_head(
-    *,
-    in_channels: int,
-    num_classes: int,
-    clip_length: int,
-    spatial_stride: int = 32,
-    resolution: tuple[int, int] = (7, 7),
-    dropout_rate: float = 0.5,
-) -> nn.Module:
-    """pytorchvideo's ROI head over a map of `clip_length` frames: average over time, RoIAlign, max pool, linear.
-
-    It takes (map, boxes); boxes are (N, 5) rows of batch index, x1, y1, x2, y2 in pixels of the clip.
-    """
-    return create_res_roi_pooling_head(
-        in_features=in_channels,
-        out_features=num_classes,
-        resolution=resolution,
-        spatial_scale=1.0 / spatial_stride,
-        pool=nn.AvgPool3d,
-        pool_kernel_size=(clip_length, 1, 1),
-        dropout_rate=dropout_rate,
     )

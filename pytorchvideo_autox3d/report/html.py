@@ -1,12 +1,13 @@
 """The report as one HTML file that needs nothing else: no script, no font, no picture from outside."""
 
-from html import escape
 from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pytorchvideo_autox3d.files import write_json, write_text
 from pytorchvideo_autox3d.report.results import DemoReport, report_to_dict
 from pytorchvideo_autox3d.report.sections import SECTIONS
-from pytorchvideo_autox3d.report.stylesheet import STYLESHEET
+from pytorchvideo_autox3d.report.style import THEME
 
 
 def write_report(path: str | Path, report: DemoReport) -> tuple[Path, Path]:
@@ -26,18 +27,13 @@ def write_report(path: str | Path, report: DemoReport) -> tuple[Path, Path]:
 
 
 def render_page(report: DemoReport) -> str:
-    """The whole page as text."""
-    body = "\n".join(part for part in (section(report) for section in SECTIONS) if part)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(report.title)}</title>
-<style>{STYLESHEET}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+    """The whole page as text: the template `page.html` around the sections, with the style sheet `page.css` inside."""
+    templates = Environment(
+        loader=PackageLoader("pytorchvideo_autox3d.report", package_path=""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sections = [part for part in (section(report) for section in SECTIONS) if part]
+    return templates.get_template("page.html").render(title=report.title, sections=sections, theme=THEME)

@@ -150,14 +150,9 @@ class Budgets:
         terms = [budget.weight * hinge(costs[budget.metric], budget.target) for budget in self.budgets]
         return torch.from_numpy(np.sum(terms, axis=0) if terms else np.zeros(len(indices_KD)))
 
-    def within(self, indices_KD: torch.Tensor) -> np.ndarray:
-        """Whether each architecture meets every budget: bool (K,)."""
-        costs = self.costs(indices_KD)
-        return np.all([costs[b.metric] <= b.target for b in self.budgets] or [np.ones(len(indices_KD), bool)], axis=0)
-
     def cost_of(self, architecture: Architecture) -> dict[str, float]:
         """The costs of one architecture, by metric."""
-        indices = torch.tensor([architecture.space.indices_of(architecture)])
+        indices = torch.tensor([architecture.indices])
         return {name: float(values[0]) for name, values in self.costs(indices).items()}
 
     def verdicts(self, architecture: Architecture) -> tuple[Verdict, ...]:

@@ -59,7 +59,7 @@ class Policy(nn.Module):
 
     def log_probability(self, architecture: Architecture) -> torch.Tensor:
         """log P(A | alpha) of one architecture, a scalar; differentiable."""
-        return self.log_probabilities(torch.tensor([self.space.indices_of(architecture)]))[0]
+        return self.log_probabilities(torch.tensor([architecture.indices]))[0]
 
     def sample_indices(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw `count` independent architectures as candidate indices: int64 (K, D) on the CPU.
@@ -75,7 +75,7 @@ class Policy(nn.Module):
 
     def architectures(self, indices_KD: torch.Tensor) -> list[Architecture]:
         """The architectures of candidate indices, int64 (K, D)."""
-        return [self.space.architecture_at(row) for row in indices_KD.tolist()]
+        return [Architecture.from_indices(self.space, row) for row in indices_KD.tolist()]
 
     def entropies(self) -> torch.Tensor:
         """Entropy of every decision in nats; differentiable: (D,)."""
@@ -89,7 +89,7 @@ class Policy(nn.Module):
 
     def most_likely(self) -> Architecture:
         """The most probable architecture; of equals, the first candidate."""
-        return self.space.architecture_at(self.log_probability_table().argmax(dim=1).tolist())
+        return Architecture.from_indices(self.space, self.log_probability_table().argmax(dim=1).tolist())
 
     def top(self, count: int, limits: Sequence[Limit] = ()) -> list[tuple[Architecture, float]]:
         """The `count` most probable architectures within limits on costs, with log-probabilities, best first, exactly.
@@ -99,7 +99,8 @@ class Policy(nn.Module):
         """
         table_DM = self.log_probability_table().detach().double().cpu().numpy()
         rows = [row[:size] for row, size in zip(table_DM, self.sizes, strict=True)]
-        return [(self.space.architecture_at(path), value) for path, value in most_probable(rows, limits, count)]
+        found = most_probable(rows, limits, count)
+        return [(Architecture.from_indices(self.space, path), value) for path, value in found]
 
 
 # The name under which a config's MODEL.HEAD would know it (paper: the NAS head).

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import CrossEntropy, Precision, TrainLoop, clip_gradients, evaluating, prepare_clip
-from pytorchvideo_autox3d.engine.protocols import Batch, Preprocess
+from pytorchvideo_autox3d.engine import CrossEntropy, Precision, clip_gradients, evaluating, prepare_clip
+from pytorchvideo_autox3d.engine.protocols import Batch, Position, Preprocess
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
@@ -161,9 +161,9 @@ class ParsecSearch:
         self.mix = mix
         self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.widest_D = torch.tensor(supernet.space.indices_of(widest(supernet.space)))
+        self.widest_D = torch.tensor(widest(supernet.space).indices)
 
-    def __call__(self, batches: Sequence[SearchBatch], loop: TrainLoop) -> Mapping[str, Tensor | float]:
+    def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
         """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
         learning = loop.epoch >= self.settings.warmup_epochs
         scalars: dict[str, Tensor | float] = {}
@@ -185,7 +185,7 @@ class ParsecSearch:
             **scalars,
         }
 
-    def weight_step(self, batches: Sequence[Batch], loop: TrainLoop) -> tuple[_Samples, Tensor]:
+    def weight_step(self, batches: Sequence[Batch], loop: Position) -> tuple[_Samples, Tensor]:
         """One update of the weights by the importance-weighted gradient of K samples; returns its norm too."""
         accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
         gradient = (_OfOneBatch if len(batches) == 1 else _OfBatches)(accumulator, self.scaler)
@@ -200,7 +200,7 @@ class ParsecSearch:
         self.scaler.update()
         return samples, norm
 
-    def policy_step(self, batches: Sequence[Batch], loop: TrainLoop) -> _Samples:
+    def policy_step(self, batches: Sequence[Batch], loop: Position) -> _Samples:
         """One update of alpha on batches that the weights do not learn from."""
         with batch_statistics(self.supernet):
             samples = self._run_samples(self._prepared(batches, None), loop, _NoGradient())
@@ -221,7 +221,7 @@ class ParsecSearch:
             prepared.append(_Clips(clip_BCTHW, target, len(target) / number))
         return prepared
 
-    def _run_samples(self, batches: Sequence[_Clips], loop: TrainLoop, gradient: _Gradient) -> _Samples:
+    def _run_samples(self, batches: Sequence[_Clips], loop: Position, gradient: _Gradient) -> _Samples:
         """K samples forward, each loss given to `gradient` with its score."""
         settings = self.settings
         warming_up = loop.epoch < settings.warmup_epochs
@@ -331,7 +331,7 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
                 norm.momentum = momentum
 
 
-def _check_finite(loss: float, architecture: Architecture, loop: TrainLoop) -> None:
+def _check_finite(loss: float, architecture: Architecture, loop: Position) -> None:
     if not math.isfinite(loss):
         raise SearchError(
             f"epoch {loop.epoch + 1}, step {loop.step_in_epoch + 1} of {loop.steps_per_epoch}: the loss of the sample "

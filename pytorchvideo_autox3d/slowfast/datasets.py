@@ -17,6 +17,7 @@ from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.slowfast.compat import apply_compat_patches
 from pytorchvideo_autox3d.slowfast.configuration import NATIVE_DATASETS, native_cfg
 from pytorchvideo_autox3d.slowfast.items import TestClips, TrainClips
+from pytorchvideo_autox3d.slowfast.tested import classes_for
 
 
 def register_datasets() -> tuple[str, ...]:
@@ -39,7 +40,7 @@ def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
         return TrainClips(datasets, to_pathways, seed=cfg.RNG_SEED, policy=policy)
     several = cfg.NUM_GPUS > 1 and dist.is_initialized()
     return TestClips(
-        build.build_dataset(native_cfg(cfg), split),
+        build.build_dataset(native_cfg(cfg), split, classes=classes_for(cfg, split)),
         to_pathways,
         batch_size=int(cfg.TEST.BATCH_SIZE / max(1, cfg.NUM_GPUS)),
         rank=dist.get_rank() if several else 0,

@@ -78,8 +78,9 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
 
     cfg = load_cfg(paths, opts)
     _check_machines(cfg, init_method)
-    preflight.check(cfg)
+    classes = preflight.check(cfg)
     _make_output(cfg.OUTPUT_DIR)
+    classes.write(cfg.OUTPUT_DIR)  # PySlowFast's checkpoints have no place for them
     for job in jobs_of(cfg):
         # A port is not free again at once, so each job gets its own.
         try:

@@ -11,21 +11,26 @@ from typing import Any
 from fvcore.common.config import CfgNode
 from torch import nn
 
+from pytorchvideo_autox3d.data import UNNAMED, ClassNames, Manifest
 from pytorchvideo_autox3d.engine.weights import load_model_state
-from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
+from pytorchvideo_autox3d.errors import CheckpointError, ConfigError, DataError, ErrorCollector
 from pytorchvideo_autox3d.jobs import SearchJob, build
+from pytorchvideo_autox3d.jobs.trained import refuse_search_checkpoint
 from pytorchvideo_autox3d.models.x3d_checkpoints import format_of, model_state, read_checkpoint
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.models import is_ours
 from pytorchvideo_autox3d.slowfast.norms import KINDS
 from pytorchvideo_autox3d.slowfast.rules import DETECTION_MODEL, OUR_DATASETS, check_together, dataset_of, splits_of
+from pytorchvideo_autox3d.slowfast.tested import classes_for, last_checkpoint, tested_checkpoint
 
 # PySlowFast's own models whose checkpoints hold just their keys; it reshapes some of the others'.
 THEIR_X3D = ("X3D", "PTVX3D")
 
 
-def check(cfg: CfgNode) -> None:
+def check(cfg: CfgNode) -> ClassNames:
     """Raise the error that a job of this config would end in, as far as config, lists and checkpoints tell.
+
+    Returns the classes of the training list, where one of our data sets reads it.
 
     Raises:
         ConfigError: keys that don't go together here; names them.
@@ -36,7 +41,7 @@ def check(cfg: CfgNode) -> None:
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     if cfg.SEARCH.ENABLE:
         SearchJob.from_config(native_cfg(cfg))
-        return
+        return UNNAMED
     _check_names(cfg)
     name = cfg.MODEL.MODEL_NAME
     known = is_ours(name) or name in THEIR_X3D
@@ -46,12 +51,28 @@ def check(cfg: CfgNode) -> None:
     model = _build_model(cfg) if known else None
     if cfg.TRAIN.ENABLE:
         _check_solver(cfg, model)
+    found = ErrorCollector()
+    with found.collecting():
+        if cfg.TRAIN.ENABLE:
+            _check_start(cfg, model)
+    with found.collecting():
+        _check_tested(cfg, model)
+    found.raise_found()
+    lists: dict[str, Manifest] = {}
     for split in splits_of(cfg):
         if dataset_of(cfg, split) in OUR_DATASETS.values():
-            build.build_dataset(native_cfg(cfg), split)
-    if cfg.TRAIN.ENABLE:
-        _check_start(cfg, model)
-    _check_tested(cfg, model)
+            with found.collecting():
+                lists[split] = _read_list(cfg, split)
+    found.raise_found()
+    return lists["train"].classes if "train" in lists else UNNAMED
+
+
+def _read_list(cfg: CfgNode, split: str) -> Manifest:
+    """The list of a split, by whose labels PySlowFast's test() measures."""
+    manifest: Manifest = build.build_dataset(native_cfg(cfg), split, classes=classes_for(cfg, split)).manifest
+    if not manifest.labelled:
+        raise DataError(f"{manifest.name}: has no labels, and PySlowFast's test needs them; --harness native does not")
+    return manifest
 
 
 def _check_names(cfg: CfgNode) -> None:
@@ -114,7 +135,7 @@ def _build_model(cfg: CfgNode) -> nn.Module:
 
 def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
     """The checkpoint that training goes on from, or starts from."""
-    if cfg.TRAIN.AUTO_RESUME and (last := _last_checkpoint(cfg)):
+    if cfg.TRAIN.AUTO_RESUME and (last := last_checkpoint(cfg)):
         checkpoint = read_checkpoint(last)
         if model is not None:
             _check_fits(model, checkpoint, last)
@@ -124,6 +145,7 @@ def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
     if not path or cfg.TRAIN.CHECKPOINT_TYPE == "caffe2":
         return
     checkpoint = read_checkpoint(path)
+    refuse_search_checkpoint(checkpoint, path)
     if model is None or cfg.TRAIN.CHECKPOINT_INFLATE or cfg.TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN:
         return
     _check_shares(model, checkpoint, path)
@@ -133,27 +155,12 @@ def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
 
 def _check_tested(cfg: CfgNode, model: nn.Module | None) -> None:
     """The checkpoint that is tested; PySlowFast would leave at random whatever does not fit."""
-    path, kind = cfg.TEST.CHECKPOINT_FILE_PATH, cfg.TEST.CHECKPOINT_TYPE
-    if not cfg.TEST.ENABLE or (cfg.TRAIN.ENABLE and not path):
-        return  # what the training leaves
-    if not path and (last := _last_checkpoint(cfg)):
-        path, kind = last, "pytorch"
-    elif not path:
-        path, kind = cfg.TRAIN.CHECKPOINT_FILE_PATH, cfg.TRAIN.CHECKPOINT_TYPE
-    if not path:
-        raise CheckpointError(
-            f"nothing to test: TEST.CHECKPOINT_FILE_PATH is empty and {cfg.OUTPUT_DIR} has no checkpoint"
-        )
-    if kind != "caffe2":
+    path, kind = tested_checkpoint(cfg) if cfg.TEST.ENABLE else (None, "")
+    if path is not None and kind != "caffe2":
         checkpoint = read_checkpoint(path)
+        refuse_search_checkpoint(checkpoint, path)
         if model is not None:
             _check_fits(model, checkpoint, path)
-
-
-def _last_checkpoint(cfg: CfgNode) -> str | None:
-    from slowfast.utils.checkpoint import get_last_checkpoint
-
-    return get_last_checkpoint(cfg.OUTPUT_DIR, cfg.TASK)
 
 
 def _check_fits(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,34 @@ class Architecture:
             )
         for number, (spec, choice) in enumerate(zip(self.space.groups, self.groups, strict=True), start=1):
             _check_group(number, spec, choice)
+
+    @classmethod
+    def from_indices(cls, space: SearchSpace, indices: Sequence[int]) -> Architecture:
+        """The architecture with candidate `indices[d]` for decision d of the space.
+
+        Raises:
+            SpaceError: the number of indices differs from that of decisions, or one is out of range.
+        """
+        decisions = space.decisions
+        if len(indices) != len(decisions):
+            raise SpaceError(f"space {space.name!r} has {len(decisions)} decisions, got {len(indices)} indices")
+        fields: list[dict] = [{} for _ in space.groups]
+        for index, decision in zip(indices, decisions, strict=True):
+            if not 0 <= index < len(decision.candidates):
+                raise SpaceError(
+                    f"group {decision.group + 1}: {decision.field} index {index} is not below "
+                    f"{len(decision.candidates)}"
+                )
+            fields[decision.group][decision.field] = decision.candidates[index]
+        return cls((GroupChoice(**choice) for choice in fields), space)
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The candidate index of every decision: the inverse of `from_indices`."""
+        return tuple(
+            decision.candidates.index(getattr(self.groups[decision.group], decision.field))
+            for decision in self.space.decisions
+        )
 
     def describe(self) -> str:
         """One line a group: kernel, channels, expansion, attention."""
@@ -111,6 +139,9 @@ class Architecture:
             return cls.from_dict(data)
         except SpaceError as error:
             raise SpaceError(f"{path}: {error}") from error
+
+
+SearchSpace.architecture_type = Architecture
 
 
 def _check_group(number: int, spec: GroupSpec, choice: GroupChoice) -> None:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar
 
 import torch
 
 from pytorchvideo_autox3d.errors import SpaceError
 from pytorchvideo_autox3d.space.spec import (
     Decision,
-    GroupChoice,
     GroupSpec,
     HeadSpec,
     StemSpec,
     format_value,
 )
-
-if TYPE_CHECKING:
-    from pytorchvideo_autox3d.space.architecture import Architecture
 
 # The stem always halves height and width (paper, Table 2).
 STEM_STRIDE = 2
@@ -41,6 +36,9 @@ class SearchSpace:
     """
 
     name: str
+    # `architecture.py` builds on this module and sets its class here; this one must not know that one.
+    architecture_type: ClassVar[Any]
+
     groups: tuple[GroupSpec, ...]
     stem: StemSpec = field(default_factory=StemSpec)
     head: HeadSpec = field(default_factory=HeadSpec)
@@ -74,9 +72,9 @@ class SearchSpace:
         """The exact number of architectures."""
         return math.prod(len(decision.candidates) for decision in self.decisions)
 
-    def sample(self, generator: torch.Generator) -> Architecture:
-        """Draw one architecture, every decision uniform and independent."""
-        return self.architecture_at(self.sample_indices(1, generator)[0].tolist())
+    def sample(self, generator: torch.Generator) -> Any:
+        """Draw one `Architecture`, every decision uniform and independent."""
+        return self.architecture_type.from_indices(self, self.sample_indices(1, generator)[0].tolist())
 
     def sample_indices(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw `count` architectures as candidate indices: int64 (count, number of decisions)."""
@@ -84,34 +82,6 @@ class SearchSpace:
             torch.randint(len(decision.candidates), (count,), generator=generator) for decision in self.decisions
         ]
         return torch.stack(columns, dim=1)
-
-    def architecture_at(self, indices: Sequence[int]) -> Architecture:
-        """The architecture with candidate `indices[d]` for decision d.
-
-        Raises:
-            SpaceError: the number of indices differs from that of decisions, or one is out of range.
-        """
-        from pytorchvideo_autox3d.space.architecture import Architecture
-
-        decisions = self.decisions
-        if len(indices) != len(decisions):
-            raise SpaceError(f"space {self.name!r} has {len(decisions)} decisions, got {len(indices)} indices")
-        fields: list[dict] = [{} for _ in self.groups]
-        for index, decision in zip(indices, decisions, strict=True):
-            if not 0 <= index < len(decision.candidates):
-                raise SpaceError(
-                    f"group {decision.group + 1}: {decision.field} index {index} is not below "
-                    f"{len(decision.candidates)}"
-                )
-            fields[decision.group][decision.field] = decision.candidates[index]
-        return Architecture(tuple(GroupChoice(**choice) for choice in fields), self)
-
-    def indices_of(self, architecture: Architecture) -> tuple[int, ...]:
-        """The candidate index of every decision: the inverse of `architecture_at`."""
-        return tuple(
-            decision.candidates.index(getattr(architecture.groups[decision.group], decision.field))
-            for decision in self.decisions
-        )
 
     def describe(self, clip_length: int = 13, crop_size: int = 160) -> str:
         """The space as the text of the paper's Table 2, for clips of clip_length x crop_size^2."""

@@ -3,8 +3,6 @@
 from pytorchvideo_autox3d.supernet.attention import ElasticAttention
 from pytorchvideo_autox3d.supernet.selection import (
     channel_windows,
-    coverage,
-    coverage_table,
 )
 from pytorchvideo_autox3d.supernet.supernet import Supernet, inherit
 
@@ -12,7 +10,5 @@ __all__ = [
     "ElasticAttention",
     "Supernet",
     "channel_windows",
-    "coverage",
-    "coverage_table",
     "inherit",
 ]

@@ -5,17 +5,13 @@ A strategy is registered by name and maps (sizes, width) to one window a candida
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.layers.elastic import ChannelWindow
 from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
 
 Strategy = Callable[[Sequence[int], int], tuple[ChannelWindow, ...]]
-
-# Columns that a coverage table shows at most where sizes share a common part.
-_MOST_PARTS = 16
 
 
 @CHANNEL_SELECTION_REGISTRY.register(name="naive")
@@ -59,45 +55,3 @@ def channel_windows(sizes: Sequence[int], width: int, strategy: str = "fair") ->
             raise SearchError(f"channel_windows: size {size} is not between 1 and the width {width}")
     select: Strategy = CHANNEL_SELECTION_REGISTRY.get(strategy)
     return select(sizes, width)
-
-
-def coverage(windows: Iterable[Sequence[int]], width: int) -> tuple[int, ...]:
-    """How many of the windows use each of `width` filters."""
-    counts = [0] * width
-    for window in windows:
-        for channel in window:
-            counts[channel] += 1
-    return tuple(counts)
-
-
-def coverage_table(sizes: Sequence[int], width: int, strategies: Sequence[str] = ("naive", "fair")) -> str:
-    """The picture of the paper's Figure 3 as text: a row a candidate, a column a filter, and the update counts.
-
-    A column stands for a part of filters that every candidate takes or leaves as one, headed by its first filter.
-    """
-    parts = []
-    for strategy in strategies:
-        windows = channel_windows(sizes, width, strategy)
-        columns = _columns(windows, width)
-        counts = coverage(windows, width)
-        cells = [["filter", *(str(column) for column in columns)]]
-        for window in windows:
-            used = set(window)
-            cells.append([str(len(window)), *("#" if column in used else "." for column in columns)])
-        cells.append(["used by", *(str(counts[column]) for column in columns)])
-        cells.append(["update", *(f"{counts[column] / len(sizes):.2f}" for column in columns)])
-        spans = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        rows = ["  ".join(cell.rjust(span) for cell, span in zip(row, spans, strict=True)) for row in cells]
-        parts.append("\n".join([f"{strategy} selection, {width} filters", *rows]))
-    return "\n\n".join(parts)
-
-
-def _columns(windows: Sequence[ChannelWindow], width: int) -> list[int]:
-    """The first filter of every part: those of Figure 3 if they are few, else what all windows treat alike."""
-    part = math.gcd(width, *(window.width for window in windows))
-    if width // part <= _MOST_PARTS:
-        return list(range(0, width, part))
-    edges = {0}
-    for window in windows:
-        edges |= {window.start, (window.start + window.width) % width}
-    return sorted(edges)

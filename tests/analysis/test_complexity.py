@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pytorchvideo_autox3d.analysis import complexity, count_module, count_parameters
 from pytorchvideo_autox3d.errors import ModelError, RegistryError
 from pytorchvideo_autox3d.models import create_autox3d, reference_architecture
-from pytorchvideo_autox3d.space import load_space
+from pytorchvideo_autox3d.space import Architecture, load_space
 
 CLIPS = [(13, 160, 160), (16, 224, 224), (4, 45, 61), (1, 32, 32)]
 CONVOLUTIONS = (torch.conv1d, torch.conv3d)
@@ -60,7 +60,7 @@ def convolved_shape(x, weight, strides, paddings):
 def random_architectures(count, name="table2", seed=0):
     space = load_space(name)
     rows = space.sample_indices(count, torch.Generator().manual_seed(seed)).tolist()
-    return [space.architecture_at(row) for row in rows]
+    return [Architecture.from_indices(space, row) for row in rows]
 
 
 @pytest.fixture

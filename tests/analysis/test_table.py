@@ -8,7 +8,7 @@ import torch
 
 from pytorchvideo_autox3d.analysis import CostTable, complexity
 from pytorchvideo_autox3d.errors import ModelError, SpaceError
-from pytorchvideo_autox3d.space import load_space, space_from_dict
+from pytorchvideo_autox3d.space import Architecture, load_space, space_from_dict
 
 TINY = {
     "name": "tiny",
@@ -51,7 +51,7 @@ def test_equal_to_one_at_a_time(name, arguments):
     indices = space.sample_indices(200, torch.Generator().manual_seed(1)).numpy()
     costs = CostTable(space, **arguments).cost(indices)
     for row, *values in zip(indices.tolist(), *costs, strict=True):
-        cost = complexity(space.architecture_at(row), **arguments)
+        cost = complexity(Architecture.from_indices(space, row), **arguments)
         assert values == [cost.macs, cost.params, cost.peak_activation]
 
 
@@ -71,8 +71,8 @@ def test_ranges_are_the_extremes_of_the_enumerated_space():
     assert len(every) == space.size
     table = CostTable(space, clip=(3, 20, 24))
     costs = table.cost(every)
-    assert table.macs_range() == (costs.macs.min(), costs.macs.max())
-    assert table.params_range() == (costs.params.min(), costs.params.max())
+    assert table.additive("macs").range() == (costs.macs.min(), costs.macs.max())
+    assert table.additive("params").range() == (costs.params.min(), costs.params.max())
 
 
 def test_no_architectures():

@@ -7,7 +7,7 @@ import pytest
 
 from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.models import reference_architecture
-from pytorchvideo_autox3d.space import load_space
+from pytorchvideo_autox3d.space import Architecture, load_space
 
 
 def test_complexity_prints_the_reference_figures(capsys):
@@ -49,7 +49,7 @@ def test_an_unknown_attention_of_a_file_is_one_line(command, tmp_path, capsys):
     space = load_space("table2")
     groups = tuple(dataclasses.replace(group, attentions=("none", "glor")) for group in space.groups)
     wrong = dataclasses.replace(space, name="mine", groups=groups)
-    wrong.architecture_at([0] * len(wrong.decisions)).to_json(tmp_path / "a.json")
+    Architecture.from_indices(wrong, [0] * len(wrong.decisions)).to_json(tmp_path / "a.json")
     assert cli.main([command, str(tmp_path / "a.json")]) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"error: {tmp_path}/a.json: space: group 1: attentions: no attention named 'glor'; ")

@@ -72,6 +72,11 @@ def _write_tone(container, stream, seconds: float) -> None:
     container.mux(stream.encode(None))
 
 
+def flow_pixels(values: torch.Tensor) -> torch.Tensor:
+    """Pixels a frame of stored flow: 128 stands still, 127 steps are 20 pixels."""
+    return (values.float() - 128) * (20 / 127)
+
+
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
     return write_video

@@ -63,7 +63,7 @@ def test_training_takes_the_samplers_next_and_counts(dataset, workers):
     assert dict(loader.faults.counts) == met
     assert set(met) == BAD
     assert loader.faults.metrics() == {"skipped": sum(met.values()), "bad_videos": 2}
-    assert "nowhere.mp4: no such file" in loader.faults.messages[2]
+    assert "nowhere.mp4: no such file" in loader.faults.state_dict()["messages"][2]
 
 
 def test_past_the_limit_it_stops_and_names_the_offenders(dataset):
@@ -149,7 +149,7 @@ def test_counts_go_on_after_a_resume(monkeypatch, caplog, processes, expected):
         counter = FaultCounter(limit=len(counts))
         counter.load_state_dicts(states)
         assert counter.counts == counts
-        assert set(counter.messages) == set(counts)
+        assert set(counter.state_dict()["messages"]) == set(counts)
     assert not caplog.records
     with pytest.raises(DataError, match=f"{len(counts) + 1} bad videos, more than the {len(counts)} allowed"):
         counter.add(Fault(9, "v9.mp4: broken"))

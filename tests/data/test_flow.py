@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytorchvideo_autox3d.data import Kinetics, open_video, read_list
-from pytorchvideo_autox3d.data.flow import FlowReader, check_flow, flow_path, flow_pixels, flow_values, mirrored_flow
+from pytorchvideo_autox3d.data.flow import FlowReader, check_flow, flow_path, flow_values, mirrored_flow
 from pytorchvideo_autox3d.errors import DataError, DecodeError
-from tests.data.conftest import write_video
+from tests.data.conftest import flow_pixels, write_video
 
 CLIP = {"num_frames": 4, "sampling_rate": 2, "crop_size": 24, "jitter_scales": (24, 32)}
 

@@ -7,6 +7,7 @@ import torch
 
 from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.config import config_path
+from pytorchvideo_autox3d.data import ClassNames
 from tests.integration.slowfast_support import load_small, needs_slowfast, small_opts
 
 pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process")]
@@ -14,8 +15,10 @@ pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process")]
 
 @pytest.fixture(scope="module")
 def lists(tmp_path_factory):
-    """Lists over videos that are not there: nothing here gets as far as opening one."""
+    """Lists over files that are no videos: nothing here gets as far as opening one."""
     folder = tmp_path_factory.mktemp("lists")
+    for number in range(8):
+        (folder / f"{number}.mp4").touch()
     for split in ("train", "val", "test"):
         (folder / f"{split}.csv").write_text("".join(f"{number}.mp4 {number}\n" for number in range(8)))
     return folder
@@ -26,7 +29,11 @@ def refused(lists, tmp_path, capsys):
     """Run it with settings; return the one line that it ends in."""
 
     def run(*more, cfg="autox3d/S.yaml", **settings):
-        settings = {"OUTPUT_DIR": tmp_path / "output", "DATA__PATH_TO_DATA_DIR": lists} | settings
+        settings = {
+            "OUTPUT_DIR": tmp_path / "output",
+            "DATA__PATH_TO_DATA_DIR": lists,
+            "DATA__PATH_PREFIX": lists,
+        } | settings
         code = cli.main(
             ["run", "--harness", "slowfast", "--cfg", str(config_path(cfg)), *small_opts(**settings), *more]
         )
@@ -69,7 +76,7 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"SOLVER__WARMUP_EPOCHS": 2.0}, "SOLVER.WARMUP_EPOCHS is 2, expected less than SOLVER.MAX_EPOCH 1"),
         ({"TRAIN__EVAL_PERIOD": 0}, "TRAIN.EVAL_PERIOD is 0, expected 1 or more"),
         ({"MODEL__NUM_CLASSES": 3}, "MODEL.NUM_CLASSES is 3, expected 5 or more"),
-        ({"MODEL__NUM_CLASSES": 6}, "{lists}/train.csv:7: "),
+        ({"MODEL__NUM_CLASSES": 6}, "3 things to mend: (1) {lists}/train.csv:7: "),
         ({"MODEL__MODEL_NAME": "AutoX4D"}, "MODEL.MODEL_NAME 'AutoX4D': known are AutoX3D, AutoX3DDetection, "),
         ({"MODEL__ARCH": "autox4d"}, "MODEL.ARCH 'autox4d': known are 2d, c2d, "),
         ({"MODEL__HEAD_ACT": "tanh"}, "MODEL.HEAD_ACT 'tanh': known are softmax, sigmoid"),
@@ -89,7 +96,7 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"TEST__CHECKPOINT_TYPE": "caffe"}, "PySlowFast refuses the config: "),
         ({"AUTOX3D__ARCHITECTURE": "XXL", "AUTOX3D__GROUPS": []}, "AUTOX3D.ARCHITECTURE: 'XXL' is neither"),
         ({"TRAIN__ENABLE": False, "TEST__ENABLE": False}, "nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE"),
-        ({"DATA__PATH_TO_DATA_DIR": "/no/such/folder"}, "/no/such/folder"),
+        ({"DATA__PATH_TO_DATA_DIR": "/no/such/folder"}, "3 things to mend: (1) /no/such/folder: holds no train.csv"),
         ({"DATA__PATH_TO_DATA_DIR": ""}, "DATA.PATH_TO_DATA_DIR is empty"),
         ({"DETECTION__ENABLE": True}, "DETECTION.ENABLE True with MODEL.MODEL_NAME 'AutoX3D'"),
         (X3D | {"DETECTION__ENABLE": True}, "DETECTION.ENABLE True with MODEL.MODEL_NAME 'X3D'"),
@@ -180,3 +187,47 @@ def test_a_video_that_cannot_be_decoded_in_a_worker(refused, states, lists, tmp_
     torch.save({"model_state": states["AutoX3D"]}, tmp_path / "model.pyth")
     settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "model.pyth", "DATA_LOADER__NUM_WORKERS": 1}
     assert "0.mp4" in refused(**settings)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Class folders of six classes, of which the test has the last two."""
+    names = ("1", "2", "3", "4", "10", "11")
+    for split, present in (("train", names), ("val", names), ("test", names[4:])):
+        for name in present:
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            (tmp_path / "data" / split / name / "a.mp4").touch()
+    return tmp_path / "data"
+
+
+def test_the_training_numbers_the_classes_for_all(folders, tmp_path):
+    from pytorchvideo_autox3d.slowfast import preflight, register, tested
+
+    register()
+    settings = {"DATA__PATH_TO_DATA_DIR": folders, "MODEL__NUM_CLASSES": 6, "OUTPUT_DIR": tmp_path / "run"}
+    cfg = load_small(**settings)
+    classes = preflight.check(cfg)
+    assert classes.names == ("1", "2", "3", "4", "10", "11")
+    assert tested.classes_for(cfg, "test") == tested.classes_for(cfg, "train") == ClassNames()
+    path = tmp_path / "run" / "checkpoints" / "checkpoint_epoch_00001.pyth"
+    path.parent.mkdir(parents=True)
+    torch.save({"model_state": {"a": torch.zeros(1)}}, path)  # as PySlowFast's, which say no classes
+    classes.write(tmp_path / "run")
+    alone = load_small(**settings, **TEST_ALONE, TEST__CHECKPOINT_FILE_PATH=path)
+    assert tested.classes_for(alone, "test") == classes
+
+
+def test_a_list_without_labels_is_for_the_native_harness(refused, lists, tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.csv").write_text((lists / f"{split}.csv").read_text())
+    (tmp_path / "test.csv").write_text("a.mp4\nb.mp4\n")
+    said = refused(DATA__PATH_TO_DATA_DIR=tmp_path)
+    assert said == f"{tmp_path}/test.csv: has no labels, and PySlowFast's test needs them; --harness native does not"
+
+
+@pytest.mark.parametrize("key", ["TRAIN__CHECKPOINT_FILE_PATH", "TEST__CHECKPOINT_FILE_PATH"])
+def test_a_searchs_checkpoint_is_named_as_such(refused, tmp_path, key):
+    path = tmp_path / "search.pyth"
+    torch.save({"model_state": {"supernet.a": torch.zeros(1)}, "extra_states": {"search": {}}}, path)
+    said = refused(**{key: path, "TRAIN__ENABLE": "TRAIN" in key})
+    assert said.startswith(f"{path}: is a checkpoint of a search and holds its supernet, not a network")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
+import yaml
 
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from tests.integration.slowfast_support import load_small, needs_slowfast, run_job, scores_of, small_opts, stats_of
@@ -219,10 +220,15 @@ def test_a_search_epoch(demo, tmp_path):
     space.write_text(SPACE)
     opts = small_opts(
         AUTOX3D__GROUPS=[], AUTOX3D__SPACE=space, OUTPUT_DIR=tmp_path, SEARCH__EPOCHS=2, SEARCH__WARMUP_EPOCHS=1,
-        SEARCH__NUM_SAMPLES=2, SEARCH__TARGET_GFLOPS=0.001, TRAIN__BATCH_SIZE=2, SOLVER__MAX_EPOCH=None,
-        BN__NUM_BATCHES_PRECISE=None, **demo,
+        SEARCH__NUM_SAMPLES=2, SEARCH__TARGET_GFLOPS=0.001, TRAIN__BATCH_SIZE=2, BN__NUM_BATCHES_PRECISE=None,
+        SOLVER__MAX_EPOCH=None, **demo,
     )  # fmt: skip
     run([config_path("autox3d/search_S.yaml")], opts)
+    kept = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert (kept["SEARCH"]["EPOCHS"], kept["AUTOX3D"]["SPACE"]) == (2, str(space))
+    epochs = stats_of(tmp_path, "train_epoch")
+    assert [(epoch["skipped"], epoch["bad_videos"]) for epoch in epochs] == [(0.0, 0.0)] * 2
+    assert {"skipped", "bad_videos"} <= set(stats_of(tmp_path, "train_iter_")[0])
     assert Architecture.from_json(tmp_path / "architecture.json").space.name == "tiny"
     (tmp_path / "retrain").mkdir()
     run([tmp_path / "retrain.yaml"], small_opts(AUTOX3D__GROUPS=None, OUTPUT_DIR=tmp_path / "retrain", **demo))

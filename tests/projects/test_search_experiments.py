@@ -1,7 +1,6 @@
 """The search experiments: their spaces, clips, statistics and what they keep."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -41,22 +40,6 @@ def test_test_clips_are_every_view_of_every_video_once(tools):
     assert sorted(seen) == list(itertools.product(range(70), range(3)))
     assert all(batch.clip_BCTHW.shape[1:] == (3, 8, 32, 32) for batch in batches)
     assert all((batch.clip_BCTHW[:, 0, 0, 0, 0].long() == batch.video_B).all() for batch in batches)
-
-
-def test_kendall_tau_by_the_definition(tools):
-    random = np.random.default_rng(0)
-    first, second = random.integers(5, size=12), random.integers(5, size=12)
-    concordant = tied_first = tied_second = 0
-    for i, j in itertools.combinations(range(12), 2):
-        a, b = np.sign(first[i] - first[j]), np.sign(second[i] - second[j])
-        concordant += int(a * b)
-        tied_first += a == 0
-        tied_second += b == 0
-    pairs = 66
-    expected = concordant / math.sqrt((pairs - tied_first) * (pairs - tied_second))
-    assert tools.kendall_tau(first, second) == pytest.approx(expected)
-    assert tools.kendall_tau(np.arange(9.0), np.arange(9.0)) == pytest.approx(1.0)
-    assert tools.kendall_tau(np.arange(9.0), -np.arange(9.0)) == pytest.approx(-1.0)
 
 
 def test_store_computes_once_and_survives_a_cut_line(tools, tmp_path):

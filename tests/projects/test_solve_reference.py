@@ -22,12 +22,12 @@ def problem(script):
 
 
 def violations(problem, architecture):
-    return int(problem.violations(np.array([problem.space.indices_of(architecture)]))[0])
+    return int(problem.violations(np.array([architecture.indices]))[0])
 
 
 def test_the_shipped_reference_is_a_solution(problem):
     reference = reference_architecture("S")
-    indices = np.array([problem.space.indices_of(reference)])
+    indices = np.array([reference.indices])
     assert problem.worst_error(indices)[0] < 0.02
     assert violations(problem, reference) == 0
 
@@ -39,7 +39,7 @@ def test_worst_error_is_over_all_published_figures(script, problem):
         cost = complexity(architecture, clip=figure.clip, depth_factor=figure.depth_factor)
         value = cost.macs / 1e9 if figure.quantity == "macs" else cost.params / 1e6
         errors.append(abs(value / figure.value - 1))
-    assert problem.worst_error(np.array([problem.space.indices_of(architecture)]))[0] == pytest.approx(max(errors))
+    assert problem.worst_error(np.array([architecture.indices]))[0] == pytest.approx(max(errors))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_deterministic_by_seed_and_improving(script, problem):
         return script.solve(problem, chains=64, steps=steps, generator=generator)
 
     def energy(architecture):
-        indices = np.array([problem.space.indices_of(architecture)])
+        indices = np.array([architecture.indices])
         return float(problem.worst_error(indices)[0] + problem.violations(indices)[0])
 
     assert run(30) == run(30)

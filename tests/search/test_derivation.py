@@ -8,6 +8,7 @@ from pytorchvideo_autox3d.analysis import AdditiveCost
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search import Budget, Budgets, cost_table, derive, inherited_score, pareto, pareto_table
 from pytorchvideo_autox3d.search.derivation import recalibrated
+from pytorchvideo_autox3d.space import Architecture
 
 CPU = torch.device("cpu")
 
@@ -41,7 +42,8 @@ def within_by_enumeration(policy, budgets) -> list[tuple[float, object]]:
     """(log-probability, architecture) of all that meet every budget, best first."""
     space = policy.space
     rows = itertools.product(*(range(len(decision.candidates)) for decision in space.decisions))
-    fitting = [one for one in map(space.architecture_at, rows) if all(v.met for v in budgets.verdicts(one))]
+    every = (Architecture.from_indices(space, row) for row in rows)
+    fitting = [one for one in every if all(verdict.met for verdict in budgets.verdicts(one))]
     return sorted(((float(policy.log_probability(one).detach()), one) for one in fitting), key=lambda pair: -pair[0])
 
 

@@ -90,7 +90,7 @@ def test_same_generator_same_samples(policy):
 def test_top_is_the_sorted_enumeration(policy, space):
     ordered = sorted(all_indices(space), key=lambda row: -reference_log_probability(policy, row))
     found = policy.top(10)
-    assert [space.indices_of(architecture) for architecture, _ in found] == ordered[:10]
+    assert [architecture.indices for architecture, _ in found] == ordered[:10]
     expected = [reference_log_probability(policy, row) for row in ordered[:10]]
     assert [value for _, value in found] == pytest.approx(expected, abs=1e-5)
     assert found[0][0] == policy.most_likely()

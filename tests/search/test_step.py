@@ -9,6 +9,7 @@ from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
 from pytorchvideo_autox3d.search.step import batch_statistics, one_line, widest
+from pytorchvideo_autox3d.space import Architecture
 
 LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
 
@@ -215,7 +216,7 @@ def test_a_loss_that_is_not_finite_names_sample_and_step(make_pair, make_loader)
 
 
 def test_one_line(space):
-    architecture = space.architecture_at([1, 0, 1, 0, 0, 1, 0, 1])
+    architecture = Architecture.from_indices(space, [1, 0, 1, 0, 0, 1, 0, 1])
     assert one_line(architecture) == "3x3^2/4/3/none; 3x3^2/12/1.5/glore"
 
 

@@ -21,7 +21,7 @@ def architectures(draw):
     space = load_space(draw(st.sampled_from(["table2", "table2-nonlocal"])))
     if draw(st.booleans()):
         space = dataclasses.replace(space, name="mine", groups=space.groups[: draw(st.integers(1, 5))])
-    return space.architecture_at([draw(st.integers(0, len(d.candidates) - 1)) for d in space.decisions])
+    return Architecture.from_indices(space, [draw(st.integers(0, len(d.candidates) - 1)) for d in space.decisions])
 
 
 @settings(deadline=None, max_examples=25)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.errors import SpaceError
-from pytorchvideo_autox3d.space import GroupSpec, SearchSpace, StemSpec, load_space
+from pytorchvideo_autox3d.space import Architecture, GroupSpec, SearchSpace, StemSpec, load_space
 
 # (group, min, max, step, blocks, stride), copied by hand from the paper's Table 2.
 TABLE2 = [
@@ -67,13 +67,13 @@ def test_samples_are_uniform_over_every_decision():
 def test_indices_and_architectures_are_inverse():
     space = load_space("table2-nonlocal")
     for row in space.sample_indices(20, torch.Generator().manual_seed(3)).tolist():
-        assert list(space.indices_of(space.architecture_at(row))) == row
+        assert list(Architecture.from_indices(space, row).indices) == row
 
 
 @pytest.mark.parametrize("indices", [[0] * 43, [0] * 43 + [2], [-1] + [0] * 43])
 def test_indices_outside_the_space_are_refused(indices):
     with pytest.raises(SpaceError, match=r"decisions|index"):
-        load_space("table2").architecture_at(indices)
+        Architecture.from_indices(load_space("table2"), indices)
 
 
 def test_describe_prints_table_2():

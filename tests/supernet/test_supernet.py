@@ -7,7 +7,7 @@ from torch import nn
 from pytorchvideo_autox3d.errors import ModelError, RegistryError, SpaceError
 from pytorchvideo_autox3d.layers.elastic import ElasticBatchNorm3d
 from pytorchvideo_autox3d.models import create_autox3d
-from pytorchvideo_autox3d.space import GroupSpec, HeadSpec, SearchSpace, StemSpec, load_space
+from pytorchvideo_autox3d.space import Architecture, GroupSpec, HeadSpec, SearchSpace, StemSpec, load_space
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
 
@@ -141,7 +141,7 @@ def test_every_parameter_is_used_by_some_architecture():
 
 def test_largest_architecture_is_no_smaller_than_the_supernet_but_for_kernels_and_attention():
     space = make_space(("none",))
-    widest = space.architecture_at([len(decision.candidates) - 1 for decision in space.decisions])
+    widest = Architecture.from_indices(space, [len(decision.candidates) - 1 for decision in space.decisions])
     supernet = Supernet(space, model_num_class=5)
     unused = sum(
         conv.weight.numel()

@@ -9,9 +9,10 @@ import torch
 
 from pytorchvideo_autox3d.commands import make_flow as command
 from pytorchvideo_autox3d.data import open_video, read_list
-from pytorchvideo_autox3d.data.flow import flow_path, flow_pixels
+from pytorchvideo_autox3d.data.flow import flow_path
 from pytorchvideo_autox3d.data.tools.make_flow import FlowSettings, make_flow, make_flow_of_list
 from pytorchvideo_autox3d.errors import DataError
+from tests.data.conftest import flow_pixels
 
 
 def moving_video(path, frames=6, step=(3, 1)):

@@ -1,0 +1,256 @@
+"""`export_model`: a network written for a runtime, run by it, and compared with eager before anything is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d import __version__
+from pytorchvideo_autox3d.analysis import measure_latency
+from pytorchvideo_autox3d.errors import AutoX3DError, ExportError
+from pytorchvideo_autox3d.export.frames import fold_clip
+from pytorchvideo_autox3d.export.fuse import fuse_for_inference
+from pytorchvideo_autox3d.export.lowering import example_clip, lower_to_4d
+from pytorchvideo_autox3d.export.report import ExportReport
+from pytorchvideo_autox3d.export.targets import Runner, Target, target_of, target_of_file
+from pytorchvideo_autox3d.models import ModelCard
+
+TOLERANCE = 1e-4
+"""Of the logits, in float32; relative where they exceed 1, as rounding is."""
+LOWERINGS = ("4d",)
+_RANDOM_CLIPS = 3
+_WARM_UP, _REPEATS = 2, 7
+
+
+def export_model(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    format: str,
+    clip: Tensor | Sequence[int],
+    lower: str | None = None,
+    dynamic_batch: bool = False,
+    card: ModelCard | None = None,
+    real_clips: Sequence[Tensor] = (),
+    threads: int | None = None,
+) -> ExportReport:
+    """Write `model` for a runtime, run the file there, and compare its logits with eager's.
+
+    BN is folded and what does nothing in eval is gone. Nothing is left at `path` unless all of it went well.
+
+    Args:
+        model: a network that takes one clip (B, C, T, H, W) and returns logits; it is not changed.
+        path: the file; the format's suffix is added where it lacks it.
+        format: onnx, openvino, torch_export, executorch, litert or coreml.
+        clip: such a clip, or its (T, H, W) for one clip of three channels.
+        lower: "4d" for a network without tensors of five dimensions, which then takes frames (B * T, C, H, W), a clip's
+            one after another; None for what the format needs.
+        dynamic_batch: whether the file takes any number of clips.
+        card: its classes and preprocessing, for the file's metadata; by default `model.card`, where it has one.
+        real_clips: more clips of the shape of `clip`, of videos, to compare on beside the random ones.
+        threads: of the runtime and of eager; by default torch's own number.
+    Raises:
+        ExportError: the format is unknown or not installed (names the extra), the network can't be exported (names the
+            operator), or the exported one disagrees with eager (says by how much).
+    """
+    target = target_of(format)
+    lower = _lowering(target, lower, dynamic_batch)
+    clips = [example_clip(clip), *real_clips]
+    if target.single_clip and clips[0].shape[0] > 1:
+        # Its XNNPACK delegate confuses the first two dimensions of pooled maps (executorch 1.5.1).
+        raise ExportError(f"format {target.name} takes one clip at a time, not {clips[0].shape[0]}")
+    module = target.module
+    path = Path(path) if str(path).endswith(target.suffix) else Path(f"{path}{target.suffix}")
+    clips[1:1] = _random_clips(clips[0], _RANDOM_CLIPS - 1)
+    threads = threads or torch.get_num_threads()
+    with _converting(target, path):
+        converted = lower_to_4d(model, clips[0]) if lower else fuse_for_inference(model, clips[0].shape)
+    example = fold_clip(clips[0]) if lower else clips[0]
+    metadata = metadata_of(card or getattr(model, "card", None), clips[0], lower)
+    with _folder_beside(path) as folder:
+        file = folder / path.name
+        with _converting(target, path):
+            module.write(converted, example, file, metadata=metadata, dynamic_batch=dynamic_batch)
+        eager = partial(_eager, model, clips[0])
+        difference = milliseconds = None
+        runs: dict[str, Callable[[], object]] = {"eager": eager}
+        if target.runs_here:
+            with _converting(target, path):
+                run = _on_clips(module.load(file, threads=threads), lower)
+                difference = _difference(run, model, clips)
+            runs["exported"] = partial(run, clips[0])
+        times = {name: one.median for name, one in _measured(runs).items()}
+        milliseconds = times.get("exported")
+        size = _move(folder, path)
+    return ExportReport(
+        path=path, format=target.name, runtime=target.runtime, clip=tuple(clips[0].shape), lower=lower,
+        max_difference=difference, milliseconds=milliseconds, eager_milliseconds=times["eager"], bytes=size,
+        threads=threads, random_clips=_RANDOM_CLIPS, real_clips=len(real_clips),
+    )  # fmt: skip
+
+
+def load_exported(path: str | Path, *, threads: int = 0) -> Runner:
+    """Run an exported file: a function from a clip (B, C, T, H, W) to logits (B, K), both float32 on the CPU.
+
+    Args:
+        path: the file; its suffix names the format.
+        threads: of the runtime; 0 leaves the number to it.
+    Raises:
+        ExportError: no such file, no such format, or its runtime is not installed (names the extra).
+    """
+    target = target_of_file(path)
+    if not target.runs_here:
+        raise ExportError(f"{path}: {target.name} can't be run on this machine")
+    module = target.module
+    metadata = read_metadata(path)
+    try:
+        return _on_clips(module.load(Path(path), threads=threads), metadata.get("lower") or None)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ExportError(f"{path}: can't be run as {target.name}: {_first_line(error)}") from error
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """What is written in an exported file beside the network: `model_card`, `classes`, `clip`, `layout`, `lower`.
+
+    Raises:
+        ExportError: no such file, or no format of ours.
+    """
+    target = target_of_file(path)
+    if not Path(path).exists():
+        raise ExportError(f"{path}: no such file")
+    try:
+        metadata: dict[str, str] = target.module.read_metadata(Path(path))
+    except AutoX3DError:
+        raise
+    except Exception as error:  # a parser of another library, on a file that is none of its own
+        raise ExportError(f"{path}: is no file of {target.name}: {_first_line(error)}") from error
+    return metadata
+
+
+def metadata_of(card: ModelCard | None, clip_BCTHW: Tensor, lower: str | None) -> dict[str, str]:
+    """What a program that runs the file must know, each value a string (lists and mappings as JSON)."""
+    metadata = {
+        "producer": f"pytorchvideo_autox3d {__version__}",
+        "clip": json.dumps(list(clip_BCTHW.shape)),
+        "layout": "frames (B * T, C, H, W), a clip's one after another" if lower else "clip (B, C, T, H, W)",
+        "lower": lower or "",
+    }
+    if card is not None:
+        plain = card.to_dict()
+        metadata["classes"] = json.dumps(plain["classes"])
+        metadata["preprocessing"] = json.dumps(plain["preprocessing"])
+        metadata["model_card"] = json.dumps(plain)
+    return metadata
+
+
+def _lowering(target: Target, lower: str | None, dynamic_batch: bool) -> str | None:
+    if lower not in (None, *LOWERINGS):
+        raise ExportError(f"lower {lower!r} is not one of {', '.join(LOWERINGS)}")
+    lower = "4d" if target.lowers else lower
+    if dynamic_batch and (lower or not target.dynamic_batch):
+        raise ExportError(f"format {target.name}{' lowered to 4d' if lower else ''} takes a fixed number of clips only")
+    return lower
+
+
+def _random_clips(like: Tensor, count: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(like.shape, generator=generator).to(like.dtype) for _ in range(count)]
+
+
+def _eager(model: nn.Module, clip: Tensor) -> Tensor:
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            logits: Tensor = model(clip)
+    finally:
+        model.train(training)
+    return logits
+
+
+def _on_clips(runner: Runner, lower: str | None) -> Runner:
+    return (lambda clip: runner(fold_clip(clip))) if lower else runner
+
+
+def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor]) -> float:
+    """The largest absolute difference; raise where it exceeds the tolerance."""
+    worst = 0.0
+    for clip in clips:
+        expected = _eager(model, clip)
+        found = run(clip)
+        if found.shape != expected.shape:
+            raise ExportError(f"logits of shape {tuple(found.shape)}, eager's are {tuple(expected.shape)}")
+        difference = float((found - expected).abs().max())
+        allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
+        if not difference <= allowed:
+            raise ExportError(f"logits differ from eager's by {difference:.1e}, more than {allowed:.1e}")
+        worst = max(worst, difference)
+    return worst
+
+
+def _measured(runs: dict[str, Callable[[], object]]) -> Any:
+    return measure_latency(runs, warm_up=_WARM_UP, repeats=_REPEATS)
+
+
+@contextmanager
+def _converting(target: Target, path: Path) -> Iterator[None]:
+    """Whatever a converter raises, as one line that names the format, the file and the operator."""
+    try:
+        yield
+    except ExportError as error:
+        raise ExportError(f"{target.name}: {path}: {error}") from error
+    except AutoX3DError:
+        raise
+    except Exception as error:  # converters raise of everything
+        raise ExportError(f"{target.name}: {path}: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the innermost cause, and the operator that any of them names."""
+    chain = [error]
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None and inner not in chain:
+        chain.append(inner)
+    operators = [
+        found for one in chain for found in re.findall(r"\b(?:aten|prims|torchvision)(?:::|\.)[\w.]+", str(one))
+    ]
+    named = f"operator {operators[0]}: " if operators else ""
+    return f"{named}{_first_line(chain[-1])}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for all of its files, gone afterwards."""
+    folder = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except OSError as error:
+        raise ExportError(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(folder: Path, path: Path) -> int:
+    """Put the files of `folder` beside `path`, that of its name last; returns their bytes."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
+        goal = path.with_name(file.name)
+        if file.is_dir() and goal.is_dir():
+            shutil.rmtree(goal)
+        os.replace(file, goal)
+    return size

@@ -1,0 +1,57 @@
+"""`ExportReport`: what was written, and how its logits and its speed compare with eager's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """One exported file, as its own runtime ran it.
+
+    Attributes:
+        path: the file (of OpenVINO the .xml, beside which the .bin lies).
+        format: onnx, openvino, torch_export, executorch, litert or coreml.
+        runtime: what ran it, with its version; of a format that is only converted here, what converted it.
+        clip: (B, C, T, H, W) that it was run on.
+        lower: "4d" where the network was lowered, and then takes frames (B * T, C, H, W).
+        max_difference: the largest |exported - eager| over the logits of all clips; None where it can't be run here.
+        milliseconds: the median of warm runs of one clip batch; None where it can't be run here.
+        eager_milliseconds: of the given network in the same rounds.
+        bytes: size on disk of all of its files.
+        threads: that both ran with.
+        random_clips, real_clips: how many were compared.
+    """
+
+    path: Path
+    format: str
+    runtime: str
+    clip: tuple[int, ...]
+    lower: str | None
+    max_difference: float | None
+    milliseconds: float | None
+    eager_milliseconds: float
+    bytes: int
+    threads: int
+    random_clips: int
+    real_clips: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "path": str(self.path), "clip": list(self.clip)}
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.clip))
+        lowered = f", lowered to {self.lower}" if self.lower else ""
+        size = f"{self.bytes / 1e6:.2f} MB"
+        if self.max_difference is None or self.milliseconds is None:
+            converted = f"converted by {self.runtime}, not run here"
+            return f"{self.path}: {self.format} of a clip {shape}{lowered}, {size}; {converted}"
+        clips = f"{self.random_clips} random" + (f" and {self.real_clips} real" if self.real_clips else "")
+        return (
+            f"{self.path}: {self.format} of a clip {shape}{lowered}, {size}; {self.runtime}: max difference from eager "
+            f"{self.max_difference:.1e} over {clips} clips, {self.milliseconds:.1f} ms (eager "
+            f"{self.eager_milliseconds:.1f} ms, {self.threads} threads)"
+        )

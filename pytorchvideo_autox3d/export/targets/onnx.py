@@ -1,0 +1,56 @@
+"""ONNX, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.export.targets import Runner
+from pytorchvideo_autox3d.export.targets.silence import silenced
+
+INPUT, OUTPUT = "clip", "logits"
+
+
+def write(
+    model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
+) -> None:
+    """Write `model` as one file, its weights inside, `metadata` among its properties."""
+    shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
+    with torch.no_grad(), silenced():
+        # With a dynamic size the exporter must see one that is neither 0 nor 1, which it would take for constants.
+        example = torch.cat([example] * 2) if dynamic_batch and example.shape[0] == 1 else example
+        program = torch.onnx.export(
+            model, (example,), dynamo=True, dynamic_shapes=shapes, input_names=[INPUT], output_names=[OUTPUT],
+            verbose=False,
+        )  # fmt: skip
+    proto = program.model_proto  # type: ignore[union-attr]
+    onnx.helper.set_model_props(proto, dict(metadata))
+    onnx.checker.check_model(proto)
+    onnx.save_model(proto, str(path))
+
+
+def load(path: Path, *, threads: int = 0) -> Runner:
+    """Run it by ONNX Runtime on the CPU; `threads` 0 leaves the number to it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(clip: Tensor) -> Tensor:
+        values = np.ascontiguousarray(clip.numpy())
+        return torch.from_numpy(session.run(None, {name: values})[0])
+
+    return run
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `write` put beside the network."""
+    proto = onnx.load_model(str(path), load_external_data=False)
+    return {entry.key: entry.value for entry in proto.metadata_props}
