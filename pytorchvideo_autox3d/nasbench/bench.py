@@ -112,7 +112,7 @@ class NasBench:
                 f"nasbench: the network is of space {architecture.space.name!r}, the table of {self.space.name!r}"
             )
         sizes = [len(decision.candidates) for decision in self.space.decisions]
-        return int(np.ravel_multi_index(self.space.indices_of(architecture), sizes))
+        return int(np.ravel_multi_index(architecture.indices, sizes))
 
     def accuracies(self, split: str = "test", *, seed: int | None = None) -> Array:
         """Final top-1 in percent of every network of the space (N,); NaN where it is not trained.

@@ -66,7 +66,7 @@ _ARRAYS = {field.name: field.name.rsplit("_", 1)[0] for field in fields(Table) i
 def all_architectures(space: SearchSpace) -> list[Architecture]:
     """Every network of a space, in the table's order."""
     choices = itertools.product(*(range(len(decision.candidates)) for decision in space.decisions))
-    return [space.architecture_at(row) for row in choices]
+    return [Architecture.from_indices(space, row) for row in choices]
 
 
 def write_table(path: str | Path, table: Table) -> None:

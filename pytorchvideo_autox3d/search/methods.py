@@ -175,7 +175,7 @@ def _new_child(parent: Architecture, allowed: set[Architecture], generator: torc
     space = parent.space
     sizes = [len(decision.candidates) for decision in space.decisions]
     open_decisions = [place for place, size in enumerate(sizes) if size > 1]
-    indices = list(space.indices_of(parent))
+    indices = list(parent.indices)
     tries = 0
     while True:
         # Neighbours that are all trained or too dear must not trap it: after some tries the walk goes further away.
@@ -184,7 +184,7 @@ def _new_child(parent: Architecture, allowed: set[Architecture], generator: torc
             place = open_decisions[int(torch.randint(len(open_decisions), (1,), generator=generator))]
             step = 1 + int(torch.randint(sizes[place] - 1, (1,), generator=generator))
             child[place] = (child[place] + step) % sizes[place]
-        architecture = space.architecture_at(child)
+        architecture = Architecture.from_indices(space, child)
         if architecture in allowed:
             return architecture
         tries += 1

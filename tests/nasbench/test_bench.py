@@ -4,7 +4,7 @@ import pytest
 from pytorchvideo_autox3d import nasbench
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.nasbench import NasBench
-from pytorchvideo_autox3d.space import load_space, space_from_dict, space_to_dict
+from pytorchvideo_autox3d.space import Architecture, load_space, space_from_dict, space_to_dict
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def network(space):
 
     def at(number):
         kernel, channels, expansion, attention = ((number >> bit) & 1 for bit in (3, 2, 1, 0))
-        return space.architecture_at([kernel, channels, expansion, 0, 0, 0, 0, attention])
+        return Architecture.from_indices(space, [kernel, channels, expansion, 0, 0, 0, 0, attention])
 
     return at
 
@@ -41,7 +41,7 @@ def test_what_is_not_there(table, space, network):
     data["groups"][0]["channels"] = [8, 24]
     other = space_from_dict({**data, "name": "other"})
     with pytest.raises(SearchError, match="of space 'other', the table of 'tiny'"):
-        bench.query(other.architecture_at([0] * 8))
+        bench.query(Architecture.from_indices(other, [0] * 8))
 
 
 def test_incomplete_table(make_table, network):

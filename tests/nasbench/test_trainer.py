@@ -4,12 +4,13 @@ import pytest
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.nasbench import NasBench, TableTrainer, candidates
+from pytorchvideo_autox3d.space import Architecture
 
 
 @pytest.fixture
 def networks(space):
     choices = itertools.product((0, 1), repeat=4)
-    return [space.architecture_at([k, c, e, 0, 0, 0, 0, a]) for k, c, e, a in choices]
+    return [Architecture.from_indices(space, [k, c, e, 0, 0, 0, 0, a]) for k, c, e, a in choices]
 
 
 def test_cost_is_of_the_epochs_between(make_table, networks):

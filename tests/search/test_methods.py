@@ -4,7 +4,7 @@ import pytest
 
 from pytorchvideo_autox3d.errors import RegistryError, SearchError
 from pytorchvideo_autox3d.search import Problem, run_method
-from pytorchvideo_autox3d.space import space_from_dict
+from pytorchvideo_autox3d.space import Architecture, space_from_dict
 
 GROUP = {"kernels": [[1, 3], [3, 3]], "expansions": [1.5, 3.0], "attentions": ["none"], "blocks": 1, "stride": 2}
 SPACE = space_from_dict(
@@ -14,7 +14,7 @@ SPACE = space_from_dict(
     }
 )  # fmt: skip
 SIZES = [range(len(decision.candidates)) for decision in SPACE.decisions]
-NETWORKS = [SPACE.architecture_at(row) for row in itertools.product(*SIZES)]
+NETWORKS = [Architecture.from_indices(SPACE, row) for row in itertools.product(*SIZES)]
 PROBLEM = Problem(SPACE, NETWORKS, epochs=(1, 2, 4), clip=(4, 16, 16), num_classes=4)
 
 
@@ -64,10 +64,8 @@ def test_evolution_changes_one_decision_of_a_living_network(seed):
     assert len(set(numbers)) == len(numbers) == 30
     for place in range(10, 20):  # before neighbours can run out
         alive = numbers[place - 10 : place]
-        child = SPACE.indices_of(NETWORKS[numbers[place]])
-        differences = [
-            sum(a != b for a, b in zip(SPACE.indices_of(NETWORKS[one]), child, strict=True)) for one in alive
-        ]
+        child = NETWORKS[numbers[place]].indices
+        differences = [sum(a != b for a, b in zip(NETWORKS[one].indices, child, strict=True)) for one in alive]
         assert min(differences) == 1
 
 

@@ -5,7 +5,7 @@ import torch
 
 from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.search import SCORES, Problem, run_method
-from pytorchvideo_autox3d.space import space_from_dict
+from pytorchvideo_autox3d.space import Architecture, space_from_dict
 
 SPACE = space_from_dict(
     {
@@ -20,7 +20,7 @@ PROBLEM = Problem(SPACE, [], epochs=(1, 2), clip=(4, 16, 16), num_classes=4)
 
 
 def network(kernel=0, channels=0, expansion=0, attention=0):
-    return SPACE.architecture_at([kernel, channels, expansion, attention])
+    return Architecture.from_indices(SPACE, [kernel, channels, expansion, attention])
 
 
 def score(name, architecture, seed=0):
