@@ -46,6 +46,7 @@ setup(
         "tensorboard>=2.14",
         "matplotlib>=3.8",
         "jinja2>=3.1",
+        "scipy>=1.11",
     ],
     extras_require={
         "demo": ["scikit-image>=0.22", "scikit-learn>=1.3", "statsmodels>=0.14"],
