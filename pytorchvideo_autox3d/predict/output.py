@@ -54,19 +54,20 @@ def _csv(values: Iterable[Any]) -> str:
 
 
 def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a video; below the only one, where it has several clips, a row for each."""
+    """A row a video; of a single one also the classes that follow, and a row for each of its clips."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("video", overflow="fold")
-    table.add_column("seconds", no_wrap=True)
-    table.add_column("label", no_wrap=True)
-    table.add_column("score", no_wrap=True)
-    table.add_column("next")
+    single = len(records) == 1
+    for name in ("seconds", "label", "score", "next") if single else ("label", "score"):
+        table.add_column(name, no_wrap=name != "next")
     for record in records:
         top = record["top"]
         if record.get("rejected"):
             top = [[NONE_OF_THESE, top[0][1]], *top]
-        table.add_row(Text(record["video"]), "", *_cells(top))
-        for clip in record["clips"] if len(records) == 1 and len(record["clips"]) > 1 else ():
+        label, score, following = _cells(top)
+        row = ("", label, score, following) if single else (label, score)
+        table.add_row(Text(record["video"]), *row)
+        for clip in record["clips"] if single and len(record["clips"]) > 1 else ():
             table.add_row("", f"{clip['start']:.1f} to {clip['end']:.1f}", *_cells(clip["top"]), style="dim")
     return table
 
