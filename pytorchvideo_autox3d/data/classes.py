@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -104,10 +104,7 @@ class ClassNames:
         return tuple(self.name(number) for number in range(num_classes)) if self.names else ()
 
     def check_agrees(self, other: ClassNames) -> None:
-        """Raise `DataError` naming both sources if both have names and a number means another class in one of them.
-
-        The names of `padded` are those of no class.
-        """
+        """Raise `DataError` naming both sources if both have names and a number means another class in one of them."""
         if not (self.names and other.names):
             return
         for number in range(max(len(self), len(other))):
@@ -116,6 +113,14 @@ class ClassNames:
                 raise DataError(
                     f"{self.source}: class {number} is {here!r}, but {there!r} in {other.source}: the classes differ"
                 )
+
+    @classmethod
+    def unpadded(cls, names: Sequence[str], source: str) -> ClassNames:
+        """Back from `padded`: without the names at the end that stand for none."""
+        known = list(names)
+        while known and known[-1] == UNNAMED.name(len(known) - 1):
+            known.pop()
+        return cls(tuple(known), source)
 
     def to_dict(self) -> dict[str, int]:
         """{name: number}, as `read` takes it."""

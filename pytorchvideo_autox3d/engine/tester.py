@@ -96,13 +96,13 @@ def run_test(
     settings: EvalSettings | None = None,
     labelled: bool = True,
     paths: Sequence[str] | None = None,
-    classes: Sequence[str] = (),
+    class_names: Sequence[str] = (),
     **extra: Any,
 ) -> MultiViewResult:
     """`multiview_scores`, logged, and saved by the main process as `<output_dir>/test_results.json` and `.npz`.
 
     `labelled` False is for a list without labels, of which there are predictions and no accuracy. `paths` are the
-    videos' file names by index, `classes` the names of the classes; `extra` is added to the JSON (the checkpoint
+    videos' file names by index, `class_names` those of the classes; `extra` is added to the JSON (the checkpoint
     tested, say).
     """
     result = multiview_scores(
@@ -117,7 +117,7 @@ def run_test(
         labelled=labelled,
     )
     if distributed.is_main():
-        result.save(os.path.join(output_dir, "test_results.json"), paths=paths, classes=classes, **extra)
+        result.save(os.path.join(output_dir, "test_results.json"), paths=paths, class_names=class_names, **extra)
         _log_result(result, num_videos)
     return result
 

@@ -73,17 +73,17 @@ class MultiViewResult:
         }  # fmt: skip
 
     def save(
-        self, json_path: str, *, paths: Sequence[str] | None = None, classes: Sequence[str] = (), **extra: Any
+        self, json_path: str, *, paths: Sequence[str] | None = None, class_names: Sequence[str] = (), **extra: Any
     ) -> None:
         """Write `to_dict()` as JSON and the scores beside it (`.npz`: video, label, score), each atomically.
 
-        `paths` adds each video's file name (indexed by video), `classes` the names of all classes with their numbers
-        and that of each prediction, `extra` further entries at the top level.
+        `paths` adds each video's file name (indexed by video), `class_names` that of each prediction, `extra` further
+        entries at the top level.
         """
-        record = self.to_dict() | {"classes": {name: number for number, name in enumerate(classes)}} | extra
-        if classes:
+        record = self.to_dict() | extra
+        if class_names:
             for entry in record["videos"]:
-                entry["predicted_class"] = classes[entry["predicted"]]
+                entry["predicted_class"] = class_names[entry["predicted"]]
         if paths is not None:
             for entry in record["videos"]:
                 entry["path"] = str(paths[entry["video"]])

@@ -94,7 +94,8 @@ class TestJob:
             settings=build.build_test_settings(cfg, views_a_pass=cfg.TEST.BATCH_SIZE // info.local_world_size or 1),
             labelled=self.tested.labelled,
             paths=loader.dataset.paths,
-            classes=self.tested.classes.padded(cfg.MODEL.NUM_CLASSES),
+            class_names=self.tested.classes.padded(cfg.MODEL.NUM_CLASSES),
+            classes=self.tested.classes.to_dict(),
             checkpoint=checkpoint,
             list_hash=self.tested.digest(),
         )

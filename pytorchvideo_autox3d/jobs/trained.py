@@ -25,7 +25,7 @@ INPUT_KEYS = (
 def classes_of(checkpoint: Mapping[str, Any], path: str) -> ClassNames:
     """The classes of a checkpoint, or of the run whose folder it lies in; no names where neither says any."""
     if CARD_KEY in checkpoint:
-        return ClassNames(tuple(checkpoint[CARD_KEY]["classes"]), path)
+        return ClassNames.unpadded(checkpoint[CARD_KEY]["classes"], path)
     return ClassNames.find(str(_run_folder(path)))
 
 

@@ -144,14 +144,16 @@ def test_a_list_without_labels_has_scores_and_no_accuracy(tmp_path):
     result = scores.evaluate(gather=lambda part: [part])
     np.testing.assert_array_equal(result.score_NK, feed(MultiViewScores(N, V, K), ALL).evaluate().score_NK)
     assert np.isnan([result.top1_acc, result.top5_acc, *result.per_class_acc]).all()
-    result.save(str(tmp_path / "r.json"), paths=[f"{n}.mp4" for n in range(N)], classes=list("abcde"))
+    result.save(
+        str(tmp_path / "r.json"), paths=[f"{n}.mp4" for n in range(N)], class_names=list("abcde"), classes={"a": 0}
+    )
     saved = json.loads((tmp_path / "r.json").read_text())
     assert not {"top1_acc", "top5_acc", "per_class_acc", "confusion"} & set(saved)
     best = SCORES.mean(1).argmax(1).tolist()
     assert saved["videos"] == [
         {"video": n, "predicted": best[n], "path": f"{n}.mp4", "predicted_class": "abcde"[best[n]]} for n in range(N)
     ]
-    assert saved["classes"] == {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4}
+    assert saved["classes"] == {"a": 0}
     with np.load(tmp_path / "r.npz") as arrays:
         assert arrays["label"].tolist() == [-1] * N
 

@@ -156,6 +156,8 @@ def test_classes_that_no_video_has_are_said(data, tmp_path):
     keys = {"MODEL__NUM_CLASSES": 6, "TRAIN__EVAL_PERIOD": 0, "TEST__ENABLE": False, "OUTPUT_DIR": tmp_path}
     assert run(DATA__PATH_TO_DATA_DIR=data, **keys) == 0
     assert f"MODEL.NUM_CLASSES is 6, but {data}/train has 4 classes" in (tmp_path / "stdout.log").read_text()
+    assert run(DATA__PATH_TO_DATA_DIR=data, **keys | {"TRAIN__ENABLE": False, "TEST__ENABLE": True}) == 0
+    assert results(tmp_path)["classes"] == {name: number for number, name in enumerate(NAMES)}
     card = read_checkpoint(str(checkpoint_of(tmp_path)))["model_card"]
     assert card["classes"] == [*NAMES, "class 4", "class 5"]
 
