@@ -100,7 +100,11 @@ def check_fits(
     target = unwrapped(model)
     own = target.state_dict()
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
-    if num_classes_may_differ and reshaped and _is_classifier_alone(target, reshaped, own, state):
+    other_classes = bool(reshaped) and _is_classifier_alone(target, reshaped, own, state)
+    if other_classes and not num_classes_may_differ:
+        counts = f"{len(state[reshaped[0]])} classes, and the model has {len(own[reshaped[0]])} (MODEL.NUM_CLASSES)"
+        raise CheckpointError(f"{path}: does not fit the model: the file has {counts}")
+    if other_classes:
         wanted = {key: tensor for key, tensor in state.items() if key not in reshaped}
     else:
         wanted, reshaped = dict(state), []

@@ -10,6 +10,7 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.config import get_cfg, idle_keys, import_modules
+from pytorchvideo_autox3d.data import UNNAMED
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
@@ -74,13 +75,15 @@ def make_jobs(cfg: CfgNode) -> list[Job]:
     if cfg.SEARCH.ENABLE:
         return [SearchJob.from_config(cfg)]
     jobs: list[Job] = []
-    found = ErrorCollector()
+    found, classes = ErrorCollector(), UNNAMED
     with found.collecting():
         if cfg.TRAIN.ENABLE:
-            jobs.append(TrainJob.from_config(cfg))
+            training = TrainJob.from_config(cfg)
+            jobs.append(training)
+            classes = training.lists["train"].classes
     with found.collecting():
         if cfg.TEST.ENABLE:
-            jobs.append(TestJob.from_config(cfg))
+            jobs.append(TestJob.from_config(cfg, classes=classes))
     found.raise_found()
     if not jobs:
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")

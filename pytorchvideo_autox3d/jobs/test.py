@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.data import UNNAMED, Manifest
+from pytorchvideo_autox3d.data import UNNAMED, ClassNames, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
     check_fits,
@@ -45,8 +45,11 @@ class TestJob:
     notes: Sequence[str] = ()
 
     @classmethod
-    def from_config(cls, cfg: CfgNode) -> TestJob:
+    def from_config(cls, cfg: CfgNode, *, classes: ClassNames = UNNAMED) -> TestJob:
         """Check all that can be known to fail before it starts.
+
+        Args:
+            classes: those of the training that runs before it, if one does; a checkpoint that is named has its own.
 
         Raises:
             ConfigError, RegistryError: a key names nothing, or keys don't go together.
@@ -54,7 +57,7 @@ class TestJob:
             CheckpointError: there is nothing to test, a damaged file, or one of another network.
             SeveralErrors: more than one of these.
         """
-        found, classes, notes = ErrorCollector(), UNNAMED, list[str]()
+        found, notes = ErrorCollector(), list[str]()
         with found.collecting():
             with torch.device("meta"):
                 model = build.build_model(cfg)
@@ -63,8 +66,8 @@ class TestJob:
                 path = checkpoint_to_test(cfg)
                 checkpoint = read_checkpoint(path)
                 refuse_search_checkpoint(checkpoint, path)
-                check_fits(model, checkpoint_model_state(checkpoint, path), path)
                 classes, notes = classes_of(checkpoint, path), changed_input(checkpoint, path, cfg)
+                check_fits(model, checkpoint_model_state(checkpoint, path), path)
         with found.collecting():
             tested = build.read_lists(cfg, ["test"], classes=classes)["test"]
         found.raise_found()

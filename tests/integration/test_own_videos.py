@@ -152,6 +152,22 @@ def test_another_input_than_the_trainings_is_said(data, trained, tmp_path):
     assert "DATA.STD" not in log
 
 
+def test_the_number_of_classes_is_told_where_it_alone_differs(data, trained, tmp_path, capsys):
+    assert run(DATA__PATH_TO_DATA_DIR=data, MODEL__NUM_CLASSES=9, **only_test(trained, tmp_path)) == 1
+    differs = "does not fit the model: the file has 4 classes, and the model has 9 (MODEL.NUM_CLASSES)"
+    assert capsys.readouterr().err == f"error: {checkpoint_of(trained)}: {differs}\n"
+
+
+def test_a_test_after_its_training_has_the_names_also_without_labels(data, tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / split).symlink_to(data / split)
+    (tmp_path / "test.csv").write_text(f"{data}/test/2/own 0.mp4\n")
+    assert run(DATA__PATH_TO_DATA_DIR=tmp_path, OUTPUT_DIR=tmp_path / "out") == 0
+    tested = results(tmp_path / "out")
+    assert tested["classes"] == {name: number for number, name in enumerate(NAMES)}
+    assert tested["videos"][0]["predicted_class"] in NAMES
+
+
 def test_classes_that_no_video_has_are_said(data, tmp_path):
     keys = {"MODEL__NUM_CLASSES": 6, "TRAIN__EVAL_PERIOD": 0, "TEST__ENABLE": False, "OUTPUT_DIR": tmp_path}
     assert run(DATA__PATH_TO_DATA_DIR=data, **keys) == 0
