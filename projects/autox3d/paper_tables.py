@@ -89,7 +89,7 @@ def rows_of(table: int, names: list[str] | None) -> list[System]:
 def measure(system: System, args: argparse.Namespace) -> Result:
     """Train and test a row's network, or its two."""
     streams = [_config(system, name, args) for name in _configs_of(system.hub)]
-    scores = [_trained_scores(cfg) for cfg in streams]
+    scores = [trained_scores(cfg) for cfg in streams]
     score_NVSK = sum(score for score, _ in scores) / len(scores)
     gflops = params = 0.0
     for cfg in streams:
@@ -149,7 +149,7 @@ def _config(system: System, name: str, args: argparse.Namespace) -> CfgNode:
     return load_cfg([name, *args.overlay], [*opts, *(_XL if system.hub == "x3d_xl" else [])])
 
 
-def _trained_scores(cfg: CfgNode) -> Any:
+def trained_scores(cfg: CfgNode) -> Any:
     """Scores of every view, after training to the last epoch where that is not done."""
     last = last_checkpoint(cfg.OUTPUT_DIR)
     if last is None or int(Path(last).stem.rsplit("_", 1)[1]) < cfg.SOLVER.MAX_EPOCH:
