@@ -2,15 +2,21 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.models.systems.frame_blocks import (
     ChannelwiseMotionConv,
     GroupedSpatioTemporalConv,
     SmallBigConv,
 )
+from pytorchvideo_autox3d.models.systems.inception import SelfGating
+from pytorchvideo_autox3d.models.systems.mfnet import MultiFiberUnit
+from pytorchvideo_autox3d.models.systems.temporal_shift import ShiftConv3d
+from pytorchvideo_autox3d.models.systems.vov3d import TOSA
 
 B, C, T, S = 2, 32, 4, 6
 
@@ -75,3 +81,23 @@ def test_the_big_view_shares_the_convolution():
     scale = (1 + 1e-5) ** -0.5
     assert torch.allclose(block(x), scale * (conv(x) + conv(pooled)), atol=1e-5)
     assert block.big_norm.block_final_bn
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ChannelwiseMotionConv(nn.Conv3d(C, C, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False)),
+        GroupedSpatioTemporalConv(C, 2, alpha=4, beta=2),
+        SmallBigConv(nn.Conv3d(C, 8, 1, bias=False), nn.BatchNorm3d(8)),
+        ShiftConv3d(C, 8, 1),
+        TOSA(C, 8, 16, expansion=1.5, stride=2),
+        MultiFiberUnit(C, 32, (2, 1, 1)),
+        SelfGating(C),
+    ],
+    ids=lambda block: type(block).__name__,
+)
+def test_every_block_exports(block):
+    x = torch.randn(1, C, T, S, S)
+    with torch.no_grad(), depthwise_kernels(False):
+        exported = torch.export.export(block.eval(), (x,)).module()
+        assert torch.allclose(exported(x), block(x), atol=1e-6)
