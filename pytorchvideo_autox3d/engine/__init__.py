@@ -1,5 +1,6 @@
 """Training and testing from plain arguments; knows nothing of architectures and data formats."""
 
+from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
 from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, checkpoint_path, last_checkpoint
 from pytorchvideo_autox3d.engine.hooks import (
     CheckpointHook,
@@ -34,10 +35,8 @@ from pytorchvideo_autox3d.engine.trainer import (
 from pytorchvideo_autox3d.engine.weights import (
     LoadSummary,
     check_fits,
-    checkpoint_model_state,
     load_model_state,
     load_weights,
-    read_checkpoint,
     unwrapped,
 )
 

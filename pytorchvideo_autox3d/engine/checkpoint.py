@@ -22,8 +22,9 @@ from iopath.common.file_io import g_pathmgr
 from torch import nn
 
 from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
 from pytorchvideo_autox3d.engine.protocols import ProcessStateful, Stateful
-from pytorchvideo_autox3d.engine.weights import checkpoint_model_state, load_model_state, read_checkpoint, unwrapped
+from pytorchvideo_autox3d.engine.weights import load_model_state, unwrapped
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.files import atomic_write
 

@@ -142,7 +142,12 @@ def train(
         *extra_hooks,
         *_bn_hooks(model, train_loader, preprocess, device, precision, settings),
         *_eval_hooks(model, validation, preprocess, device, settings),
-        *standard_hooks(checkpointer, settings),
+        *standard_hooks(
+            checkpointer,
+            log_period=settings.log_period,
+            checkpoint_period=settings.checkpoint_period,
+            tensorboard_dir=settings.tensorboard_dir,
+        ),
     ]
     loop = TrainLoop(step, train_loader, max_epoch=settings.max_epoch, hooks=hooks, accumulation=settings.accumulation)
     if loop_state is not None:
@@ -184,15 +189,21 @@ def distribute(model: nn.Module, device: torch.device) -> nn.Module:
     return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 
-def standard_hooks(checkpointer: Checkpointer, settings: TrainSettings) -> list[Hook]:
+def standard_hooks(
+    checkpointer: Checkpointer,
+    *,
+    log_period: int,
+    checkpoint_period: int,
+    tensorboard_dir: str | None = None,
+    history_name: str = "history.jsonl",
+) -> list[Hook]:
     """Log, data-time warning, TensorBoard, history, checkpoint: what any training wants, in the right order."""
-    board = settings.tensorboard_dir
     return [
-        H.LogHook(period=settings.log_period),
+        H.LogHook(period=log_period),
         H.DataTimeHook(),
-        *([H.TensorBoardHook(board, period=settings.log_period)] if board else []),
-        H.HistoryHook(checkpointer.output_dir),
-        H.CheckpointHook(checkpointer, period=settings.checkpoint_period),
+        *([H.TensorBoardHook(tensorboard_dir, period=log_period)] if tensorboard_dir else []),
+        H.HistoryHook(checkpointer.output_dir, name=history_name),
+        H.CheckpointHook(checkpointer, period=checkpoint_period),
     ]
 
 

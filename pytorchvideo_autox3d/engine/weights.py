@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from iopath.common.file_io import g_pathmgr
 from torch import Tensor, nn
 
+from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
 from pytorchvideo_autox3d.errors import CheckpointError
-
-_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 @dataclass(frozen=True)
@@ -45,24 +41,6 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
-def read_checkpoint(path: str) -> dict[str, Any]:
-    """Read a checkpoint or a bare state dict onto the CPU; `CheckpointError` naming the file when it is neither.
-
-    Only tensors and plain values are taken (weights_only): a file can't run code.
-    """
-    if not g_pathmgr.isfile(path):
-        raise CheckpointError(f"{path}: no such checkpoint")
-    try:
-        with g_pathmgr.open(path, "rb") as stream:
-            checkpoint = torch.load(stream, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise anything at all; each means the same to the user
-        # torch's own text advises to load the file with code execution allowed; it stays in the chained cause.
-        raise CheckpointError(f"{path}: truncated, or no checkpoint of tensors and plain values") from error
-    if not isinstance(checkpoint, dict) or not checkpoint:
-        raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
-    return checkpoint
-
-
 def load_weights(model: nn.Module, path: str, *, num_classes_may_differ: bool = True) -> LoadSummary:
     """Load a checkpoint (ours, PySlowFast's, pytorchvideo's) or a bare state dict into `model`.
 
@@ -71,14 +49,6 @@ def load_weights(model: nn.Module, path: str, *, num_classes_may_differ: bool = 
     """
     state = checkpoint_model_state(read_checkpoint(path), path)
     return load_model_state(model, state, path, num_classes_may_differ=num_classes_may_differ)
-
-
-def checkpoint_model_state(checkpoint: Mapping[str, Any], path: str) -> dict[str, Tensor]:
-    """The model's tensors in a checkpoint, without the prefixes of wrappers."""
-    state = checkpoint.get("model_state", checkpoint)
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise CheckpointError(f"{path}: has no model_state, nor is it a state dict")
-    return {_plain(key): tensor for key, tensor in state.items()}
 
 
 def load_model_state(
@@ -141,10 +111,3 @@ def _check_same_keys(own: Mapping[str, Tensor], state: Mapping[str, Tensor], pat
     ]
     if faults:
         raise CheckpointError(f"{path}: does not fit the model: {'; '.join(faults)}")
-
-
-def _plain(key: str) -> str:
-    """A state dict's key without what wrappers put before it."""
-    while key.startswith(_WRAPPER_PREFIXES):
-        key = key.removeprefix("module.").removeprefix("_orig_mod.")
-    return key

@@ -22,11 +22,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.files import atomic_write
 from pytorchvideo_autox3d.models.net import ClipNet
 from pytorchvideo_autox3d.models.systems.inception import STAGE_STARTS
-from pytorchvideo_autox3d.models.x3d_checkpoints import State, model_state, read_checkpoint
+from pytorchvideo_autox3d.models.x3d_checkpoints import State
 
 Rename = Callable[[str], str | None]
 Build = Callable[..., ClipNet]
@@ -92,7 +93,7 @@ def convert_public_checkpoint(source: str | Path, destination: str | Path, build
         CheckpointError: the file is missing, damaged, or fits the network under no known layout.
     """
     try:
-        done = convert_public(model_state(read_checkpoint(source), source), build)
+        done = convert_public(checkpoint_model_state(read_checkpoint(source), source), build)
     except CheckpointError as error:
         raise CheckpointError(str(error) if str(source) in str(error) else f"{source}: {error}") from None
     with atomic_write(destination) as beside:

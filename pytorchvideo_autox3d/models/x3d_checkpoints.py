@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
+from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.files import atomic_write
 
@@ -62,8 +62,6 @@ BLOCK = {
     "branch2.c": "branch2.conv_c",
     "branch2.c_bn": "branch2.norm_c",
 }
-_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(d")
-_OLDER_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic number, pickled
 
 _STEM_AND_HEAD_BACK = {ours: theirs for theirs, ours in STEM_AND_HEAD.items()}
 _BLOCK_BACK = {ours: theirs for theirs, ours in BLOCK.items()}
@@ -123,7 +121,7 @@ def convert_checkpoint(source: str | Path, destination: str | Path, *, target: s
         CheckpointError: the file is missing, truncated, a caffe2 pickle, or not an X3D's.
     """
     checkpoint = read_checkpoint(source)
-    state = model_state(checkpoint, source)
+    state = checkpoint_model_state(checkpoint, source)
     try:
         converted = convert_state(state, target)
     except CheckpointError as error:
@@ -133,47 +131,7 @@ def convert_checkpoint(source: str | Path, destination: str | Path, *, target: s
         result["cfg"] = checkpoint["cfg"]
     with atomic_write(destination) as beside:
         torch.save(result, beside)
-    return Conversion(format_of({key.removeprefix("module."): None for key in state}), target, len(converted))
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint file with `weights_only`, so that nothing in it runs.
-
-    Raises:
-        CheckpointError: no such file, a caffe2 pickle, or a file that torch can't read.
-    """
-    if not g_pathmgr.isfile(str(path)):
-        raise CheckpointError(f"no checkpoint {str(path)!r}")
-    with g_pathmgr.open(str(path), "rb") as file:
-        if _is_bare_pickle(file.read(16)):
-            raise CheckpointError(
-                f"{path}: a caffe2 pickle, refused, since unpickling runs whatever code is in it; "
-                "load it in PySlowFast with TRAIN.CHECKPOINT_TYPE caffe2 and convert the checkpoint that it saves"
-            )
-        file.seek(0)
-        try:
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise CheckpointError(f"{path}: not a readable checkpoint: {str(error).splitlines()[0]}") from error
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not a dictionary")
-    return checkpoint
-
-
-def model_state(checkpoint: Mapping[str, Any], source: str | Path) -> State:
-    """The network of a checkpoint: under "model_state" or "state_dict", or the mapping itself."""
-    for key in ("model_state", "state_dict"):
-        if key in checkpoint:
-            checkpoint = checkpoint[key]
-            break
-    if not checkpoint or not all(isinstance(value, Tensor) for value in checkpoint.values()):
-        raise CheckpointError(f"{source}: holds no network: neither model_state nor tensors, but {_first(checkpoint)}")
-    return dict(checkpoint)
-
-
-def _is_bare_pickle(start: bytes) -> bool:
-    """A pickle that torch did not write: not its zip, not its older form, which opens with a magic number."""
-    return start.startswith(_PICKLE_STARTS) and not start.startswith(_OLDER_TORCH_START)
+    return Conversion(format_of(state), target, len(converted))
 
 
 def _to_pytorchvideo(state: State, source: str) -> State:

@@ -14,21 +14,17 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.analysis import AdditiveCost, CostTable
 from pytorchvideo_autox3d.engine import (
     Checkpointer,
-    CheckpointHook,
-    DataTimeHook,
-    HistoryHook,
     Hook,
-    LogHook,
     LRHook,
     MetricHook,
     PeriodicHook,
     Precision,
     Schedule,
-    TensorBoardHook,
     TrainLoop,
     average_bn_stats,
     last_checkpoint,
     read_checkpoint,
+    standard_hooks,
 )
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess, ProcessStateful
 from pytorchvideo_autox3d.engine.supervised import Mix
@@ -193,8 +189,6 @@ def _hooks(
     settings: SearchSettings,
     extra: Sequence[Hook],
 ) -> list[Hook]:
-    board = settings.tensorboard_dir
-
     def read() -> dict[str, float]:
         policy = model.policy
         return {"entropy": float(policy.entropy().detach()), **budgets.cost_of(policy.most_likely())}
@@ -202,13 +196,15 @@ def _hooks(
     return [
         MetricHook(read),
         *extra,
-        LogHook(period=settings.log_period),
-        DataTimeHook(),
-        *([TensorBoardHook(board, period=settings.log_period)] if board else []),
-        HistoryHook(checkpointer.output_dir, name=HISTORY_NAME),
         # Each process has moved the running statistics by its own clips; a checkpoint holds one set.
         PeriodicHook(lambda loop: average_bn_stats(model), settings.checkpoint_period),
-        CheckpointHook(checkpointer, period=settings.checkpoint_period),
+        *standard_hooks(
+            checkpointer,
+            log_period=settings.log_period,
+            checkpoint_period=settings.checkpoint_period,
+            tensorboard_dir=settings.tensorboard_dir,
+            history_name=HISTORY_NAME,
+        ),
     ]
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from fvcore.common.config import CfgNode
 from torch import nn
 
+from pytorchvideo_autox3d.checkpoint_files import read_checkpoint
 from pytorchvideo_autox3d.data import UNNAMED, ClassNames, Manifest
 from pytorchvideo_autox3d.engine.weights import load_model_state
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError, DataError, ErrorCollector
 from pytorchvideo_autox3d.jobs import SearchJob, build
 from pytorchvideo_autox3d.jobs.trained import refuse_search_checkpoint
-from pytorchvideo_autox3d.models.x3d_checkpoints import format_of, model_state, read_checkpoint
+from pytorchvideo_autox3d.models.x3d_checkpoints import format_of
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.models import is_ours
 from pytorchvideo_autox3d.slowfast.norms import KINDS
@@ -173,7 +174,7 @@ def _check_shares(model: nn.Module, checkpoint: Mapping[str, Any], path: str) ->
     """Most of the model's keys, in their shapes: a classifier may start a detector, or other classes, but no more."""
     if "model_state" not in checkpoint:
         raise CheckpointError(f"{path}: has no model_state, by which PySlowFast finds the network in a checkpoint")
-    state, own = model_state(checkpoint, path), model.state_dict()
+    state, own = checkpoint["model_state"], model.state_dict()
     fitting = sum(key in own and own[key].shape == tensor.shape for key, tensor in state.items())
     if 2 * fitting > len(own):
         return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fvcore.common.config import CfgNode
 
+from pytorchvideo_autox3d.checkpoint_files import read_checkpoint
 from pytorchvideo_autox3d.data import UNNAMED, ClassNames
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.jobs.trained import classes_of
-from pytorchvideo_autox3d.models.x3d_checkpoints import read_checkpoint
 
 
 def classes_for(cfg: CfgNode, split: str) -> ClassNames:

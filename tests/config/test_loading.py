@@ -92,3 +92,17 @@ def test_shipped_configs_are_found_by_name_from_anywhere(monkeypatch, tmp_path):
 
 def test_a_string_key_takes_any_text():
     assert load_cfg([], ["OUTPUT_DIR", "2026"]).OUTPUT_DIR == "2026"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("DATA.ENSEMBLE_METHOD", "mean", "'mean', expected one of sum, max"),
+        ("TEST.NUM_SPATIAL_CROPS", 2, "2, expected one of 1, 3"),
+        ("SOLVER.BASE_LR", 0.0, "0.0, expected above 0"),
+    ],
+)
+def test_a_value_that_nothing_could_run_with_names_its_key(key, value, expected):
+    with pytest.raises(ConfigError) as caught:
+        load_cfg([], [key, value])
+    assert str(caught.value) == f"{key} is {expected}"

@@ -104,9 +104,9 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"AUG__NUM_SAMPLE": 2}, "AUG.NUM_SAMPLE is 2, expected 1"),
         ({"OUTPUT_DIR": "/proc/none"}, "OUTPUT_DIR: can't write to /proc/none"),
         (TEST_ALONE, "nothing to test: TEST.CHECKPOINT_FILE_PATH is empty and "),
-        (TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": "/none.pyth"}, "no checkpoint '/none.pyth'"),
-        ({"TEST__CHECKPOINT_FILE_PATH": "/none.pyth"}, "no checkpoint '/none.pyth'"),
-        ({"TRAIN__CHECKPOINT_FILE_PATH": "/none.pyth"}, "no checkpoint '/none.pyth'"),
+        (TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": "/none.pyth"}, "/none.pyth: no such checkpoint"),
+        ({"TEST__CHECKPOINT_FILE_PATH": "/none.pyth"}, "/none.pyth: no such checkpoint"),
+        ({"TRAIN__CHECKPOINT_FILE_PATH": "/none.pyth"}, "/none.pyth: no such checkpoint"),
     ],
     ids=lambda value: None if isinstance(value, str) else ",".join(f"{key}={one}"[:40] for key, one in value.items()),
 )

@@ -98,8 +98,6 @@ def tensorboard_dir(cfg: CfgNode) -> str | None:
 
 def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> EvalSettings:
     """How views are scored; `views_a_pass` of them in one forward pass. `mode` is val or test."""
-    if cfg.DATA.ENSEMBLE_METHOD not in ("sum", "max"):
-        raise ConfigError(f"DATA.ENSEMBLE_METHOD: {cfg.DATA.ENSEMBLE_METHOD!r} is neither sum nor max")
     return EvalSettings(
         batch_size=views_a_pass,
         precision=precision_of(cfg),

@@ -34,7 +34,6 @@ def test_settings_follow_the_keys():
     [
         (build.precision_of, ["AUTOX3D.AUTOCAST", "half"], "AUTOX3D.AUTOCAST"),
         (build.build_loss, ["MODEL.LOSS_FUNC", "mse"], "MODEL.LOSS_FUNC"),
-        (lambda cfg: build.build_test_settings(cfg, views_a_pass=1), ["DATA.ENSEMBLE_METHOD", "mean"], "ENSEMBLE"),
         (lambda cfg: build.build_dataset(cfg, "train"), [], "DATA.PATH_TO_DATA_DIR is empty"),
     ],
 )

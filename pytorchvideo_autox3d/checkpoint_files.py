@@ -1,0 +1,67 @@
+"""Reading checkpoints of any layout without running code from them: one reader for the whole package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from iopath.common.file_io import g_pathmgr
+from torch import Tensor
+
+from pytorchvideo_autox3d.errors import CheckpointError
+
+WRAPPER_PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
+_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(d")
+_OLDER_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic number, pickled
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint or a bare state dict onto the CPU; only tensors and plain values are taken (weights_only).
+
+    Raises:
+        CheckpointError: no such file, a caffe2 pickle, a damaged file, or one that holds something else; names it.
+    """
+    if not g_pathmgr.isfile(str(path)):
+        raise CheckpointError(f"{path}: no such checkpoint")
+    with g_pathmgr.open(str(path), "rb") as file:
+        if _is_bare_pickle(file.read(16)):
+            raise CheckpointError(
+                f"{path}: a caffe2 pickle, refused, since unpickling runs whatever code is in it; "
+                "load it in PySlowFast with TRAIN.CHECKPOINT_TYPE caffe2 and convert the checkpoint that it saves"
+            )
+        file.seek(0)
+        try:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged pickle can raise anything at all; each means the same to the user
+            # torch's own text advises to load the file with code execution allowed; it stays in the chained cause.
+            raise CheckpointError(f"{path}: truncated, or no checkpoint of tensors and plain values") from error
+    if not isinstance(checkpoint, dict) or not checkpoint:
+        raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
+    return checkpoint
+
+
+def checkpoint_model_state(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Tensor]:
+    """The network of a checkpoint, under "model_state" or "state_dict" or the mapping itself, less wrappers' prefixes.
+
+    Raises:
+        CheckpointError: it holds none; names the file and what is there.
+    """
+    state = next((checkpoint[key] for key in ("model_state", "state_dict") if key in checkpoint), checkpoint)
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        there = ", ".join(map(str, list(state)[:5])) if isinstance(state, Mapping) else type(state).__name__
+        raise CheckpointError(f"{source}: has no model_state, nor is it a state dict: it holds {there or 'nothing'}")
+    return {plain_key(key): tensor for key, tensor in state.items()}
+
+
+def plain_key(key: str) -> str:
+    """A state dict's key without what wrappers put before it."""
+    while key.startswith(WRAPPER_PREFIXES):
+        key = key.removeprefix("module.").removeprefix("_orig_mod.")
+    return key
+
+
+def _is_bare_pickle(start: bytes) -> bool:
+    """A pickle that torch did not write: not its zip, not its older form, which opens with a magic number."""
+    return start.startswith(_PICKLE_STARTS) and not start.startswith(_OLDER_TORCH_START)
