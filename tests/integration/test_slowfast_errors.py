@@ -158,7 +158,7 @@ def test_another_network(refused, states, tmp_path):
     assert f"does not fit the model: 1 of its {len(states['AutoX3D'])} tensors" in line
     torch.save({"model_state": states["AutoX3D"]}, tmp_path / "classes.pyth")
     settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "classes.pyth", "MODEL__NUM_CLASSES": 9}
-    assert "2 of another shape (" in refused(**settings)
+    assert "the file has 8 classes, and the model has 9 (MODEL.NUM_CLASSES)" in refused(**settings)
     torch.save(states["AutoX3D"], tmp_path / "bare.pyth")
     settings = TEST_ALONE | {"TEST__CHECKPOINT_FILE_PATH": tmp_path / "bare.pyth"}
     assert "has no model_state" in refused(**settings)

@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_one_line_with_the_file(tmp_path, cfg, state):
         ((path, ("x", "y")), "2 names for a network of 8"),
         ((path, str(tmp_path / "names.json")), "expected 0 to 1"),
         ((path, str(tmp_path / "none.txt")), "none.txt"),
-        ((other, None), "shape"),
+        ((other, None), "the file has 8 classes, and the model has 5"),
         ((search, NAMES), "searched"),
     ]
     for (file, names), words in cases:
