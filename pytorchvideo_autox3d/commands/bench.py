@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from pytorchvideo_autox3d.commands.arguments import clip_of
+from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
 
 BENCHMARKS = {
     "cost": "a vectorised table of the cost of many architectures",
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "depthwise": "depthwise 3D convolution kernels against torch's, by shape, beside the machine's limit",
     "step": "whole training steps on this package's kernels, against the same networks as torch runs them",
     "loader": "training clips and test videos through our reader, PyTorchVideo's, torchcodec's and the bare decoder",
+    "deploy": "AutoX3D-S and X3D-S on every road to a device: eager, fused, compiled, exported, in 8 bits",
     "nas": "search methods side by side on the table of trained networks, its noise ceiling first",
     "search": "a search step's memory and time beside plain training, the two-pass form and a mixture supernet",
 }
@@ -24,9 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items())
     parser.add_argument("benchmark", choices=sorted(BENCHMARKS), help=listed)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as JSON too")
-    parser.add_argument("--models", nargs="+", default=None, help="bench model, step: names in the hub")
+    parser.add_argument("--models", nargs="+", default=None, help="bench model, step, deploy: names in the hub")
     parser.add_argument(
-        "--clip", nargs="+", default=[], metavar="TxS", help="bench model: clip sizes; default the model's"
+        "--clip",
+        nargs="+",
+        default=[],
+        metavar="TxS",
+        help="bench model: clip sizes, default the model's; bench deploy: one",
     )
     parser.add_argument("--device", default="cpu", help="bench model, depthwise, step, search: cpu or cuda")
     parser.add_argument(
@@ -38,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, default=None, help="bench step: clips a step; default by model")
     parser.add_argument("--compile", action="store_true", help="bench step: torch.compile among the candidates")
+    parser.add_argument("--roads", nargs="+", default=[], metavar="ROAD", help="bench deploy: some; default all")
+    parser.add_argument("--threads", type=int, default=None, help="bench deploy: default torch's number")
     parser.add_argument("--profile", action="store_true", help="bench step: where the time goes, by operator")
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
@@ -72,6 +79,10 @@ def _options(args: argparse.Namespace) -> dict:
     if args.benchmark == "nas":
         chosen = ("table", "repeats", "trainings", "budget")
         return {name: getattr(args, name) for name in chosen}
+    if args.benchmark == "deploy":
+        check_at_least(args, 1, *(["threads"] if args.threads is not None else []))
+        clips = {"clip": clip_of(args.clip[0])} if args.clip else {}
+        return {**models, "roads": args.roads, "threads": args.threads, **clips}
     if args.benchmark == "loader":
         return {"rounds": args.rounds}
     if args.benchmark == "step":

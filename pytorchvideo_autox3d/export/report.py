@@ -23,6 +23,7 @@ class ExportReport:
         bytes: size on disk of all of its files.
         threads: that both ran with.
         random_clips, real_clips: how many were compared.
+        int8: whether weights and activations are quantised to 8 bits.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class ExportReport:
     threads: int
     random_clips: int
     real_clips: int = 0
+    int8: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -44,7 +46,7 @@ class ExportReport:
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.clip))
-        lowered = f", lowered to {self.lower}" if self.lower else ""
+        lowered = (", 8 bits" if self.int8 else "") + (f", lowered to {self.lower}" if self.lower else "")
         size = f"{self.bytes / 1e6:.2f} MB"
         if self.max_difference is None or self.milliseconds is None:
             converted = f"converted by {self.runtime}, not run here"

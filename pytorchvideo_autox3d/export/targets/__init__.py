@@ -31,6 +31,7 @@ class Target:
         runs_here: whether its runtime exists where this package runs; else it is only converted.
         dynamic_batch: whether one file can take any number of clips.
         single_clip: whether it takes one clip at a time only.
+        quantizes: whether it can be quantised to 8 bits here, by `quantize(source, path, clips)` of its module.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Target:
     runs_here: bool = True
     dynamic_batch: bool = False
     single_clip: bool = False
+    quantizes: bool = False
 
     @property
     def module(self) -> ModuleType:
@@ -69,10 +71,11 @@ TARGETS: Mapping[str, Target] = {
     for target in (
         Target(
             "onnx", ".onnx", {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"},
-            dynamic_batch=True,
+            dynamic_batch=True, quantizes=True,
         ),
         Target(
-            "openvino", ".xml", {"onnx": "onnx", "onnxscript": "onnxscript", "openvino": "openvino"}, dynamic_batch=True
+            "openvino", ".xml", {"onnx": "onnx", "onnxscript": "onnxscript", "openvino": "openvino"},
+            dynamic_batch=True, quantizes=True,
         ),
         Target("torch_export", ".pt2", {}, dynamic_batch=True),
         Target("executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True, single_clip=True),

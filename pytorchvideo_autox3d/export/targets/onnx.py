@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,35 @@ def write(
     onnx.helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto)
     onnx.save_model(proto, str(path))
+
+
+def quantize(source: Path, path: Path, clips: Sequence[Tensor]) -> None:
+    """Quantise statically to 8 bits: weights by output channel, activations by the ranges that the clips give."""
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    metadata = read_metadata(source)
+    prepared = source.with_name(f"{source.stem}_prepared.onnx")
+    with silenced():
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared), str(path), _Clips(clips), quant_format=QuantFormat.QDQ, per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        )  # fmt: skip
+    proto = onnx.load_model(str(path))
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.save_model(proto, str(path))
+
+
+class _Clips:
+    """Calibration clips in the form that onnxruntime asks for them: one after another, then None."""
+
+    def __init__(self, clips: Sequence[Tensor]) -> None:
+        self._clips = iter(clips)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        clip = next(self._clips, None)
+        return None if clip is None else {INPUT: np.ascontiguousarray(clip.numpy())}
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import openvino
 import torch
 from torch import Tensor, nn
 
+from pytorchvideo_autox3d.errors import ExportError
 from pytorchvideo_autox3d.export.targets import Runner, onnx
+from pytorchvideo_autox3d.export.targets.silence import silenced
 
 _SECTION = "autox3d"
 
@@ -25,6 +27,29 @@ def write(
     converted = openvino.convert_model(intermediate)
     intermediate.unlink()
     save(converted, path, metadata)
+
+
+def quantize(source: Path, path: Path, clips: Sequence[Tensor]) -> None:
+    """Quantise statically to 8 bits by NNCF: symmetric weights, activations by the ranges that the clips give.
+
+    Raises:
+        ExportError: NNCF is not installed; names the extra.
+    """
+    try:
+        import nncf
+    except ImportError as error:
+        raise ExportError(
+            "8 bits of openvino need nncf, which is not installed: pip install 'pytorchvideo_autox3d[export]'"
+        ) from error
+    metadata = read_metadata(source)
+    with silenced():
+        data = nncf.Dataset([np.ascontiguousarray(clip.numpy()) for clip in clips])
+        model = openvino.Core().read_model(source)
+        quantized = nncf.quantize(
+            model, data, preset=nncf.QuantizationPreset.MIXED, subset_size=len(clips),
+            target_device=nncf.TargetDevice.CPU,
+        )  # fmt: skip
+    save(quantized, path, metadata)
 
 
 def save(model: openvino.Model, path: Path, metadata: Mapping[str, str]) -> None:

@@ -1,0 +1,157 @@
+"""The roads of `autox3d bench deploy`: each makes a function that runs one clip, from a network of the hub."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorchvideo.models.x3d import create_x3d
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.export import export_model, fuse_for_inference, load_exported
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
+from pytorchvideo_autox3d.models import ClipNet
+
+_CALIBRATION_CLIPS = 4
+"""Random ones: they set ranges, which do not change the time."""
+
+Ready = Callable[[], Tensor]
+
+
+class RoadClosed(Exception):
+    """A road can't be taken here, or not by this network; says why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with fresh weights in eval, a clip (1, 3, T, H, W) for it, and where to write."""
+
+    name: str
+    model: ClipNet
+    clip: Tensor
+    threads: int
+    folder: Path
+
+    def difference(self, ready: Ready) -> float | None:
+        """The largest absolute difference from eager's logits; None where the weights are others."""
+        with torch.inference_mode():
+            expected, found = self.model(self.clip), ready()
+        return None if getattr(ready, "other_weights", False) else float((found - expected).abs().max())
+
+
+def _plain(model: nn.Module, clip: Tensor) -> Tensor:
+    with depthwise_kernels(False):
+        logits: Tensor = model(clip)
+    return logits
+
+
+def _as_pytorchvideo_gives_it(case: Case) -> nn.Module:
+    """pytorchvideo's own X3D with the case's weights; an AutoX3D, which it does not have, as it is."""
+    if not case.name.startswith("x3d"):
+        return case.model
+    frames, size = case.clip.shape[2:4]
+    net = create_x3d(input_clip_length=frames, input_crop_size=size, model_num_class=400, head_activation=None)
+    net.load_state_dict(case.model.state_dict())
+    return net.eval()
+
+
+def pytorchvideo(case: Case) -> Ready:
+    """Eager, by torch's convolutions."""
+    return partial(_plain, _as_pytorchvideo_gives_it(case), case.clip)
+
+
+def transmuted(case: Case) -> Ready:
+    """pytorchvideo's mobile form: its efficient blocks in place of X3D's, converted for this clip."""
+    if not case.name.startswith("x3d"):
+        raise RoadClosed("pytorchvideo's transmute_model knows the blocks of X3D only")
+    import pytorchvideo.accelerator.deployment.mobile_cpu.transmuter  # noqa: F401 -- registers the mobile blocks
+    from pytorchvideo.accelerator.deployment.common.model_transmuter import transmute_model
+    from pytorchvideo.accelerator.deployment.mobile_cpu.utils.model_conversion import convert_to_deployable_form
+
+    net = _as_pytorchvideo_gives_it(case)
+    transmute_model(net, target_device="mobile_cpu")
+    return partial(_plain, convert_to_deployable_form(net, case.clip).eval(), case.clip)
+
+
+def efficient_x3d(case: Case) -> Ready:
+    """pytorchvideo's EfficientX3d-S, converted for this clip; its weights are its own fresh ones."""
+    if case.name != "x3d_s":
+        raise RoadClosed("pytorchvideo's efficient_x3d has the sizes of X3D only")
+    from pytorchvideo.accelerator.deployment.mobile_cpu.utils.model_conversion import convert_to_deployable_form
+    from pytorchvideo.models.accelerator.mobile_cpu.efficient_x3d import create_x3d as create_efficient_x3d
+
+    net = create_efficient_x3d(expansion="S", num_classes=400).eval()
+    ready = partial(_plain, convert_to_deployable_form(net, case.clip).eval(), case.clip)
+    ready.other_weights = True  # type: ignore[attr-defined]
+    return ready
+
+
+def channels_last(case: Case) -> Ready:
+    """Eager in channels_last_3d, by torch's convolutions."""
+    layout = torch.channels_last_3d
+    model = copy.deepcopy(case.model).to(memory_format=layout)
+    return partial(_plain, model, case.clip.to(memory_format=layout))
+
+
+def ours(case: Case) -> Ready:
+    """Eager in channels_last_3d, by this package's kernels."""
+    layout = torch.channels_last_3d
+    model = copy.deepcopy(case.model).to(memory_format=layout)
+    return partial(model, case.clip.to(memory_format=layout))
+
+
+def ours_fused(case: Case) -> Ready:
+    """`fuse_for_inference`."""
+    return partial(fuse_for_inference(case.model, case.clip.shape), case.clip)
+
+
+def compiled(case: Case) -> Ready:
+    """torch.compile of the fused network, its weights frozen."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        raise RoadClosed("torch.compile needs a C++ compiler, and there is none")
+    from torch._inductor import config
+
+    with config.patch(freezing=True):
+        model = torch.compile(fuse_for_inference(case.model, case.clip.shape))
+        ready = partial(model, case.clip)
+        with torch.inference_mode():
+            ready()
+    return ready
+
+
+def _exported(case: Case, *, format: str, lower: str | None = None, int8: bool = False) -> Ready:
+    path = case.folder / f"{case.name}_{format}_{lower}_{int8}"
+    options: dict[str, Any] = {}
+    if int8:
+        generator = torch.Generator().manual_seed(2)
+        options["calibration"] = [torch.randn(case.clip.shape, generator=generator) for _ in range(_CALIBRATION_CLIPS)]
+    report = export_model(case.model, path, format=format, clip=case.clip, lower=lower, threads=case.threads, **options)
+    return partial(load_exported(report.path, threads=case.threads), case.clip)
+
+
+ROADS: Mapping[str, Callable[[Case], Ready]] = {
+    "pytorchvideo": pytorchvideo,
+    "pytorchvideo transmute_model": transmuted,
+    "pytorchvideo efficient_x3d": efficient_x3d,
+    "channels_last_3d": channels_last,
+    "ours": ours,
+    "ours fused": ours_fused,
+    "torch.compile": compiled,
+    "onnxruntime": partial(_exported, format="onnx"),
+    "onnxruntime 4d": partial(_exported, format="onnx", lower="4d"),
+    "onnxruntime 4d int8": partial(_exported, format="onnx", lower="4d", int8=True),
+    "openvino": partial(_exported, format="openvino"),
+    "openvino 4d": partial(_exported, format="openvino", lower="4d"),
+    "openvino int8": partial(_exported, format="openvino", int8=True),
+    "openvino 4d int8": partial(_exported, format="openvino", lower="4d", int8=True),
+    "executorch": partial(_exported, format="executorch"),
+    "litert": partial(_exported, format="litert"),
+}
+INT8_ROADS = tuple(name for name in ROADS if name.endswith("int8"))
+FP32_ROADS = tuple(name for name in ROADS if name not in INT8_ROADS)
