@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
 from pytorchvideo_autox3d.errors import ConfigError, DataError
@@ -13,6 +14,7 @@ from pytorchvideo_autox3d.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pytorchvideo_autox3d.export import ExportReport
     from pytorchvideo_autox3d.models import ClipNet, ModelCard
 
 
@@ -38,14 +40,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VIDEO",
         help="compare on clips of these too, not on random ones alone",
     )
+    parser.add_argument(
+        "--int8", default=None, metavar="LIST", help="quantise to 8 bits, calibrated on videos of this list or folder"
+    )
+    parser.add_argument("--calibration-clips", type=int, default=64, help="how many of them, one clip each")
+    parser.add_argument(
+        "--test", default=None, metavar="LIST", help="measure the accuracy before and after on these labelled videos"
+    )
+    parser.add_argument("--prefix", default="", help="joined before the lists' relative paths")
     parser.add_argument("--threads", type=int, default=None, help="of the runtime; default: torch's number")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the report as JSON too")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Export, and print the report."""
-    check_at_least(args, 1, "batch", *(["threads"] if args.threads is not None else []))
+    """Export, measure what was asked for, and print the report."""
+    check_at_least(args, 1, "batch", "calibration_clips", *(["threads"] if args.threads is not None else []))
     size = clip_of(args.clip) if args.clip else None
+    if args.test and args.batch > 1 and not args.dynamic_batch:
+        raise ConfigError(f"--test takes one clip at a time: give --dynamic-batch, or not --batch {args.batch}")
 
     from pytorchvideo_autox3d.export import export_model
     from pytorchvideo_autox3d.export.lowering import example_clip
@@ -56,14 +68,55 @@ def run(args: argparse.Namespace) -> None:
     _ = target_of(args.format).module
     network, card = model_of(args)
     size = size or (network.input_clip_length, network.input_crop_size, network.input_crop_size)
+    calibrating = _listed(args.int8, args.prefix)[: args.calibration_clips] if args.int8 else []
     report = export_model(
         network.eval(), args.output, format=args.format, clip=example_clip((args.batch, network.in_channels, *size)),
         lower=args.lower, dynamic_batch=args.dynamic_batch, card=card, threads=args.threads,
         real_clips=_clips_of(args.videos, card, args.batch, size),
+        calibration=_clips_of(calibrating, card, args.batch, size),
     )  # fmt: skip
     print(report)
+    accuracy = _accuracy(args, network, card, report) if args.test else {}
     if args.json:
-        write_json(args.json, report.to_dict())
+        write_json(args.json, {**report.to_dict(), **accuracy})
+
+
+def _listed(path: str, prefix: str) -> list[str]:
+    """The videos of a list, evenly spread: lists are often sorted by class."""
+    from pytorchvideo_autox3d.data import read_list
+
+    paths = list(read_list(path, path_prefix=prefix).paths)
+    stride = next(step for step in range(len(paths) * 5 // 8 + 1, 2 * len(paths) + 2) if gcd(step, len(paths)) == 1)
+    return [paths[number * stride % len(paths)] for number in range(len(paths))]
+
+
+def _accuracy(
+    args: argparse.Namespace, network: ClipNet, card: ModelCard | None, report: ExportReport
+) -> dict[str, Any]:
+    """Top-1 of eager and of the file over the labelled list, one central clip a video."""
+    import torch
+
+    from pytorchvideo_autox3d.export import load_exported
+    from pytorchvideo_autox3d.predict import Recognizer
+    from pytorchvideo_autox3d.predict.measure import accuracy, read_labelled
+
+    if card is None:
+        raise ConfigError("--test: a name of the hub has fresh weights: name a checkpoint or package")
+    run = load_exported(report.path, threads=report.threads)
+
+    def one_by_one(clips: Tensor) -> Tensor:
+        return torch.cat([run(clip[None]) for clip in clips])
+
+    before, after = (
+        accuracy(one, read_labelled(one, args.test, prefix=args.prefix))
+        for one in (Recognizer(each, card, views="1", device="cpu") for each in (network, one_by_one))
+    )
+    lost = before["top1_acc"] - after["top1_acc"]
+    print(
+        f"top-1 of {before['videos']} videos, one clip each: {before['top1_acc']:.2f}% before, "
+        f"{after['top1_acc']:.2f}% after ({lost:+.2f} points lost)"
+    )
+    return {"before": before, "after": after}
 
 
 def model_of(args: argparse.Namespace) -> tuple[ClipNet, ModelCard | None]:
@@ -86,10 +139,10 @@ def _clips_of(videos: list[str], card: ModelCard | None, batch: int, size: tuple
         return []
     if card is None:
         raise ConfigError(
-            "--videos: a name of the hub does not say how its clips are made: name a checkpoint or package"
+            "--videos, --int8: a name of the hub does not say how its clips are made: name a checkpoint or package"
         )
     if card.preprocessing.clip != size:
-        raise ConfigError(f"--videos: they give clips {card.preprocessing.clip}, --clip asks for {size}")
+        raise ConfigError(f"--videos, --int8: they give clips {card.preprocessing.clip}, --clip asks for {size}")
     from pytorchvideo_autox3d.data import ClipNormalize, open_video
     from pytorchvideo_autox3d.predict import Views, read_clips
 
@@ -97,7 +150,7 @@ def _clips_of(videos: list[str], card: ModelCard | None, batch: int, size: tuple
     clips = []
     for path in videos:
         if not os.path.exists(path):
-            raise DataError(f"--videos: {path}: no such file")
+            raise DataError(f"{path}: no such file")
         with open_video(path) as video:
             clip_VCTHW = read_clips(video, card.preprocessing, Views(1, 1)).clip_VCTHW
         clips.append(normalize(clip_VCTHW).repeat(batch, 1, 1, 1, 1))

@@ -138,3 +138,22 @@ def test_bad_files(tmp_path):
         load_exported(tmp_path / "net.onnx")
     with pytest.raises(ExportError, match="coreml can't be run on this machine"):
         load_exported(tmp_path / "net.mlpackage")
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_eight_bits_are_close(tmp_path, format):
+    model = tiny_model(attentions=("none", "none"))
+    clips = [random_clip(1, 3, *CLIP, seed=seed) for seed in range(4)]
+    report = export_model(model, tmp_path / "net", format=format, clip=CLIP, calibration=clips, card=card(), threads=1)
+    assert report.int8
+    assert "8 bits" in str(report)
+    # Not eager's numbers, which 8 bits can't give, but near them: logits here are of size one.
+    assert 1e-5 < report.max_difference < 0.5
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == (["net.onnx"] if format == "onnx" else ["net.bin", "net.xml"])
+    assert json.loads(read_metadata(report.path)["classes"]) == ["rück", "vor", "steht"]
+
+
+def test_a_format_that_has_no_eight_bits(model, tmp_path):
+    with pytest.raises(ExportError, match="format torch_export is not quantised here: onnx and openvino are"):
+        export_model(model, tmp_path / "net", format="torch_export", clip=CLIP, calibration=[random_clip(1, 3, *CLIP)])
