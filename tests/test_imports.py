@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"kernels", "models", "analysis"},
     "report": {"space"},
     "benchmarks": {
-        "space", "kernels", "models", "analysis", "supernet", "search", "engine", "data", "nasbench", "export"},
+        "space", "kernels", "models", "analysis", "supernet", "search", "engine", "data", "nasbench", "export",
+    },
     "jobs": {
         "config", "distributed", "kernels", "layers", "data", "space", "models", "analysis", "supernet",
         "search", "engine",
