@@ -29,7 +29,7 @@ from pytorchvideo_autox3d import nasbench
 from pytorchvideo_autox3d.data.tools.bench_motion import PROGRAMMES, SURFACES
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.nasbench import NasBench
-from pytorchvideo_autox3d.space import Architecture, GroupChoice
+from pytorchvideo_autox3d.space import Architecture
 
 RESULTS = Path(__file__).parent / "results" / "bench_data.json"
 
@@ -89,8 +89,7 @@ def without_motion(bench: NasBench, data: dict[str, recipe.Videos], seed: int) -
     """Train the space's widest network with every kernel of one frame, and ask it for programmes."""
     groups = tuple(dataclasses.replace(group, kernels=((1, 3),)) for group in bench.space.groups)
     space = dataclasses.replace(bench.space, name="one-frame", groups=groups)
-    choices = [GroupChoice((1, 3), max(g.channels), max(g.expansions)) for g in groups]
-    net, curves = recipe.train(Architecture(choices, space), data, RECIPE, seed=seed, stem="table2")
+    net, curves = recipe.train(Architecture.widest(space), data, RECIPE, seed=seed, stem="table2")
     test = data["test"]
     return {"seed": seed, "test": 100.0 * curves["test_right"][-1] / len(test), **programme_accuracy(net, test)}
 

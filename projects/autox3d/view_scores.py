@@ -14,8 +14,9 @@ from fvcore.common.config import CfgNode
 from numpy.typing import NDArray
 
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import evaluating, last_checkpoint, load_weights
+from pytorchvideo_autox3d.engine import last_checkpoint, load_weights
 from pytorchvideo_autox3d.engine.progress import ProgressBar
+from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.files import atomic_write
 from pytorchvideo_autox3d.jobs import build
 

@@ -3,8 +3,9 @@
 from pytorchvideo_autox3d.analysis.additive import AdditiveCost
 from pytorchvideo_autox3d.analysis.complexity import Complexity, complexity
 from pytorchvideo_autox3d.analysis.counting import ModuleCount, count_module, count_parameters
-from pytorchvideo_autox3d.analysis.latency import Latency, measure_latency, peak_memory, whole_network_ms
+from pytorchvideo_autox3d.analysis.latency import Latency, measure_latency, whole_network_ms
 from pytorchvideo_autox3d.analysis.latency_table import LatencyTable
+from pytorchvideo_autox3d.analysis.memory import peak_bytes_of, peak_memory
 from pytorchvideo_autox3d.analysis.table import Costs, CostTable
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "count_module",
     "count_parameters",
     "measure_latency",
+    "peak_bytes_of",
     "peak_memory",
     "whole_network_ms",
 ]

@@ -14,6 +14,8 @@ from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from pytorchvideo_autox3d.eval_mode import evaluating
+
 # fvcore's names of convolutions, linear layers and matrix products. What else it counts (BN, pooling) is left out, as
 # the X3D and AutoX3D papers do.
 COUNTED_OPERATORS = ("conv", "linear", "matmul", "mm", "bmm", "addmm", "einsum")
@@ -41,7 +43,7 @@ def count_module(model: nn.Module, clip: tuple[int, int, int], *, in_channels: i
     """
     parameter = next(model.parameters(), torch.empty(0))  # a block may have none
     x = torch.zeros(1, in_channels, *clip, device=parameter.device, dtype=parameter.dtype)
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), _errors_alone("fvcore"):
         macs = _count_meta(model, x) if parameter.is_meta else _count_traced(model, x)
     return ModuleCount(macs=macs, params=count_parameters(model))
 
@@ -69,16 +71,12 @@ def count_parameters(model: nn.Module) -> int:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside, each module's own mode after; fvcore's logger held at errors."""
-    modes = [(module, module.training) for module in model.modules()]
-    logger = logging.getLogger("fvcore")
+def _errors_alone(name: str) -> Iterator[None]:
+    """The logger of that name held at errors."""
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        model.eval()
         yield
     finally:
         logger.setLevel(level)
-        for module, mode in modes:
-            module.training = mode

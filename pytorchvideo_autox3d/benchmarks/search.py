@@ -129,8 +129,7 @@ def print_table(result: dict[str, Any]) -> None:
 
 def _measure_memory(supernet: Supernet, batch: _Batch, num_samples: int, mixture: bool) -> dict[str, int]:
     """Peak bytes by case; every optimiser has taken a step before, so that its state is there."""
-    widest = Architecture.from_indices(supernet.space, [len(one.candidates) - 1 for one in supernet.space.decisions])
-    plain = inherit(supernet, widest).train()
+    plain = inherit(supernet, Architecture.widest(supernet.space, with_attention=True)).train()
     optimizer = torch.optim.SGD(plain.parameters(), lr=1e-3, momentum=0.9)
     cases = {"plain": Case(lambda: _train_step(plain, optimizer, batch), [plain], [optimizer])}
     for name, logit in (("search_widest", 100.0), ("search", 0.0)):

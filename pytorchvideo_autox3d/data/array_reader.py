@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from pytorchvideo_autox3d.data.closing import ClosedOnExit
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import DataError
@@ -17,7 +17,7 @@ from pytorchvideo_autox3d.errors import DataError
 _LAYOUTS = {3: (0, 3, 1, 2), 1: (0, 1, 2, 3), 0: (1, 0, 2, 3)}  # place of the colours -> what gives frames_TCHW
 
 
-class ArrayReader:
+class ArrayReader(ClosedOnExit):
     """`VideoReader` over an array; see there for the contract.
 
     Args:
@@ -40,14 +40,6 @@ class ArrayReader:
             raise DataError(f"{name}: is of shape {shape}, expected frames (T, H, W, 3), (T, 3, H, W) or (3, T, H, W)")
         self._frames_TCHW = tensor.permute(_LAYOUTS[colours])
         self._fps = fps
-
-    def __enter__(self) -> ArrayReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """There is no file."""

@@ -9,7 +9,6 @@ frames in videos finds flow in it. Shapes: N frames, C channels, H and W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import torch
 from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
+from pytorchvideo_autox3d.data.closing import ClosedOnExit
 from pytorchvideo_autox3d.data.decode import VideoReader
 from pytorchvideo_autox3d.data.manifest import Manifest
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
@@ -59,7 +59,7 @@ def check_flow(manifest: Manifest) -> None:
         )
 
 
-class FlowReader:
+class FlowReader(ClosedOnExit):
     """A reader of a video's flow, with colours before it or without.
 
     Args:
@@ -106,11 +106,3 @@ class FlowReader:
         self._flow.close()
         if self._video is not None:
             self._video.close()
-
-    def __enter__(self) -> FlowReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

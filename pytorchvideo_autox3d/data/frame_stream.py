@@ -19,9 +19,6 @@ _LEFT_OPEN = 3  # frames that a whole video may lack at its end: containers coun
 class FrameStream(PyAVReader):
     """A `VideoReader` that also gives all of its frames in turn; frames are numbered alike."""
 
-    def __enter__(self) -> FrameStream:
-        return self
-
     def frames(self, wanted: Callable[[int], bool], *, short_side: int | None = None) -> Iterator[tuple[int, Tensor]]:
         """Decode the video once, in order: (number, uint8 frame_CHW) of the frames that are wanted.
 

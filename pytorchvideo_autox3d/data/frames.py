@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
+from pytorchvideo_autox3d.data.closing import ClosedOnExit
 from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
@@ -25,7 +25,7 @@ _HEADER = "original_vido_id"  # spelled so in the lists that are published
 _FIELDS = 5
 
 
-class FramesReader:
+class FramesReader(ClosedOnExit):
     """`VideoReader` over image files, one a frame; see there for the contract.
 
     Args:
@@ -38,14 +38,6 @@ class FramesReader:
         if not paths:
             raise DecodeError(f"{name}: has no frames")
         self._paths, self._name, self._fps = paths, name, fps
-
-    def __enter__(self) -> FramesReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Nothing stays open between reads."""

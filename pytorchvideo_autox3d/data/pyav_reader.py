@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from types import TracebackType
 from typing import Any
 
 import av
@@ -20,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
+from pytorchvideo_autox3d.data.closing import ClosedOnExit
 from pytorchvideo_autox3d.data.packets import Run, plan_runs, shown_at
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
@@ -38,7 +38,7 @@ class NoVideoStreamError(DecodeError):
     """The file opens, but holds sound or data alone."""
 
 
-class PyAVReader:
+class PyAVReader(ClosedOnExit):
     """`VideoReader` over PyAV; see there for the contract."""
 
     def __init__(self, path: str) -> None:
@@ -50,14 +50,6 @@ class PyAVReader:
         self._reformatter = VideoReformatter()
         self._container: Any = None
         self._open()
-
-    def __enter__(self) -> PyAVReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; more than once is fine."""

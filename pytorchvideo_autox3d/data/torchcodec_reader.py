@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ import torch
 from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
+from pytorchvideo_autox3d.data.closing import ClosedOnExit
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 
-class TorchCodecReader:
+class TorchCodecReader(ClosedOnExit):
     """`VideoReader` over torchcodec, with one decoding thread.
 
     Raises:
@@ -29,14 +29,6 @@ class TorchCodecReader:
         self._path = path
         self._decoders = _import("torchcodec.decoders")
         self._decoder = self._open()
-
-    def __enter__(self) -> TorchCodecReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; more than once is fine."""

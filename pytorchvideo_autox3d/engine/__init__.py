@@ -21,7 +21,7 @@ from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate
 from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
-from pytorchvideo_autox3d.engine.supervised import SupervisedStep, evaluating, prepare_clip
+from pytorchvideo_autox3d.engine.supervised import SupervisedStep, prepare_clip
 from pytorchvideo_autox3d.engine.tester import EvalSettings, multiview_scores, run_test
 from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.trainer import (
@@ -69,7 +69,6 @@ __all__ = [
     "checkpoint_path",
     "clip_gradients",
     "distribute",
-    "evaluating",
     "is_due",
     "last_checkpoint",
     "load_model_state",

@@ -13,7 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
-from pytorchvideo_autox3d.engine.supervised import evaluating, prepare_clip
+from pytorchvideo_autox3d.engine.supervised import prepare_clip
+from pytorchvideo_autox3d.eval_mode import evaluating
 
 
 def recalibrate_bn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +21,6 @@ def prepare_clip(clip_BCTHW: Tensor, preprocess: Preprocess, *, device: torch.de
     """Move to the device (as uint8, a quarter of the bytes), then make floats of it in the model's memory format."""
     clip_BCTHW = preprocess(clip_BCTHW.to(device, non_blocking=True))
     return clip_BCTHW.contiguous(memory_format=torch.channels_last_3d) if channels_last else clip_BCTHW
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode and without gradients; afterwards each module in the mode it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 class SupervisedStep:

@@ -20,7 +20,8 @@ from pytorchvideo_autox3d.engine.logs import duration_text, log_json_stats
 from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
-from pytorchvideo_autox3d.engine.supervised import evaluating, prepare_clip
+from pytorchvideo_autox3d.engine.supervised import prepare_clip
+from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.evaluation import MultiViewResult, MultiViewScores
 from pytorchvideo_autox3d.evaluation.multiview import Ensemble
 

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import Precision, evaluating, prepare_clip, recalibrate_bn
+from pytorchvideo_autox3d.engine import Precision, prepare_clip, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
 from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.search.budget import METRICS, Budgets, Verdict
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import CrossEntropy, Precision, clip_gradients, evaluating, prepare_clip
+from pytorchvideo_autox3d.engine import CrossEntropy, Precision, clip_gradients, prepare_clip
 from pytorchvideo_autox3d.engine.protocols import Batch, Position, Preprocess
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search.budget import Budgets
 from pytorchvideo_autox3d.search.parsec import (
@@ -32,7 +33,7 @@ from pytorchvideo_autox3d.search.parsec import (
 )
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.settings import SearchSettings
-from pytorchvideo_autox3d.space import Architecture, GroupChoice, SearchSpace, space_to_dict
+from pytorchvideo_autox3d.space import Architecture, space_to_dict
 from pytorchvideo_autox3d.space.spec import format_value
 from pytorchvideo_autox3d.supernet import Supernet
 
@@ -161,7 +162,7 @@ class ParsecSearch:
         self.mix = mix
         self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.widest_D = torch.tensor(widest(supernet.space).indices)
+        self.widest_D = torch.tensor(Architecture.widest(supernet.space).indices)
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
         """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
@@ -283,23 +284,6 @@ class ParsecSearch:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
         self.generator.set_state(state["generator"].cpu())
-
-
-def widest(space: SearchSpace) -> Architecture:
-    """The architecture with the most channels, the highest expansion and the largest kernel everywhere, no attention.
-
-    Attention blocks begin as identity and learn beside the rest; without "none" among them the first candidate counts.
-    """
-    choices = (
-        GroupChoice(
-            kernel=max(group.kernels, key=lambda kernel: (kernel[0] * kernel[1] ** 2, kernel)),
-            channels=max(group.channels),
-            expansion=max(group.expansions),
-            attention="none" if "none" in group.attentions else group.attentions[0],
-        )
-        for group in space.groups
-    )
-    return Architecture(choices, space)
 
 
 def space_text(supernet: Supernet) -> str:

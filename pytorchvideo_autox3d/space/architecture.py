@@ -70,6 +70,26 @@ class Architecture:
             fields[decision.group][decision.field] = decision.candidates[index]
         return cls((GroupChoice(**choice) for choice in fields), space)
 
+    @classmethod
+    def widest(cls, space: SearchSpace, *, with_attention: bool = False) -> Architecture:
+        """The most channels, the highest expansion and the largest kernel everywhere.
+
+        Attention blocks begin as identity and learn beside the rest, so that there are none, or where "none" is no
+        candidate the first; `with_attention` takes the last candidate instead.
+        """
+        first = ["none" if "none" in group.attentions else group.attentions[0] for group in space.groups]
+        attentions = [group.attentions[-1] for group in space.groups] if with_attention else first
+        choices = (
+            GroupChoice(
+                kernel=max(group.kernels, key=lambda kernel: (kernel[0] * kernel[1] ** 2, kernel)),
+                channels=max(group.channels),
+                expansion=max(group.expansions),
+                attention=attention,
+            )
+            for group, attention in zip(space.groups, attentions, strict=True)
+        )
+        return cls(choices, space)
+
     @property
     def indices(self) -> tuple[int, ...]:
         """The candidate index of every decision: the inverse of `from_indices`."""

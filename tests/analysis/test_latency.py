@@ -1,9 +1,9 @@
-"""Latency: what is run and how often; peak memory: against a module whose need is known."""
+"""Latency: what is run and how often."""
 
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.analysis import measure_latency, peak_memory
+from pytorchvideo_autox3d.analysis import measure_latency, whole_network_ms
 
 
 def test_runs_are_interleaved_and_warmed_up():
@@ -14,16 +14,15 @@ def test_runs_are_interleaved_and_warmed_up():
     assert 0 <= result["b"].fastest <= result["b"].median <= result["b"].slowest
 
 
-class Three(nn.Module):
-    """Holds three copies of its input at once, then returns their sum."""
+def test_a_whole_network_is_run_in_its_batch_and_the_threads_are_put_back():
+    class Seen(nn.Module):
+        shapes: list = []
 
-    def forward(self, x):
-        copies = [x.clone() for _ in range(3)]
-        return torch.stack(copies).sum(0)
+        def forward(self, clip_BCTHW):
+            self.shapes.append((tuple(clip_BCTHW.shape), torch.get_num_threads(), self.training))
+            return clip_BCTHW
 
-
-def test_peak_memory_of_known_tensors():
-    x = torch.zeros(1, 3, 4, 64, 64)
-    # Three copies and the stacked tensor of three more are alive together; then the sum.
-    size = x.numel() * 4
-    assert 6 * size <= peak_memory(Three(), x) <= 7.5 * size
+    before = torch.get_num_threads()
+    assert whole_network_ms(Seen(), (2, 4, 5), batch=3, threads=2) > 0
+    assert set(Seen.shapes) == {((3, 3, 2, 4, 5), 2, False)}
+    assert torch.get_num_threads() == before

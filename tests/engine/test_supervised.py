@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.engine import CrossEntropy, Precision, SupervisedStep, build_optimizer, evaluating
+from pytorchvideo_autox3d.engine import CrossEntropy, Precision, SupervisedStep, build_optimizer
 from pytorchvideo_autox3d.errors import ConfigError
 from tests.engine.helpers import Clips, SyntheticLoader, tiny_model, to_float
 
@@ -84,16 +84,6 @@ def test_mix_replaces_clips_and_targets():
     plain, mixed = step_for(models[0])([batch], None), step_for(models[1], mix=mix)([batch], None)
     torch.testing.assert_close(plain["loss"], mixed["loss"])
     assert plain["top1_err"] == mixed["top1_err"]
-
-
-def test_evaluating_gives_every_module_its_mode_back():
-    model = tiny_model()
-    model[1].eval()  # a frozen batch norm
-    with evaluating(model):
-        assert not any(module.training for module in model.modules())
-        assert not torch.is_grad_enabled()
-    assert model.training
-    assert not model[1].training
 
 
 def test_an_unknown_precision_is_named():

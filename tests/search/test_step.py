@@ -8,7 +8,7 @@ from torch import nn
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
-from pytorchvideo_autox3d.search.step import batch_statistics, one_line, widest
+from pytorchvideo_autox3d.search.step import batch_statistics, one_line
 from pytorchvideo_autox3d.space import Architecture
 
 LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
@@ -168,8 +168,8 @@ def test_sandwich_puts_the_widest_into_every_step_of_the_warm_up(make_pair, make
     step = make_step((supernet, policy), sandwich=True)
     step.settings = dataclasses.replace(step.settings, warmup_epochs=1)
     samples, _ = step.weight_step([first_batch(make_loader)], LOOP)
-    assert policy.architectures(samples.indices_KD)[0] == widest(supernet.space)
-    assert [choice.channels for choice in widest(supernet.space).groups] == [8, 12]
+    assert policy.architectures(samples.indices_KD)[0] == Architecture.widest(supernet.space)
+    assert [choice.channels for choice in Architecture.widest(supernet.space).groups] == [8, 12]
     later = SimpleNamespace(epoch=1, step_in_epoch=0, steps_per_epoch=9)
     first = [step.weight_step([first_batch(make_loader)], later)[0].indices_KD[0].tolist() for _ in range(4)]
     assert any(indices != step.widest_D.tolist() for indices in first)
