@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config", "distributed", "kernels", "layers", "data", "space", "models", "analysis", "supernet",
         "search", "engine",
     },
-    "predict": {"jobs", "config", "data", "engine", "evaluation", "kernels", "models", "report", "analysis"},
+    "predict": {"export", "jobs", "config", "data", "engine", "evaluation", "kernels", "models", "report", "analysis"},
     "slowfast": {"*"},
     "commands": {"*"},
     "cli": {"*"},

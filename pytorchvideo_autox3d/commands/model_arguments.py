@@ -6,17 +6,22 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from pytorchvideo_autox3d.predict import Recognizer
+
+
+EXPORTED = (".onnx", ".xml", ".pt2", ".pte", ".tflite")
+"""What exported files end in."""
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model and what old checkpoints need beside it; views, device and batch."""
     parser.add_argument(
         "--model", required=True, metavar="CKPT|PACKAGE|NAME",
-        help="a checkpoint, a package's folder, or the name of a package that comes with this library (demo)",
+        help="a checkpoint, a package's folder, the name of a package that comes with this library (demo), or a file "
+        "that autox3d export wrote",
     )  # fmt: skip
     parser.add_argument("--cfg", default=None, help="the config of a checkpoint that does not say its own")
     parser.add_argument(
@@ -30,12 +35,28 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def recognizer_of(args: argparse.Namespace, **options: Any) -> Recognizer:
     """The model of `add_model`'s arguments; `options` are further ones of `Recognizer`."""
-    from pytorchvideo_autox3d.models.hub import HUB
-    from pytorchvideo_autox3d.predict import Recognizer
-
     options |= {
         "views": args.views, "device": args.device, "batch_size": args.batch_size, "workers": args.workers,
     }  # fmt: skip
+    backend = getattr(args, "backend", "eager")
+    if args.model.endswith(EXPORTED):
+        from pytorchvideo_autox3d.predict.backends import open_exported
+
+        if backend != "eager":
+            raise ConfigError(f"--backend {backend}: {args.model} is exported already, and runs as what it is")
+        return open_exported(args.model, **options)
+    recognizer = _eager(args, options)
+    if backend == "eager":
+        return recognizer
+    from pytorchvideo_autox3d.predict.backends import on_backend
+
+    return on_backend(recognizer, backend, **options)
+
+
+def _eager(args: argparse.Namespace, options: dict[str, Any]) -> Recognizer:
+    from pytorchvideo_autox3d.models.hub import HUB
+    from pytorchvideo_autox3d.predict import Recognizer
+
     if os.path.isfile(args.model) or args.model.endswith((".pyth", ".pt", ".pth")):
         return Recognizer.from_checkpoint(args.model, cfg=args.cfg, classes=args.classes, **options)
     if args.model in HUB:

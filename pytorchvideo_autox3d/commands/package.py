@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pytorchvideo_autox3d.commands.model_arguments import add_model, recognizer_of
+from pytorchvideo_autox3d.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +28,13 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d.predict.measure import accuracy, cost, read_labelled
 
     recognizer = recognizer_of(args)
+    network = recognizer.network
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"--model {args.model}: is exported already: name the checkpoint")
     manifest = read_labelled(recognizer, args.test, prefix=args.prefix) if args.test else None
     measured = {**(accuracy(recognizer, manifest) if manifest else {}), **cost(recognizer)}
     name = args.name or args.output.resolve().name
     release = Release(name, args.description, args.license, measured)
-    network = recognizer.network
-    assert isinstance(network, nn.Module)  # the model's arguments name nothing else
     folder = write_package(args.output, network, recognizer.card, release)
     for key, value in measured.items():
         print(f"{key.replace('_', ' ')}: {value}")

@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "videos", nargs="+", metavar="VIDEO",
         help="video, folder, pattern, list (csv or json), array of frames (.npy), or - for paths on standard input",
     )  # fmt: skip
+    parser.add_argument(
+        "--backend", choices=("eager", "onnx", "openvino"), default="eager", help="what runs the network"
+    )
     parser.add_argument("--prefix", default="", help="joined before a list's relative paths")
     parser.add_argument("--top", type=int, default=5, help="classes to name")
     form = parser.add_mutually_exclusive_group()
@@ -54,7 +57,8 @@ def run(args: argparse.Namespace) -> None:
     videos = find_videos(args.videos, prefix=args.prefix)
     kept = None
     if args.output:
-        made_with = {name: getattr(args, name) for name in ("model", "top", "segments", "stride", "min_seconds")}
+        decisive = ("model", "backend", "top", "segments", "stride", "min_seconds")
+        made_with = {name: getattr(args, name) for name in decisive}
         kept = ResumableRecords(
             args.output, {**made_with, "views": str(recognizer.views), "card": recognizer.card.to_dict()}
         )

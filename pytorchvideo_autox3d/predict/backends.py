@@ -1,0 +1,74 @@
+"""A `Recognizer` over a runtime: an exported file, or a network that is exported on the spot."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.errors import ConfigError, ModelError
+from pytorchvideo_autox3d.export import export_model, load_exported, read_metadata
+from pytorchvideo_autox3d.models import ModelCard
+from pytorchvideo_autox3d.predict.recognizer import Recognizer
+
+BACKENDS = ("eager", "onnx", "openvino")
+
+
+def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Recognizer:
+    """A file that `autox3d export` wrote; its metadata has the classes and the preprocessing.
+
+    Args:
+        path: the file; its suffix names the format.
+        threads: of the runtime; 0 leaves the number to it.
+        options: as of `Recognizer`; it runs on the CPU.
+
+    Raises:
+        ExportError: no such file, or its runtime is not installed; names the extra.
+        ModelError: the file says nothing of classes and clips.
+    """
+    metadata = read_metadata(path)
+    if not metadata.get("model_card"):
+        raise ModelError(f"{path}: says nothing of its classes and clips: export it from a checkpoint or a package")
+    card = ModelCard.from_dict(json.loads(metadata["model_card"]), source=str(path))
+    clips = int(json.loads(metadata["clip"])[0])
+    return Recognizer(in_parts(load_exported(path, threads=threads), clips), card, **{**options, "device": "cpu"})
+
+
+def on_backend(recognizer: Recognizer, backend: str, *, threads: int = 0, **options: Any) -> Recognizer:
+    """The same network through another runtime: exported to a temporary file, compared with eager, and loaded.
+
+    Raises:
+        ConfigError: an unknown backend, or a network that is exported already.
+        ExportError: it can't be exported (names the operator), or the runtime is not installed (names the extra).
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend: {backend!r} is none of {', '.join(BACKENDS)}")
+    if backend == "eager":
+        return recognizer
+    network, card = recognizer.network, recognizer.card
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"backend {backend}: the network is exported already")
+    with tempfile.TemporaryDirectory() as folder:
+        clip = torch.zeros(1, len(card.preprocessing.mean), *card.preprocessing.clip)
+        report = export_model(
+            network.cpu(), Path(folder, "network"), format=backend, clip=clip, dynamic_batch=True, card=card
+        )
+        return Recognizer(load_exported(report.path, threads=threads), card, **{**options, "device": "cpu"})
+
+
+def in_parts(function: Callable[[Tensor], Tensor], clips: int) -> Callable[[Tensor], Tensor]:
+    """A function of exactly `clips` clips as one of any number; the last part is filled up by repeating a clip."""
+
+    def run(clip_BCTHW: Tensor) -> Tensor:
+        parts = []
+        for part in clip_BCTHW.split(clips):
+            filled = torch.cat([part, part[-1:].expand(clips - len(part), *part.shape[1:])])
+            parts.append(function(filled)[: len(part)])
+        return torch.cat(parts)
+
+    return run
