@@ -7,7 +7,7 @@ Shapes: B clips, C channels, R channels of the squeeze-excitation.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import prod
+from math import gcd, prod
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -29,19 +29,33 @@ _MOST_PIXELS_PER_RUN = 2048
 _NUMBERS_PER_THREAD = 65_536
 
 
+# Pixels that count as one, at most, where this makes every vector of a result a whole line; more slow down reading.
+_MOST_TOGETHER = 4
+# Bytes of a tensor that is written past the caches: it would not stay in them until it is read.
+_PAST_CACHES_BYTES = 1 << 23
+
+
 class Plan(NamedTuple):
-    """The parameters of a call with the addresses left open, and its threads at most."""
+    """The parameters of a call with the addresses left open, channels of a vector, and its threads at most."""
 
     parameters: np.ndarray
+    width: int
     items: int
+    channels: int
     slots: int
     most_threads: int
 
 
 @lru_cache(maxsize=4096)
-def _plan(shape: tuple[int, ...], width: int) -> Plan:
+def _plan(shape: tuple[int, ...], dtype: torch.dtype, sums: bool) -> Plan:
+    """For a pass that sums, or for one that writes a tensor."""
     batch, channels, *sizes = shape
     pixels = prod(sizes)
+    full = vector_width(dtype, 1 << 30)
+    together = full // gcd(full, channels)
+    if not sums and together <= _MOST_TOGETHER and pixels % together == 0:
+        pixels, channels = pixels // together, channels * together
+    width = vector_width(dtype, channels)
     per_run = max(1, min(_MOST_PIXELS_PER_RUN, _NUMBERS_PER_RUN // channels))
     runs = -(-pixels // per_run)
     slots = -(-channels // width) * width
@@ -49,7 +63,7 @@ def _plan(shape: tuple[int, ...], width: int) -> Plan:
     parameters[ITEMS] = batch * runs
     parameters[places.BATCH], parameters[places.PIXELS], parameters[places.RUNS_PER_CLIP] = batch, pixels, runs
     parameters[places.CHANNELS], parameters[places.SLOTS] = channels, slots
-    return Plan(parameters, batch * runs, slots, max(1, prod(shape) // _NUMBERS_PER_THREAD))
+    return Plan(parameters, width, batch * runs, channels, slots, max(1, prod(shape) // _NUMBERS_PER_THREAD))
 
 
 def _accumulator(x: Tensor) -> torch.dtype:
@@ -75,14 +89,13 @@ def tensor_like(array: np.ndarray, dtype: torch.dtype, shape: tuple[int, ...]) -
 
 def _run(name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: tuple[Any, ...] = ()) -> None:
     """Run a pass over x; `tensors` by their places among the parameters, `rows` the coefficients of (C,) or (B, C)."""
-    width = vector_width(x.dtype, x.shape[1])
-    plan = _plan(x.shape, width)
-    kernel = run_kernel(name, ELEMENTS[x.dtype], width, activation)
+    plan = _plan(x.shape, x.dtype, places.SUMS in tensors)
+    kernel = run_kernel(name, ELEMENTS[x.dtype], plan.width, activation, _stores(x, plan, tensors))
     parameters = plan.parameters.copy()
     parameters[places.X] = x.data_ptr()
     for place, tensor in tensors.items():
         parameters[place] = 0 if tensor is None else tensor.data_ptr()
-    coefficients = _coefficients(x, rows)
+    coefficients = _coefficients(x, rows, plan.channels)
     parameters[places.COEFFICIENTS] = coefficients.ctypes.data
     parameters[places.COEFFICIENT_STRIDE] = coefficients.strides[0] if len(coefficients) > 1 else 0
     threads().run(kernel, parameters, min(plan.items, plan.most_threads, torch.get_num_threads()))
@@ -92,20 +105,31 @@ def _summed(
     name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: tuple[Any, ...], results: int
 ) -> np.ndarray:
     """Run a pass that sums; the sums of all runs as float64 (results, C)."""
-    plan = _plan(x.shape, vector_width(x.dtype, x.shape[1]))
+    plan = _plan(x.shape, x.dtype, True)
     sums = torch.zeros(plan.items * SUM_ROWS * plan.slots, dtype=_accumulator(x))
     result = torch.empty((results, x.shape[1]), dtype=torch.float64)
     _run(name, activation, x, {**tensors, places.SUMS: sums, places.RESULT: result}, rows)
     return result.numpy()
 
 
-def _coefficients(x: Tensor, rows: tuple[Any, ...]) -> np.ndarray:
-    """Rows as (1 or B, COEFFICIENT_ROWS, C), in the accumulator's type."""
+def _stores(x: Tensor, plan: Plan, tensors: dict[int, Tensor | None]) -> str:
+    """How the pass writes: past the caches where the result is large, and all vectors of it are whole lines."""
+    out, back = tensors.get(places.OUT), tensors.get(places.OUT2)
+    line = plan.width * x.element_size()
+    if out is None or x.dtype != torch.float32 or x.nbytes < _PAST_CACHES_BYTES or plan.channels % plan.width:
+        return places.PLAIN
+    return (
+        places.PLAIN if out.data_ptr() % line or (back is not None and back.data_ptr() % line) else places.PAST_CACHES
+    )
+
+
+def _coefficients(x: Tensor, rows: tuple[Any, ...], channels: int) -> np.ndarray:
+    """Rows as (1 or B, COEFFICIENT_ROWS, channels), in the accumulator's type; repeated where pixels count as one."""
     clips = x.shape[0] if any(np.ndim(row) == 2 for row in rows) else 1
     dtype = np.float64 if x.dtype == torch.float64 else np.float32
-    packed = np.empty((clips, COEFFICIENT_ROWS, x.shape[1]), dtype=dtype)
+    packed = np.empty((clips, COEFFICIENT_ROWS, channels // x.shape[1], x.shape[1]), dtype=dtype)
     for number, row in enumerate(rows):
-        packed[:, number] = row
+        packed[:, number] = row[:, None] if np.ndim(row) == 2 else row
     return packed
 
 

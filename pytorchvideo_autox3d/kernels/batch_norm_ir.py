@@ -1,6 +1,7 @@
 """LLVM code for the passes of batch normalisation with an activation: each goes once over a run of pixels.
 
-A run is (pixels, C), channels last, of one clip. The channels' coefficients are rows of C numbers: mean m, factor a,
+A run is (pixels, C), channels last, of one clip; several neighbouring pixels may count as one of more channels, so that
+vectors begin at the start of a line. The channels' coefficients are rows of C numbers: mean m, factor a,
 offset k, and for the gradient b and c. With z = (x - m) * a + k + residual the passes are
 
     statistics   the sums of x - s and (x - s)^2, and s, the run's first pixel: no number of x is far from it
@@ -33,15 +34,15 @@ MEAN, FACTOR, OFFSET, X_FACTOR, CONSTANT = range(5)
 COEFFICIENT_ROWS = 5
 SUM_ROWS = 3
 # Pixels that are taken together: coefficients and sums are read once for all of them.
-_TOGETHER = 8
+_TOGETHER = 4
 _ARGUMENTS = ("x", "grad", "residual", "out", "out2", "coefficients", "sums", "pixels", "channels", "slots")
 
 
 class _Pass:
     """Emits the loops of a pass: groups of pixels, and within a group the vectors of channels."""
 
-    def __init__(self, module: ir.Module, element: Element, name: str, activation: str) -> None:
-        self.element, self.activation = element, activation
+    def __init__(self, module: ir.Module, element: Element, name: str, store_past_caches: bool = False) -> None:
+        self.module, self.element, self.store_past_caches = module, element, store_past_caches
         self.builder, self.arg = new_function(module, name, _ARGUMENTS)
 
     def loops(self, body: Callable[[ir.Value, int], None]) -> None:
@@ -77,6 +78,15 @@ class _Pass:
         channel = self.builder.add(self.builder.mul(pixel, self.arg["channels"]), self.channel)
         return offset(self.builder, self.arg[tensor], (channel, self.element.bytes))
 
+    def put(self, value: ir.Value, tensor: str, pixel: ir.Value) -> None:
+        """Store the vector's channels of a pixel, if asked for past the caches: without first reading the lines."""
+        if not self.store_past_caches:
+            self.element.store(self.builder, value, self.place(tensor, pixel))
+            return
+        address = self.builder.inttoptr(self.place(tensor, pixel), value.type.as_pointer())
+        stored = self.builder.store(value, address, align=self.element.width * self.element.bytes)
+        stored.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
     def value(self, tensor: str, pixel: ir.Value) -> ir.Value:
         return self.element.load(self.builder, self.place(tensor, pixel))
 
@@ -97,13 +107,15 @@ class _Pass:
         return self.builder.fadd(total, self.value("residual", pixel)) if has_residual else total
 
     def finish(self) -> ir.Function:
+        if self.store_past_caches:  # before anybody is told that the run is done
+            self.builder.fence("seq_cst")
         self.builder.ret_void()
         return self.builder.function
 
 
-def statistics_run(module: ir.Module, element: Element, _activation: str) -> ir.Function:
+def statistics_run(module: ir.Module, element: Element, _activation: str, _past: bool) -> ir.Function:
     """Sum x - s and its square over a run; `sums` begin at zero."""
-    emit = _Pass(module, element, "statistics", "none")
+    emit = _Pass(module, element, "statistics")
     builder, acc = emit.builder, element.accumulator_bytes
     zero = ir.Constant(I64, 0)
     with channel_vectors(builder, emit.arg["channels"], element.width) as (emit.channel, emit.slot):
@@ -123,9 +135,9 @@ def statistics_run(module: ir.Module, element: Element, _activation: str) -> ir.
     return emit.finish()
 
 
-def apply_run(module: ir.Module, element: Element, activation: str) -> ir.Function:
+def apply_run(module: ir.Module, element: Element, activation: str, past: bool) -> ir.Function:
     """Write the activation of the normalised run."""
-    emit = _Pass(module, element, "apply", activation)
+    emit = _Pass(module, element, "apply", past)
     builder = emit.builder
 
     def emit_loops(has_residual: bool) -> None:
@@ -135,7 +147,7 @@ def apply_run(module: ir.Module, element: Element, activation: str) -> ir.Functi
                 pixel = offset(builder, first, (ir.Constant(I64, number), 1))
                 moved = builder.fsub(emit.value("x", pixel), mean)
                 total = emit.normalised(moved, pixel, factor, added, has_residual)
-                element.store(builder, activate(builder, element, activation, total), emit.place("out", pixel))
+                emit.put(activate(builder, element, activation, total), "out", pixel)
 
         emit.loops(body)
 
@@ -143,9 +155,9 @@ def apply_run(module: ir.Module, element: Element, activation: str) -> ir.Functi
     return emit.finish()
 
 
-def reduce_run(module: ir.Module, element: Element, activation: str) -> ir.Function:
+def reduce_run(module: ir.Module, element: Element, activation: str, _past: bool) -> ir.Function:
     """Sum h and h * (x - m) over a run; `sums` begin at zero."""
-    emit = _Pass(module, element, "reduce", activation)
+    emit = _Pass(module, element, "reduce")
     builder = emit.builder
 
     def emit_loops(has_residual: bool) -> None:
@@ -170,9 +182,9 @@ def reduce_run(module: ir.Module, element: Element, activation: str) -> ir.Funct
     return emit.finish()
 
 
-def gradient_run(module: ir.Module, element: Element, activation: str) -> ir.Function:
+def gradient_run(module: ir.Module, element: Element, activation: str, past: bool) -> ir.Function:
     """Write the gradient of x, and h to `out2` where there is a residual."""
-    emit = _Pass(module, element, "gradient", activation)
+    emit = _Pass(module, element, "gradient", past)
     builder = emit.builder
 
     def emit_loops(has_residual: bool) -> None:
@@ -185,9 +197,9 @@ def gradient_run(module: ir.Module, element: Element, activation: str) -> ir.Fun
                 before = emit.normalised(moved, pixel, factor, added, has_residual)
                 back = through(builder, element, activation, before, emit.value("grad", pixel))
                 if has_residual:
-                    element.store(builder, back, emit.place("out2", pixel))
+                    emit.put(back, "out2", pixel)
                 result = multiply_add(builder, back, factor, multiply_add(builder, moved, x_factor, constant))
-                element.store(builder, result, emit.place("out", pixel))
+                emit.put(result, "out", pixel)
 
         emit.loops(body)
 
@@ -195,7 +207,7 @@ def gradient_run(module: ir.Module, element: Element, activation: str) -> ir.Fun
     return emit.finish()
 
 
-RUNS: dict[str, Callable[[ir.Module, Element, str], ir.Function]] = {
+RUNS: dict[str, Callable[[ir.Module, Element, str, bool], ir.Function]] = {
     "statistics": statistics_run,
     "apply": apply_run,
     "reduce": reduce_run,

@@ -33,9 +33,13 @@ BATCH, PIXELS, RUNS_PER_CLIP, CHANNELS, SLOTS, COEFFICIENT_STRIDE = range(11, 17
 NUM_PARAMETERS = 17
 
 
+# How a pass stores: as usual, or past the caches.
+PLAIN, PAST_CACHES = "plain", "past"
+
+
 def _run_function(module: ir.Module, config: str) -> ir.Function:
-    name, element, width, activation, _ = config.split("/")
-    return RUNS[name](module, vector_ir.Element(element, int(width)), activation)
+    name, element, width, activation, stores, _ = config.split("/")
+    return RUNS[name](module, vector_ir.Element(element, int(width)), activation, stores == PAST_CACHES)
 
 
 call_run: Any = row_caller(_run_function)
@@ -47,59 +51,67 @@ def _revision() -> str:
     return revision(_GENERATORS)
 
 
-@numba.njit(inline="always")
-def _slot(channel: int, channels: int, slots: int, width: int) -> int:
-    """Where the sum of a channel lies: the last vector begins at C - V, those before lie in order."""
-    return channel if channel < channels - width else slots - channels + channel
+@numba.njit
+def _in_order(sums: Any, first: int, channels: int, slots: int, width: int, row: Any) -> None:
+    """Copy a row of a run's sums to `row`, by channel: the last vector begins at C - V, those before lie in order."""
+    whole = channels - width if slots != channels else channels
+    for c in range(whole):
+        row[c] = sums[first + c]
+    for c in range(whole, channels):
+        row[c] = sums[first + slots - channels + c]
 
 
 @numba.njit
 def _add_statistics(p: Any, sums: Any, result: Any, width: int) -> None:
     """Result: means (C,), sums of squared deviations from them (C,), means of each clip (B, C)."""
     batch, pixels, runs, channels, slots = p[BATCH], p[PIXELS], p[RUNS_PER_CLIP], p[CHANNELS], p[SLOTS]
+    total, squares, start = np.empty(channels), np.empty(channels), np.empty(channels)
+    means, deviations, clips = result[:channels], result[channels : 2 * channels], result[2 * channels :]
     result[: (2 + batch) * channels] = 0.0
     for b in range(batch):
+        clip = clips[b * channels : (b + 1) * channels]
         for j in range(runs):
             first = (b * runs + j) * SUM_ROWS * slots
             size = (j + 1) * pixels // runs - j * pixels // runs
+            _in_order(sums, first, channels, slots, width, total)
+            _in_order(sums, first + 2 * slots, channels, slots, width, start)
             for c in range(channels):
-                s = _slot(c, channels, slots, width)
-                total = sums[first + s] + size * np.float64(sums[first + 2 * slots + s])
-                result[(2 + b) * channels + c] += total
+                clip[c] += total[c] + size * start[c]
         for c in range(channels):
-            result[c] += result[(2 + b) * channels + c]
-            result[(2 + b) * channels + c] /= pixels
-    for c in range(channels):
-        result[c] /= batch * pixels
+            clip[c] /= pixels
+            means[c] += clip[c] / batch
     for b in range(batch):
         for j in range(runs):
             first = (b * runs + j) * SUM_ROWS * slots
             size = (j + 1) * pixels // runs - j * pixels // runs
+            _in_order(sums, first, channels, slots, width, total)
+            _in_order(sums, first + slots, channels, slots, width, squares)
+            _in_order(sums, first + 2 * slots, channels, slots, width, start)
             for c in range(channels):
-                s = _slot(c, channels, slots, width)
-                moved = np.float64(sums[first + s]) / size
-                distance = np.float64(sums[first + 2 * slots + s]) + moved - result[c]
-                result[channels + c] += sums[first + slots + s] - size * moved * moved + size * distance * distance
+                # The sum of squares about the run's own start, moved to the mean of all.
+                distance = start[c] - means[c]
+                deviations[c] += squares[c] + distance * (2 * total[c] + size * distance)
 
 
 @numba.njit
 def _add_products(p: Any, sums: Any, result: Any, width: int) -> None:
     """Result: of each clip the sums of h (C,) and of h * (x - m) (C,)."""
     batch, runs, channels, slots = p[BATCH], p[RUNS_PER_CLIP], p[CHANNELS], p[SLOTS]
+    row = np.empty(channels)
     result[: 2 * batch * channels] = 0.0
     for b in range(batch):
         for j in range(runs):
-            first = (b * runs + j) * SUM_ROWS * slots
-            for c in range(channels):
-                s = _slot(c, channels, slots, width)
-                result[2 * b * channels + c] += sums[first + s]
-                result[(2 * b + 1) * channels + c] += sums[first + slots + s]
+            for kind in range(2):
+                _in_order(sums, ((b * runs + j) * SUM_ROWS + kind) * slots, channels, slots, width, row)
+                target = result[(2 * b + kind) * channels : (2 * b + kind + 1) * channels]
+                for c in range(channels):
+                    target[c] += row[c]
 
 
 @cache
-def run_kernel(name: str, element: str, width: int, activation: str = "none") -> Any:
+def run_kernel(name: str, element: str, width: int, activation: str = "none", stores: str = PLAIN) -> Any:
     """Kernel of one pass (see `batch_norm_ir.py`) over tensors of this element, with this many channels a vector."""
-    config = f"{name}/{element}/{width}/{activation}/{_revision()}"
+    config = f"{name}/{element}/{width}/{activation}/{stores}/{_revision()}"
     item = vector_ir.Element(element, width)
     x_bytes, acc_bytes = item.bytes, item.accumulator_bytes
     acc_type = np.float64 if element == "f64" else np.float32

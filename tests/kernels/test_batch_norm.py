@@ -209,6 +209,19 @@ def test_same_result_for_any_number_of_threads():
         assert all(torch.equal(a, b) for a, b in zip(reference, found, strict=True))
 
 
+@pytest.mark.parametrize("channels", [16, 24, 20])
+@pytest.mark.parametrize("activation", ["none", "relu"])
+def test_writing_past_the_caches_changes_nothing(channels, activation, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    x, residual, grad = (torch.randn((2, channels, 2, 6, 7), generator=generator) for _ in range(3))
+    found = []
+    for limit in (0, 1 << 40):
+        monkeypatch.setattr(batch_norm_cpu, "_PAST_CACHES_BYTES", limit)
+        chain = Chain(channels, activation)
+        found.append(results(chain, chain, x, residual, grad))
+    assert all(map(torch.equal, *found))
+
+
 @pytest.fixture
 def x():
     return torch.randn((2, 16, 3, 4, 5), generator=torch.Generator().manual_seed(0)) + 0.5
