@@ -64,16 +64,23 @@ def build_model(cfg: CfgNode) -> nn.Module:
     """
     builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     model = builder(model_num_class=cfg.MODEL.NUM_CLASSES, **_arguments(cfg))
-    given, taken = MODALITIES[cfg.AUTOX3D.MODALITY], getattr(model, "in_channels", None)
-    if taken not in (None, given):
-        raise ConfigError(
-            f"AUTOX3D.MODALITY: {cfg.AUTOX3D.MODALITY!r} gives {given} channels, {cfg.MODEL.MODEL_NAME} takes {taken}"
-        )
+    _check_clips_fit(cfg, model)
     accelerate(model)
     _replace_norms(cfg, model)
     if cfg.MODEL.ACT_CHECKPOINT:
         models.checkpoint_activations(model)
     return model
+
+
+def _check_clips_fit(cfg: CfgNode, model: nn.Module) -> None:
+    """What would otherwise end in the first training step, or in the first of a test after all of training."""
+    name = cfg.MODEL.MODEL_NAME
+    given, taken = MODALITIES[cfg.AUTOX3D.MODALITY], getattr(model, "in_channels", None)
+    if taken not in (None, given):
+        raise ConfigError(f"AUTOX3D.MODALITY: {cfg.AUTOX3D.MODALITY!r} gives {given} channels, {name} takes {taken}")
+    train, test = cfg.DATA.TRAIN_CROP_SIZE, cfg.DATA.TEST_CROP_SIZE
+    if getattr(model, "takes_one_size", False) and test != train:
+        raise ConfigError(f"DATA.TEST_CROP_SIZE is {test}, but {name} takes the clips of its training alone, {train}")
 
 
 def _replace_norms(cfg: CfgNode, model: nn.Module) -> None:

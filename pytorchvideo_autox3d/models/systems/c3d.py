@@ -26,6 +26,8 @@ _SMALLEST = (16, 16, 16)
 class FixedSizeNet(ClipNet):
     """A `ClipNet` whose linear layers see every position of the map, so that it takes one clip size alone."""
 
+    takes_one_size = True
+
     def _checked(self, clip: Any) -> torch.Tensor:
         checked = super()._checked(clip)
         wanted = (self.input_clip_length, self.input_crop_size, self.input_crop_size)

@@ -126,3 +126,9 @@ def test_a_network_of_other_channels_is_refused(name, modality, given):
     message = f"AUTOX3D.MODALITY: '{modality}' gives {given} channels, {name} takes"
     with torch.device("meta"), pytest.raises(ConfigError, match=message):
         build.build_model(cfg)
+
+
+def test_a_network_of_one_clip_size_is_tested_at_it():
+    opts = ["DATA.TEST_CROP_SIZE", 128]
+    with torch.device("meta"), pytest.raises(ConfigError, match=r"DATA.TEST_CROP_SIZE is 128, but C3D takes .* 112"):
+        build.build_model(cfg_of(*opts, file="baselines/c3d.yaml"))
