@@ -200,7 +200,8 @@ def test_what_is_trained_is_what_the_budget_was_met_with_and_runs_as_printed(opt
 
     # There is no list for validation or the test, so the training does without.
     assert (retrain.TRAIN.EVAL_PERIOD, retrain.TEST.ENABLE) == (0, False)
-    for change in ("BN.USE_PRECISE_STATS False -> True", "TRAIN.EVAL_PERIOD 10 -> 0"):
+    scaled = "SOLVER.BASE_LR 0.1 -> 0.003125 (0.05 for the recipe's batch of 64, scaled to 4)"
+    for change in ("BN.USE_PRECISE_STATS False -> True", "TRAIN.EVAL_PERIOD 10 -> 0", scaled):
         assert f"\n  {change}\n" in printed
         assert f"\n#   {change}\n" in (out / "retrain.yaml").read_text()
     command = ["run", "--cfg", str(out / "retrain.yaml"), "SOLVER.MAX_EPOCH", "1", "SOLVER.WARMUP_EPOCHS", "0.0"]

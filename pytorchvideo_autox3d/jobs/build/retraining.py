@@ -28,8 +28,11 @@ _KEPT = (
 _RATES = ("SOLVER.BASE_LR", "SOLVER.WARMUP_START_LR", "SOLVER.COSINE_END_LR")
 # What a list that is not there leaves out.
 _LISTS = (("val", "TRAIN.EVAL_PERIOD", 0), ("test", "TEST.ENABLE", False))
-# Differences that are none: what is trained, and where.
-_EXPECTED = ("SEARCH.", "OUTPUT_DIR", "MODEL.MODEL_NAME", "AUTOX3D.GROUPS", "AUTOX3D.SPACE", "AUTOX3D.ARCHITECTURE")
+# Differences that are none: what is trained, and where; and what other networks read.
+_EXPECTED = (
+    "SEARCH.", "OUTPUT_DIR", "MODEL.MODEL_NAME", "AUTOX3D.GROUPS", "AUTOX3D.SPACE", "AUTOX3D.ARCHITECTURE", "X3D.",
+    "RESNET.", "SLOWFAST.",
+)  # fmt: skip
 
 
 def retrain_config(cfg: CfgNode) -> dict[str, Any]:
@@ -42,11 +45,7 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
         ConfigError: there is no such recipe, or one that the search's data can't go with.
         DataError: a list is malformed.
     """
-    name = cfg.SEARCH.RETRAIN_CFG
-    try:
-        recipe = load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
-    except ConfigError as error:
-        raise ConfigError(f"SEARCH.RETRAIN_CFG: {error}") from None
+    recipe = _recipe(cfg)
     config = recipe.clone()
     config.defrost()
     config.SEARCH.ENABLE = False
@@ -67,12 +66,23 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
 
 def retrain_changes(cfg: CfgNode, retraining: Mapping[str, Any]) -> list[str]:
     """What the training does otherwise than the search did, a line for each key."""
-    searched = yaml.safe_load(cfg.dump())
-    return [
-        f"{key} {before!r} -> {after!r}"
-        for key, before, after in changed_keys(searched, retraining)
-        if not key.startswith(_EXPECTED)
-    ]
+    recipe = _recipe(cfg)
+    ours, theirs = cfg.TRAIN.BATCH_SIZE, recipe.TRAIN.BATCH_SIZE
+    changes = []
+    for key, before, after in changed_keys(yaml.safe_load(cfg.dump()), retraining):
+        if not key.startswith(_EXPECTED):
+            scaled = key in _RATES and ours != theirs
+            why = f" ({value_at(recipe, key):g} for the recipe's batch of {theirs}, scaled to {ours})" if scaled else ""
+            changes.append(f"{key} {before!r} -> {after!r}{why}")
+    return changes
+
+
+def _recipe(cfg: CfgNode) -> CfgNode:
+    name = cfg.SEARCH.RETRAIN_CFG
+    try:
+        return load_cfg(name if os.path.isfile(name) else config_path(name)) if name else cfg
+    except ConfigError as error:
+        raise ConfigError(f"SEARCH.RETRAIN_CFG: {error}") from None
 
 
 def _set(cfg: CfgNode, key: str, value: Any) -> None:
