@@ -12,7 +12,7 @@ from torchvision.transforms.v2.functional import resize
 from pytorchvideo_autox3d.data.closing import ClosedOnExit
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 _LAYOUTS = {3: (0, 3, 1, 2), 1: (0, 1, 2, 3), 0: (1, 0, 2, 3)}  # place of the colours -> what gives frames_TCHW
 
@@ -57,3 +57,14 @@ class ArrayReader(ClosedOnExit):
             return chosen_TCHW
         scaled: Tensor = resize(chosen_TCHW, list(scaled_size(height, width, short_side)), antialias=True)
         return scaled
+
+
+def read_array(path: str) -> np.ndarray:
+    """Frames in a .npy file, which stay on the disk until they are needed; `DecodeError` where it is none."""
+    try:
+        frames: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+    except FileNotFoundError:
+        raise DecodeError(f"{path}: no such file") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise DecodeError(f"{path}: not a readable .npy array: {str(error).splitlines()[0]}") from None
+    return frames

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pytorchvideo_autox3d.errors import EvaluationError
 from pytorchvideo_autox3d.models import Calibration
-from pytorchvideo_autox3d.predict.recognizer import combined_scores
+from pytorchvideo_autox3d.predict.prediction import combined_scores
 
 _BINS = 15  # as Guo et al., 2017
 _LOG_TEMPERATURES = (np.log(0.05), np.log(20.0))

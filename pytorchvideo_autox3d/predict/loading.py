@@ -11,16 +11,18 @@ from typing import Any
 import simplejson
 import yaml
 from iopath.common.file_io import g_pathmgr
+from torch import Tensor
 
 from pytorchvideo_autox3d.config import get_cfg, leaves, load_cfg
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.engine import checkpoint_model_state, load_model_state, read_checkpoint
-from pytorchvideo_autox3d.errors import AutoX3DError, DataError, ModelError
+from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError, DataError, ModelError
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.jobs.build import build_card
 from pytorchvideo_autox3d.models import CARD_KEY, Calibration, ClipNet, ModelCard, file_hash
 from pytorchvideo_autox3d.models.package import CARD_FILE, find_package
+from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 
 _CALIBRATION = ".calibration.json"
 
@@ -37,9 +39,20 @@ def load_checkpoint(
     names = read_names(classes) if isinstance(classes, str) else tuple(classes) if classes is not None else None
     card = _card(checkpoint, path, cfg, names)
     network = card.build()
-    load_model_state(network, checkpoint_model_state(checkpoint, path), path)
+    load_model_state(network, _state(checkpoint, path, card), path)
     network.card = card
     return network, card
+
+
+def _state(checkpoint: Mapping[str, Any], path: str, card: ModelCard) -> Mapping[str, Tensor]:
+    """The weights under our names; an X3D that PySlowFast trained has others."""
+    state = checkpoint_model_state(checkpoint, path)
+    if card.model != "X3D":
+        return state
+    try:
+        return convert_state(state, "pytorchvideo")
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def read_names(path: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Top = tuple[tuple[str, float], ...]
 """(label, score) pairs, the highest score first."""
@@ -16,6 +17,14 @@ def top_of(score_K: NDArray[np.floating], labels: tuple[str, ...], count: int) -
     """The `count` highest scores with their labels; among equal scores the class of the lower number first."""
     order = np.argsort(-score_K, kind="stable")[:count]
     return tuple((labels[number], float(score_K[number])) for number in order)
+
+
+def combined_scores(logits_VK: Tensor, ensemble: str, temperature: float = 1.0) -> NDArray[np.float32]:
+    """A video's scores (K) from the logits of its views: the mean ("sum") or the largest ("max") of their softmax."""
+    score_VK = (logits_VK / temperature).softmax(dim=1).numpy()
+    if ensemble == "max":
+        return score_VK.max(axis=0)
+    return score_VK.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.data import ArrayReader, ClipNormalize, VideoReader, check_reader, open_video
+from pytorchvideo_autox3d.data.array_reader import read_array
 from pytorchvideo_autox3d.data.flow import FlowReader
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
@@ -20,7 +21,7 @@ from pytorchvideo_autox3d.kernels import accelerate
 from pytorchvideo_autox3d.models import ModelCard, load_package
 from pytorchvideo_autox3d.predict.decode_ahead import decoded_ahead
 from pytorchvideo_autox3d.predict.loading import load_checkpoint
-from pytorchvideo_autox3d.predict.prediction import ClipPrediction, Prediction, top_of
+from pytorchvideo_autox3d.predict.prediction import ClipPrediction, Prediction, combined_scores, top_of
 from pytorchvideo_autox3d.predict.video_clips import VideoClips, Views, read_clips
 
 Video = str | Path | np.ndarray | Tensor
@@ -250,22 +251,3 @@ class Recognizer:
     def _name(video: Video, name: str | None) -> str:
         shape = getattr(video, "shape", None)
         return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")
-
-
-def combined_scores(logits_VK: Tensor, ensemble: str, temperature: float = 1.0) -> NDArray[np.float32]:
-    """A video's scores (K) from the logits of its views: the mean ("sum") or the largest ("max") of their softmax."""
-    score_VK = (logits_VK / temperature).softmax(dim=1).numpy()
-    if ensemble == "max":
-        return score_VK.max(axis=0)
-    return score_VK.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-
-def read_array(path: str) -> np.ndarray:
-    """Frames in a .npy file, which stay on the disk until they are needed; `DecodeError` where it is none."""
-    try:
-        frames: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
-    except FileNotFoundError:
-        raise DecodeError(f"{path}: no such file") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise DecodeError(f"{path}: not a readable .npy array: {str(error).splitlines()[0]}") from None
-    return frames

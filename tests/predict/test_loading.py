@@ -8,6 +8,7 @@ from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.errors import AutoX3DError, ModelError
 from pytorchvideo_autox3d.jobs.build import build_card, build_model
 from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 from pytorchvideo_autox3d.predict.loading import load_checkpoint
 
 NAMES = tuple("abcdefgh")
@@ -76,3 +77,18 @@ def test_what_does_not_fit_is_one_line_with_the_file(tmp_path, cfg, state):
         with pytest.raises(AutoX3DError, match=words) as raised:
             load_checkpoint(file, classes=names)
         assert str(tmp_path) in str(raised.value)
+
+
+def test_an_x3d_that_pyslowfast_trained(tmp_path):
+    """Its own key names, and a config with hundreds of keys that we lack."""
+    cfg = load_cfg(config_path("autox3d/demo_x3d.yaml"))
+    torch.manual_seed(0)
+    network = build_model(cfg).eval()
+    theirs = convert_state(network.state_dict(), "slowfast")
+    path = saved(tmp_path / "a.pyth", model_state=theirs, cfg=cfg.dump() + "\nDETECTION:\n  ENABLE: False\n")
+    loaded, card = load_checkpoint(path, classes=NAMES)
+    clip = torch.randn(1, 3, *card.preprocessing.clip)
+    torch.testing.assert_close(loaded.eval()(clip), network(clip))
+    other = saved(tmp_path / "b.pyth", model_state={"x": torch.zeros(1)}, cfg=cfg.dump())
+    with pytest.raises(AutoX3DError, match=r"b\.pyth.*X3D keys"):
+        load_checkpoint(other, classes=NAMES)
