@@ -21,7 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write search_curve.png and, once a search has ended, its policy.png and coverage.png; print their paths."""
+    """Write search_curve.png and, once a search has ended, policy.png, coverage.png and pareto.png; print their paths.
+
+    pareto.png needs several budgets (SEARCH.PARETO_*) and scores (SEARCH.DERIVE best_of).
+    """
+    from pytorchvideo_autox3d.report.style import save_figure
+
     for folder in args.folders:
         if not folder.is_dir():
             raise SearchError(f"{folder}: no such folder; name the OUTPUT_DIR of a search")
@@ -29,15 +34,15 @@ def run(args: argparse.Namespace) -> None:
     output.mkdir(parents=True, exist_ok=True)
     for name, figure in _figures(args.folders).items():
         path = output / f"{name}.png"
-        figure.savefig(path, dpi=150, bbox_inches="tight")
-        print(path)
+        print(save_figure(path, figure))
 
 
 def _figures(folders: list[Path]) -> dict[str, Figure]:
+    from pytorchvideo_autox3d.report.pareto import draw_pareto
     from pytorchvideo_autox3d.report.results import PolicyTable
     from pytorchvideo_autox3d.report.search import draw_coverage, draw_policy, draw_search_curve
     from pytorchvideo_autox3d.search import read_history, read_result
-    from pytorchvideo_autox3d.search.result import RESULT_NAME
+    from pytorchvideo_autox3d.search.result import RESULT_NAME, read_pareto
 
     histories = {str(folder): read_history(str(folder)) for folder in folders}
     ended = (folders[0] / RESULT_NAME).is_file()
@@ -53,4 +58,7 @@ def _figures(folders: list[Path]) -> dict[str, Figure]:
     if ended:
         figures["policy"] = draw_policy([PolicyTable(**table) for table in result["policy"]])
         figures["coverage"] = draw_coverage(result["coverage"])
+    rows = read_pareto(str(folders[0]))
+    if any(row["score"] is not None for row in rows):
+        figures["pareto"] = draw_pareto(rows)
     return figures

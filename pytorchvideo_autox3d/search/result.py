@@ -23,6 +23,7 @@ ARCHITECTURE_NAME = "architecture.json"
 RETRAIN_NAME = "retrain.yaml"
 RESULT_NAME = "search_result.json"
 PARETO_FOLDER = "pareto"
+PARETO_NAME = "pareto.json"
 
 
 def write_result(
@@ -82,7 +83,7 @@ def write_pareto(
         row.architecture.to_json(paths[-1])
         recipe = {**(train_config or {}), "OUTPUT_DIR": str(folder / f"retrain_{target}")}
         write_text(folder / f"retrain_{target}.yaml", retrain_yaml(row.architecture, folder, recipe, changes))
-    write_json(folder / "pareto.json", [row.to_dict() for row in rows])
+    write_json(folder / PARETO_NAME, [row.to_dict() for row in rows])
     return paths
 
 
@@ -138,6 +139,21 @@ def read_result(output_dir: str) -> dict[str, Any]:
     path = Path(output_dir, RESULT_NAME)
     if not path.is_file():
         raise SearchError(f"{path}: no such file; the search in {output_dir} has not ended")
+    try:
+        return simplejson.loads(path.read_text(encoding="utf8"))
+    except simplejson.JSONDecodeError as error:
+        raise SearchError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+
+
+def read_pareto(output_dir: str) -> list[dict[str, Any]]:
+    """The rows that `write_pareto` wrote; none where there were no further budgets.
+
+    Raises:
+        SearchError: the file is no JSON.
+    """
+    path = Path(output_dir, PARETO_FOLDER, PARETO_NAME)
+    if not path.is_file():
+        return []
     try:
         return simplejson.loads(path.read_text(encoding="utf8"))
     except simplejson.JSONDecodeError as error:

@@ -140,6 +140,15 @@ def test_milliseconds_as_a_budget(options, latency_table, tmp_path, capsys):
     assert rows[0]["latency_ms"] <= 290.0
     assert all((out / "pareto" / f"retrain_{target}ms.yaml").is_file() for target in (290, 300))
     assert "measured whole: met" in capsys.readouterr().out
+    assert "pareto" not in plot_search._figures([out])  # nothing was scored
+
+
+def test_a_scored_pareto_is_drawn(options, latency_table, tmp_path):
+    changes = {"SEARCH.LATENCY_TABLE": str(latency_table), "SEARCH.PARETO_LATENCY_MS": [280.0, 310.0]}
+    jobs.run(demo_cfg(options(**changes)))
+    (axes,) = plot_search._figures([tmp_path / "out"])["pareto"].axes
+    assert axes.get_xlabel() == "milliseconds of the whole network, measured"
+    assert len(axes.collections[0].get_offsets()) == 2
 
 
 class StopsAt:
