@@ -83,6 +83,15 @@ def test_only_the_drawn_edges(path):
         assert "*" in allowed or other in allowed, f"{relative} imports {other}"
 
 
+def test_no_allowed_edge_is_unused():
+    used: dict[str, set[str]] = {}
+    for path in SOURCES:
+        unit = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        used.setdefault(unit, set()).update(imported_units(path))
+    unused = {unit: MAY_IMPORT[unit] - others - {"*"} for unit, others in used.items()}
+    assert {unit: others for unit, others in unused.items() if others} == {}
+
+
 def module_name(path: Path) -> str:
     parts = (PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
