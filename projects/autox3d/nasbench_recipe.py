@@ -34,8 +34,8 @@ _NORMALIZE = ClipNormalize()
 class Recipe:
     """SGD with Nesterov momentum, a warm-up, half a cosine; tested after every `test_period` epochs."""
 
-    epochs: int = 20
-    test_period: int = 2
+    epochs: int = 40
+    test_period: int = 4
     batch_size: int = 32
     base_lr: float = 0.1
     weight_decay: float = 1e-4

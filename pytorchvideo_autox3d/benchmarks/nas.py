@@ -46,8 +46,12 @@ def run(
         trainings: what a method may spend, in whole trainings of a typical network within the budget.
         repeats: seeds of each method; they take the table's seeds in turn.
     Raises:
-        SearchError: too few networks within the budget are trained.
+        SearchError: an argument is out of range, too few networks within the budget are trained, or a method needs a
+            supernet.
+        RegistryError: no method of a name.
     """
+    if not 0 <= budget <= 1 or repeats < 1:
+        raise SearchError(f"bench nas: budget {budget:g} must lie in 0 to 1, and repeats {repeats} be 1 or more")
     bench = nasbench.load(table)
     most_macs = float(np.quantile(bench.table.macs_N, budget, method="lower"))
     truth_N = bench.accuracies()

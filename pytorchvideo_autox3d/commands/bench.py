@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=1_000_000, help="bench cost: architectures")
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
     parser.add_argument("--table", default=None, metavar="FILE", help="bench nas: a table; default the package's")
+    parser.add_argument("--methods", nargs="+", default=None, help="bench nas: names in the SEARCH registry")
     parser.add_argument("--repeats", type=int, default=20, help="bench nas: runs of each method")
     parser.add_argument("--trainings", type=float, default=16.0, help="bench nas: trainings that a method may spend")
     parser.add_argument(
@@ -78,7 +79,8 @@ def _options(args: argparse.Namespace) -> dict:
         return {**shapes, "batches": args.batches, "device": args.device, "dtype": args.dtype}
     if args.benchmark == "nas":
         chosen = ("table", "repeats", "trainings", "budget")
-        return {name: getattr(args, name) for name in chosen}
+        methods = {"methods": args.methods} if args.methods else {}
+        return {**methods, **{name: getattr(args, name) for name in chosen}}
     if args.benchmark == "deploy":
         check_at_least(args, 1, *(["threads"] if args.threads is not None else []))
         clips = {"clip": clip_of(args.clip[0])} if args.clip else {}

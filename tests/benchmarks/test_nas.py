@@ -59,5 +59,10 @@ def test_command(table, capsys):
     assert "successive_halving" in out
     assert main(["bench", "nas", "--table", str(table), "--budget", "0"]) == 1
     assert "48 of 48 trainings are in the table, too few within the budget" in capsys.readouterr().err
+    for wrong in (["--budget", "1.5"], ["--repeats", "0"]):
+        assert main(["bench", "nas", "--table", str(table), *wrong]) == 1
+        assert "budget" in capsys.readouterr().err
+    assert main(["bench", "nas", "--table", str(table), "--methods", "parsec"]) == 1
+    assert "'parsec' trains a supernet, and there is none" in capsys.readouterr().err
     assert main(["bench", "nas", "--table", str(table.with_name("absent.npz"))]) == 1
     assert "no such table" in capsys.readouterr().err
