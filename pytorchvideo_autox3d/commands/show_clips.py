@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> None:
     """Draw the sheet: a row a clip, with the class, the video's number and the epoch or view."""
     from pytorchvideo_autox3d.config import load_cfg
     from pytorchvideo_autox3d.data import ClipBatchSampler
+    from pytorchvideo_autox3d.data.flow import clip_pictures
     from pytorchvideo_autox3d.files import atomic_write
     from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import contact_sheet
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         for number, (batch, view) in enumerate(pictures):
             label = int(batch.label_B[view])
             name = dataset.manifest.classes.name(label)
-            clips.append(batch.clip_BCTHW[view])
+            clips.append(clip_pictures(batch.clip_BCTHW[view]))
             labels.append(f"{name}, video {index}, {'view' if args.mode == 'test' else 'epoch'} {number}")
     with atomic_write(args.output) as beside:
         beside.write_bytes(contact_sheet(clips, labels))

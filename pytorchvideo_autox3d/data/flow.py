@@ -48,6 +48,15 @@ def mirrored_flow(flow_TCHW: Tensor) -> Tensor:
     return flow_TCHW
 
 
+def clip_pictures(clip_CTHW: Tensor) -> Tensor:
+    """A uint8 clip of any modality as pictures (3, T, H, W), flow as its files show it; below the colours, if both."""
+    colours = clip_CTHW.shape[0] - MODALITIES["flow"]
+    if clip_CTHW.shape[0] == MODALITIES["rgb"]:
+        return clip_CTHW
+    flow_CTHW = torch.cat((clip_CTHW[colours:], torch.full_like(clip_CTHW[:1], STILL)))
+    return torch.cat((clip_CTHW[:colours], flow_CTHW), dim=2) if colours else flow_CTHW
+
+
 def check_flow(manifest: Manifest) -> None:
     """Raise `DataError` unless every video of the list has its flow; names the first that has none, and the command."""
     absent = [index for index, path in enumerate(manifest.paths) if not g_pathmgr.isfile(flow_path(path))]

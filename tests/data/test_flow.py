@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytorchvideo_autox3d.data import Kinetics, open_video, read_list
-from pytorchvideo_autox3d.data.flow import FlowReader, check_flow, flow_path, flow_values, mirrored_flow
+from pytorchvideo_autox3d.data.flow import FlowReader, check_flow, clip_pictures, flow_path, flow_values, mirrored_flow
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 from tests.data.conftest import flow_pixels, write_video
 
@@ -113,3 +113,15 @@ def test_flow_of_another_length_is_named(flow_list):
 def test_wrong_arguments(flow_list, arguments, message):
     with pytest.raises(DataError, match=message):
         Kinetics(manifest=flow_list, mode="train", **arguments, **CLIP)
+
+
+def test_clips_of_every_modality_can_be_looked_at():
+    rgb = torch.randint(0, 256, (3, 2, 4, 5), dtype=torch.uint8)
+    flow = torch.randint(0, 256, (2, 2, 4, 5), dtype=torch.uint8)
+    assert torch.equal(clip_pictures(rgb), rgb)
+    shown = clip_pictures(flow)
+    assert torch.equal(shown[:2], flow)
+    assert shown[2].unique().tolist() == [128]
+    both = clip_pictures(torch.cat((rgb, flow)))
+    assert both.shape == (3, 2, 8, 5)
+    assert torch.equal(both, torch.cat((rgb, shown), dim=2))
