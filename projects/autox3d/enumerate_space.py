@@ -60,9 +60,7 @@ def search_once(
     loader = tools.Clips(found.weights, train=True)
 
     def score(architecture: Architecture) -> float:
-        net = recalibrated(
-            found.supernet, architecture, loader, bn_batches=4, preprocess=tools.NORMALIZE, device=tools.CPU
-        )
+        net = recalibrated(found.supernet, architecture, loader, bn_batches=4, runtime=tools.RUNTIME)
         return tools.accuracy(net, val, views=2)
 
     kept = tools.Store(folder / "scores.jsonl")

@@ -24,6 +24,7 @@ from pytorchvideo_autox3d.data import ClipBatch, ClipNormalize, open_video, read
 from pytorchvideo_autox3d.data.tools import make_demo_data
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
+    Runtime,
     build_optimizer,
     clip_gradients,
     evaluating,
@@ -42,6 +43,7 @@ CPU = torch.device("cpu")
 CLIP_LENGTH, SAMPLING_RATE, CROP, SHORT_SIDE = 8, 2, 32, 36
 NUM_CLASSES, BATCH_SIZE = 8, 32
 NORMALIZE = ClipNormalize()
+RUNTIME = Runtime(device=CPU, preprocess=NORMALIZE)
 SPACES = Path(__file__).parent / "spaces"
 MODEL = {"model_num_class": NUM_CLASSES, "input_clip_length": CLIP_LENGTH, "input_crop_size": CROP}
 
@@ -138,7 +140,7 @@ def train_standalone(
             loss(net(NORMALIZE(batch.clip_BCTHW)), batch.label_B).backward()
             clip_gradients(net.parameters(), max_norm=5.0)
             optimizer.step()
-    recalibrate_bn(net, loader, num_batches=8, preprocess=NORMALIZE, device=CPU)
+    recalibrate_bn(net, loader, num_batches=8, runtime=RUNTIME)
     return net.eval()
 
 
@@ -209,8 +211,7 @@ def run_search(
         schedule=make_schedule(base_lr=0.1, max_epoch=epochs),
         settings=SearchSettings(**{**values, **settings}),
         budgets=limits,
-        preprocess=NORMALIZE,
-        device=CPU,
+        runtime=RUNTIME,
         output_dir=str(output),
     )
     return Searched(supernet, policy, Budgets(cost_table(supernet), limits), history, halves[0])

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pytorchvideo_autox3d.benchmarks.memory import peak_of_step, state_bytes
-from pytorchvideo_autox3d.engine import TrainLoop
+from pytorchvideo_autox3d.engine import Runtime, TrainLoop
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.search import Budgets, ParsecSearch, Policy, SearchSettings, cost_table
 from pytorchvideo_autox3d.search.parsec import importance_weights
@@ -202,8 +202,7 @@ def _parsec(supernet: Supernet, num_samples: int) -> ParsecSearch:
         policy_optimizer=torch.optim.Adam(policy.parameters(), lr=1e-6),
         budgets=Budgets(cost_table(supernet)),
         settings=SearchSettings(num_samples=num_samples, shared=True),
-        preprocess=lambda clip: clip,
-        device=next(supernet.parameters()).device,
+        runtime=Runtime(device=next(supernet.parameters()).device, preprocess=lambda clip: clip),
     )
 
 

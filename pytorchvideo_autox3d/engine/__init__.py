@@ -20,9 +20,10 @@ from pytorchvideo_autox3d.engine.optimizer import build_optimizer, clip_gradient
 from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
 from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.progress import ProgressBar
+from pytorchvideo_autox3d.engine.runtime import Runtime
 from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
-from pytorchvideo_autox3d.engine.supervised import SupervisedStep, prepare_clip
-from pytorchvideo_autox3d.engine.tester import EvalSettings, multiview_scores, run_test
+from pytorchvideo_autox3d.engine.supervised import SupervisedStep
+from pytorchvideo_autox3d.engine.tester import EvalSettings, EvalViews, multiview_scores, run_test
 from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.trainer import (
     TrainSettings,
@@ -47,6 +48,7 @@ __all__ = [
     "DataTimeHook",
     "EvalHook",
     "EvalSettings",
+    "EvalViews",
     "HistoryHook",
     "Hook",
     "LRHook",
@@ -56,6 +58,7 @@ __all__ = [
     "PeriodicHook",
     "Precision",
     "ProgressBar",
+    "Runtime",
     "Schedule",
     "SupervisedStep",
     "TensorBoardHook",
@@ -77,7 +80,6 @@ __all__ = [
     "make_schedule",
     "multiview_scores",
     "parameter_groups",
-    "prepare_clip",
     "read_checkpoint",
     "recalibrate_bn",
     "run_test",

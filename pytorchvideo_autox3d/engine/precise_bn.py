@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-import torch
 from fvcore.nn.precise_bn import update_bn_stats
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine.precision import Precision
-from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
-from pytorchvideo_autox3d.engine.supervised import prepare_clip
+from pytorchvideo_autox3d.engine.protocols import Loader
+from pytorchvideo_autox3d.engine.runtime import Runtime
 from pytorchvideo_autox3d.eval_mode import evaluating
 
 
@@ -22,26 +20,22 @@ def recalibrate_bn(
     loader: Loader,
     *,
     num_batches: int,
-    preprocess: Preprocess,
-    device: torch.device,
-    precision: Precision | None = None,
-    channels_last: bool = True,
+    runtime: Runtime,
 ) -> None:
     """Replace running statistics by the population's over `num_batches` batches (fewer if the loader has fewer).
 
     Only batch norms run in train mode, so dropout draws nothing. "Rethinking Batch in BatchNorm" (arXiv 2105.07576),
     section 3. Processes average theirs.
     """
-    precision = precision or Precision()
     num_batches = min(num_batches, len(loader))
 
     def clips() -> Iterator[Tensor]:
         for batch in islice(iter(loader), num_batches):
-            yield prepare_clip(batch.clip_BCTHW, preprocess, device=device, channels_last=channels_last)
+            yield runtime.prepare(batch.clip_BCTHW)
 
     norms = _batch_norms(model)
     buffers = [(norm.running_mean, norm.running_var) for norm in norms]
-    with evaluating(model), precision.autocast(device):
+    with evaluating(model), runtime.autocast():
         for norm in norms:
             norm.training = True
         update_bn_stats(model, clips(), num_batches)

@@ -10,26 +10,19 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pytorchvideo_autox3d.engine.optimizer import clip_gradients
-from pytorchvideo_autox3d.engine.precision import Precision
-from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Position, Preprocess
+from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Position
+from pytorchvideo_autox3d.engine.runtime import Runtime
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(clip_BCTHW, label_B) -> (clip_BCTHW, target_BK): mixup and its kin."""
-
-
-def prepare_clip(clip_BCTHW: Tensor, preprocess: Preprocess, *, device: torch.device, channels_last: bool) -> Tensor:
-    """Move to the device (as uint8, a quarter of the bytes), then make floats of it in the model's memory format."""
-    clip_BCTHW = preprocess(clip_BCTHW.to(device, non_blocking=True))
-    return clip_BCTHW.contiguous(memory_format=torch.channels_last_3d) if channels_last else clip_BCTHW
 
 
 class SupervisedStep:
     """Forward, backward and update.
 
     Args:
-        model: in train mode, on `device`; may be wrapped in DistributedDataParallel.
-        preprocess: uint8 clips to floats, on the device.
-        scaler: from `precision.scaler(device)`; it is the caller's, who saves its state.
+        model: in train mode, placed by `runtime`; may be wrapped in DistributedDataParallel.
+        scaler: from `runtime.scaler()`; it is the caller's, who saves its state.
         clip_norm, clip_value: gradient clipping; at most one of them.
         mix: replaces clips and labels (mixup); targets may then be distributions.
 
@@ -42,11 +35,8 @@ class SupervisedStep:
         optimizer: torch.optim.Optimizer,
         loss: Loss,
         *,
-        preprocess: Preprocess,
-        device: torch.device,
-        precision: Precision,
+        runtime: Runtime,
         scaler: torch.amp.GradScaler,
-        channels_last: bool = True,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         mix: Mix | None = None,
@@ -54,11 +44,8 @@ class SupervisedStep:
         self.model = model
         self.optimizer = optimizer
         self.loss = loss
-        self.preprocess = preprocess
-        self.device = device
-        self.precision = precision
+        self.runtime = runtime
         self.scaler = scaler
-        self.channels_last = channels_last
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.mix = mix
@@ -67,7 +54,7 @@ class SupervisedStep:
         """Returns loss, top1_err and top5_err (percent) over the clips, and grad_norm before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
         clips = sum(len(batch.label_B) for batch in batches)
-        totals = torch.zeros(3, device=self.device)
+        totals = torch.zeros(3, device=self.runtime.device)
         for position, batch in enumerate(batches):
             with self._gradient_exchange(at_last=position == len(batches) - 1):
                 totals += self._backward(batch, share=len(batch.label_B) / clips)
@@ -80,13 +67,11 @@ class SupervisedStep:
 
     def _backward(self, batch: Batch, *, share: float) -> Tensor:
         """Add this batch's gradient; return its share of loss, top-1 and top-5 error."""
-        clip_BCTHW = prepare_clip(
-            batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=self.channels_last
-        )
-        target = batch.label_B.to(self.device, non_blocking=True)
+        clip_BCTHW = self.runtime.prepare(batch.clip_BCTHW)
+        target = batch.label_B.to(self.runtime.device, non_blocking=True)
         if self.mix is not None:
             clip_BCTHW, target = self.mix(clip_BCTHW, target)
-        with self.precision.autocast(self.device):
+        with self.runtime.autocast():
             logits_BK = self.model(clip_BCTHW)
             loss = self.loss(logits_BK, target)
         self.scaler.scale(loss * share).backward()

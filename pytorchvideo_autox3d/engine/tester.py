@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.logs import duration_text, log_json_stats
-from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.progress import ProgressBar
-from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
-from pytorchvideo_autox3d.engine.supervised import prepare_clip
+from pytorchvideo_autox3d.engine.protocols import Loader
+from pytorchvideo_autox3d.engine.runtime import Runtime
 from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.evaluation import MultiViewResult, MultiViewScores
 from pytorchvideo_autox3d.evaluation.multiview import Ensemble
@@ -40,24 +39,34 @@ class EvalSettings:
     __test__ = False  # pytest would take the class for a test by its name
 
     batch_size: int = 8
-    precision: str = "fp32"
-    channels_last: bool = True
     ensemble: Ensemble = "sum"
     missing: Literal["error", "report"] = "error"
     log_period: int = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvalViews:
+    """The views to score: a loader of this process's share of them, and what they are together.
+
+    Attributes:
+        num_videos, num_views: videos of the list, and views of each.
+        num_classes: K.
+        labelled: whether the list has labels; without, there are predictions and no accuracy.
+    """
+
+    loader: Loader
+    num_videos: int
+    num_views: int
+    num_classes: int
+    labelled: bool = True
+
+
 def multiview_scores(
     model: nn.Module,
-    loader: Loader,
+    views: EvalViews,
     *,
-    preprocess: Preprocess,
-    num_videos: int,
-    num_views: int,
-    num_classes: int,
-    device: torch.device,
+    runtime: Runtime,
     settings: EvalSettings,
-    labelled: bool = True,
     title: str = "test",
 ) -> MultiViewResult:
     """Score this process's share of the views and measure over everyone's; the result is the same in each process.
@@ -65,18 +74,19 @@ def multiview_scores(
     The model returns logits; softmax scores are combined. It is left in the mode it was in. Raises `EvaluationError`
     naming a video and view that is missing or inconsistent.
     """
-    scores = MultiViewScores(num_videos, num_views, num_classes, ensemble=settings.ensemble, labelled=labelled)
-    precision = Precision(settings.precision)
+    scores = MultiViewScores(
+        views.num_videos, views.num_views, views.num_classes, ensemble=settings.ensemble, labelled=views.labelled
+    )
     bar = ProgressBar()
-    bar.start(title, len(loader))
-    clock = _Clock(len(loader), settings.log_period, title, bar)
+    bar.start(title, len(views.loader))
+    clock = _Clock(len(views.loader), settings.log_period, title, bar)
     try:
-        with evaluating(model), precision.autocast(device):
+        with evaluating(model), runtime.autocast():
             clock.begin()
-            for done, batch in enumerate(loader, start=1):
+            for done, batch in enumerate(views.loader, start=1):
                 clock.fetched()
                 parts = batch.clip_BCTHW.split(settings.batch_size)
-                score_BK = torch.cat([_softmax(model, part, preprocess, device, settings) for part in parts])
+                score_BK = torch.cat([model(runtime.prepare(part)).float().softmax(dim=1) for part in parts])
                 scores.update(batch.video_B, batch.view_B, score_BK, batch.label_B)
                 clock.computed(done)
     finally:
@@ -86,49 +96,25 @@ def multiview_scores(
 
 def run_test(
     model: nn.Module,
-    loader: Loader,
+    views: EvalViews,
     *,
-    preprocess: Preprocess,
-    num_videos: int,
-    num_views: int,
-    num_classes: int,
-    device: torch.device,
+    runtime: Runtime,
     output_dir: str,
     settings: EvalSettings | None = None,
-    labelled: bool = True,
     paths: Sequence[str] | None = None,
     class_names: Sequence[str] = (),
     **extra: Any,
 ) -> MultiViewResult:
     """`multiview_scores`, logged, and saved by the main process as `<output_dir>/test_results.json` and `.npz`.
 
-    `labelled` False is for a list without labels, of which there are predictions and no accuracy. `paths` are the
-    videos' file names by index, `class_names` those of the classes; `extra` is added to the JSON (the checkpoint
-    tested, say).
+    `paths` are the videos' file names by index, `class_names` those of the classes; `extra` is added to the JSON (the
+    checkpoint tested, say).
     """
-    result = multiview_scores(
-        model,
-        loader,
-        preprocess=preprocess,
-        num_videos=num_videos,
-        num_views=num_views,
-        num_classes=num_classes,
-        device=device,
-        settings=settings or EvalSettings(),
-        labelled=labelled,
-    )
+    result = multiview_scores(model, views, runtime=runtime, settings=settings or EvalSettings())
     if distributed.is_main():
         result.save(os.path.join(output_dir, "test_results.json"), paths=paths, class_names=class_names, **extra)
-        _log_result(result, num_videos)
+        _log_result(result, views.num_videos)
     return result
-
-
-def _softmax(
-    model: nn.Module, clip_BCTHW: Tensor, preprocess: Preprocess, device: torch.device, settings: EvalSettings
-) -> Tensor:
-    prepared = prepare_clip(clip_BCTHW, preprocess, device=device, channels_last=settings.channels_last)
-    logits_BK: Tensor = model(prepared)
-    return logits_BK.float().softmax(dim=1)
 
 
 def _log_result(result: MultiViewResult, num_videos: int) -> None:

@@ -15,11 +15,11 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import hooks as H
 from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, last_checkpoint
 from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
-from pytorchvideo_autox3d.engine.precision import Precision
-from pytorchvideo_autox3d.engine.protocols import Loader, Loss, Preprocess, ProcessStateful
+from pytorchvideo_autox3d.engine.protocols import Loader, Loss, ProcessStateful
+from pytorchvideo_autox3d.engine.runtime import Runtime
 from pytorchvideo_autox3d.engine.schedules import Schedule
 from pytorchvideo_autox3d.engine.supervised import Mix, SupervisedStep
-from pytorchvideo_autox3d.engine.tester import EvalSettings, multiview_scores
+from pytorchvideo_autox3d.engine.tester import EvalSettings, EvalViews, multiview_scores
 from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.weights import load_weights
 
@@ -31,7 +31,6 @@ class TrainSettings:
     """How to train; the config key of each in brackets.
 
     max_epoch [SOLVER.MAX_EPOCH]; accumulation: batches an update.
-    precision: "fp32", "bf16" or "fp16"; channels_last: memory format of clips and weights.
     clip_norm, clip_value [SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL]: at most one.
     checkpoint_period, eval_period [TRAIN.*]: in epochs, the last always; eval_period 0 is never.
     log_period [LOG_PERIOD]: in steps.
@@ -41,8 +40,6 @@ class TrainSettings:
 
     max_epoch: int
     accumulation: int = 1
-    precision: str = "fp32"
-    channels_last: bool = True
     clip_norm: float | None = None
     clip_value: float | None = None
     checkpoint_period: int = 10
@@ -55,12 +52,9 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What is evaluated between epochs: a loader of views of `num_videos` videos, `num_views` of each."""
+    """What is evaluated between epochs, and how."""
 
-    loader: Loader
-    num_videos: int
-    num_views: int
-    num_classes: int
+    views: EvalViews
     settings: EvalSettings
 
 
@@ -71,8 +65,7 @@ def train(
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     loss: Loss,
-    preprocess: Preprocess,
-    device: torch.device,
+    runtime: Runtime,
     output_dir: str,
     settings: TrainSettings,
     validation: Validation | None = None,
@@ -103,12 +96,8 @@ def train(
     loss that is not finite, `TrainingInterrupted` after Ctrl-C (a checkpoint is saved first), `CheckpointError`.
     """
     distributed.seed_all(settings.seed)
-    precision = Precision(settings.precision)
-    scaler = precision.scaler(device)
-    model.to(device)
-    if settings.channels_last:
-        model.to(memory_format=torch.channels_last_3d)
-    model.train()
+    scaler = runtime.scaler()
+    runtime.place(model).train()
     checkpointer = Checkpointer(
         output_dir,
         model=model,
@@ -125,14 +114,11 @@ def train(
         checkpoint_epoch_reset=checkpoint_epoch_reset,
     )
     step = SupervisedStep(
-        distribute(model, device),
+        distribute(model, runtime.device),
         optimizer,
         loss,
-        preprocess=preprocess,
-        device=device,
-        precision=precision,
+        runtime=runtime,
         scaler=scaler,
-        channels_last=settings.channels_last,
         clip_norm=settings.clip_norm,
         clip_value=settings.clip_value,
         mix=mix,
@@ -140,8 +126,8 @@ def train(
     hooks = [
         H.LRHook(optimizer, schedule),
         *extra_hooks,
-        *_bn_hooks(model, train_loader, preprocess, device, precision, settings),
-        *_eval_hooks(model, validation, preprocess, device, settings),
+        *_bn_hooks(model, train_loader, runtime, settings),
+        *_eval_hooks(model, validation, runtime, settings),
         *standard_hooks(
             checkpointer,
             log_period=settings.log_period,
@@ -210,9 +196,7 @@ def standard_hooks(
 def _bn_hooks(
     model: nn.Module,
     loader: Loader,
-    preprocess: Preprocess,
-    device: torch.device,
-    precision: Precision,
+    runtime: Runtime,
     settings: TrainSettings,
 ) -> list[Hook]:
     """Before evaluation and checkpoints: precise statistics, or at least the same ones in all processes."""
@@ -220,15 +204,7 @@ def _bn_hooks(
     def renew(loop: TrainLoop) -> None:
         if settings.precise_bn_batches <= 0:
             return average_bn_stats(model)
-        return recalibrate_bn(
-            model,
-            loader,
-            num_batches=settings.precise_bn_batches,
-            preprocess=preprocess,
-            device=device,
-            precision=precision,
-            channels_last=settings.channels_last,
-        )
+        return recalibrate_bn(model, loader, num_batches=settings.precise_bn_batches, runtime=runtime)
 
     return [H.PeriodicHook(renew, settings.checkpoint_period, settings.eval_period)]
 
@@ -236,25 +212,14 @@ def _bn_hooks(
 def _eval_hooks(
     model: nn.Module,
     validation: Validation | None,
-    preprocess: Preprocess,
-    device: torch.device,
+    runtime: Runtime,
     settings: TrainSettings,
 ) -> list[Hook]:
     if validation is None:
         return []
 
     def evaluate() -> Mapping[str, float]:
-        result = multiview_scores(
-            model,
-            validation.loader,
-            preprocess=preprocess,
-            num_videos=validation.num_videos,
-            num_views=validation.num_views,
-            num_classes=validation.num_classes,
-            device=device,
-            settings=validation.settings,
-            title="val",
-        )
+        result = multiview_scores(model, validation.views, runtime=runtime, settings=validation.settings, title="val")
         accuracies = {"top1_acc": result.top1_acc, "top5_acc": result.top5_acc}
         if result.missing_videos:  # an accuracy over fewer videos says so beside it
             accuracies["missing_videos"] = float(len(result.missing_videos))

@@ -15,7 +15,6 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.analysis import LatencyTable, count_parameters, whole_network_ms
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import Precision
 from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector, SearchError
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import RecordRun
@@ -111,8 +110,7 @@ class SearchJob:
             settings=settings,
             budgets=budgets.budgets,
             latency=budgets.latency,
-            preprocess=build.build_preprocess(cfg),
-            device=info.device,
+            runtime=build.build_runtime(cfg, info.device),
             output_dir=cfg.OUTPUT_DIR,
             method=cfg.SEARCH.METHOD,
             mix=build.build_mix(cfg),
@@ -145,10 +143,7 @@ class SearchJob:
             build.build_loader(cfg, "val", info, manifest=self.ranked),
             calibration,
             bn_batches=cfg.SEARCH.BN_BATCHES,
-            preprocess=build.build_preprocess(cfg),
-            device=info.device,
-            precision=Precision(build.precision_of(cfg)),
-            channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+            runtime=build.build_runtime(cfg, info.device),
         )
 
 

@@ -87,15 +87,10 @@ class TestJob:
         loader = build.build_loader(cfg, "test", info, manifest=self.tested)
         run_test(
             model.to(info.device),
-            loader,
-            preprocess=build.build_preprocess(cfg),
-            num_videos=loader.dataset.num_videos,
-            num_views=loader.dataset.num_views,
-            num_classes=cfg.MODEL.NUM_CLASSES,
-            device=info.device,
+            build.build_views(cfg, loader),
+            runtime=build.build_runtime(cfg, info.device),
             output_dir=cfg.TEST.SAVE_RESULTS_PATH or cfg.OUTPUT_DIR,
             settings=build.build_test_settings(cfg, views_a_pass=cfg.TEST.BATCH_SIZE // info.local_world_size or 1),
-            labelled=self.tested.labelled,
             paths=loader.dataset.paths,
             class_names=self.tested.classes.padded(cfg.MODEL.NUM_CLASSES),
             classes=self.tested.classes.to_dict(),

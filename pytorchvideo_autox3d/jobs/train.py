@@ -76,8 +76,7 @@ class TrainJob:
             optimizer=build.build_optimizer(cfg, model),
             schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
             loss=build.build_loss(cfg),
-            preprocess=build.build_preprocess(cfg),
-            device=info.device,
+            runtime=build.build_runtime(cfg, info.device),
             output_dir=cfg.OUTPUT_DIR,
             settings=build.build_train_settings(cfg),
             validation=self._validation(info),
@@ -97,10 +96,7 @@ class TrainJob:
             return None
         loader = build.build_loader(cfg, "val", info, manifest=self.lists["val"])
         return Validation(
-            loader=loader,
-            num_videos=loader.dataset.num_videos,
-            num_views=loader.dataset.num_views,
-            num_classes=cfg.MODEL.NUM_CLASSES,
+            views=build.build_views(cfg, loader),
             settings=build.build_test_settings(
                 cfg, views_a_pass=cfg.TRAIN.BATCH_SIZE // info.local_world_size or 1, mode="val"
             ),

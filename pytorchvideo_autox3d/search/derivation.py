@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import Precision, prepare_clip, recalibrate_bn
-from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess
+from pytorchvideo_autox3d.engine import Runtime, recalibrate_bn
+from pytorchvideo_autox3d.engine.protocols import Loader
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.search.budget import METRICS, Budgets, Verdict
@@ -151,34 +150,21 @@ def inherited_score(
     calibration_loader: Loader,
     *,
     bn_batches: int,
-    preprocess: Preprocess,
-    device: torch.device,
-    precision: Precision | None = None,
-    channels_last: bool = True,
+    runtime: Runtime,
 ) -> Score:
     """A score: top-1 accuracy in percent on `validation_loader` of the plain network with inherited weights.
 
     The supernet's running statistics mix all architectures, so the network's own are computed first, over `bn_batches`
     batches of `calibration_loader` (training clips). The supernet is not changed.
     """
-    precision = precision or Precision()
 
     def score(architecture: Architecture) -> float:
-        net = recalibrated(
-            supernet,
-            architecture,
-            calibration_loader,
-            bn_batches=bn_batches,
-            preprocess=preprocess,
-            device=device,
-            precision=precision,
-            channels_last=channels_last,
-        )
+        net = recalibrated(supernet, architecture, calibration_loader, bn_batches=bn_batches, runtime=runtime)
         right = total = 0
-        with evaluating(net), precision.autocast(device):
+        with evaluating(net), runtime.autocast():
             for batch in validation_loader:
-                clip_BCTHW = prepare_clip(batch.clip_BCTHW, preprocess, device=device, channels_last=channels_last)
-                right += int((net(clip_BCTHW).argmax(dim=1) == batch.label_B.to(device)).sum())
+                clip_BCTHW = runtime.prepare(batch.clip_BCTHW)
+                right += int((net(clip_BCTHW).argmax(dim=1) == batch.label_B.to(runtime.device)).sum())
                 total += len(batch.label_B)
         counts = distributed.all_gather_objects((right, total))
         return 100.0 * sum(right for right, _ in counts) / sum(total for _, total in counts)
@@ -192,23 +178,12 @@ def recalibrated(
     loader: Loader,
     *,
     bn_batches: int,
-    preprocess: Preprocess,
-    device: torch.device,
-    precision: Precision | None = None,
-    channels_last: bool = True,
+    runtime: Runtime,
 ) -> nn.Module:
     """`inherit`, then BN statistics of the network's own over `bn_batches` batches; in eval mode."""
-    net = inherit(supernet, architecture).to(device)
+    net = inherit(supernet, architecture).to(runtime.device)
     loader.set_epoch(0)
-    recalibrate_bn(
-        net,
-        loader,
-        num_batches=bn_batches,
-        preprocess=preprocess,
-        device=device,
-        precision=precision,
-        channels_last=channels_last,
-    )
+    recalibrate_bn(net, loader, num_batches=bn_batches, runtime=runtime)
     return net.eval()
 
 

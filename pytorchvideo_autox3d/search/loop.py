@@ -18,7 +18,7 @@ from pytorchvideo_autox3d.engine import (
     LRHook,
     MetricHook,
     PeriodicHook,
-    Precision,
+    Runtime,
     Schedule,
     TrainLoop,
     average_bn_stats,
@@ -26,7 +26,7 @@ from pytorchvideo_autox3d.engine import (
     read_checkpoint,
     standard_hooks,
 )
-from pytorchvideo_autox3d.engine.protocols import Loader, Preprocess, ProcessStateful
+from pytorchvideo_autox3d.engine.protocols import Loader, ProcessStateful
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
@@ -101,8 +101,7 @@ def search(
     schedule: Schedule,
     settings: SearchSettings,
     budgets: Sequence[Budget],
-    preprocess: Preprocess,
-    device: torch.device,
+    runtime: Runtime,
     output_dir: str,
     latency: AdditiveCost | None = None,
     method: str = "parsec",
@@ -141,13 +140,12 @@ def search(
     if last is not None:
         _check_same_space(last, supernet)
     distributed.seed_all(settings.seed)
-    model = AutoX3DSearchNet(supernet, policy).to(device).train()
-    if settings.channels_last:
-        model.to(memory_format=torch.channels_last_3d)
+    model = AutoX3DSearchNet(supernet, policy)
+    runtime.place(model).train()
     policy_optimizer = torch.optim.Adam(
         policy.parameters(), lr=settings.policy_lr, weight_decay=settings.policy_weight_decay
     )
-    scaler = Precision(settings.precision).scaler(device)
+    scaler = runtime.scaler()
     step = SEARCH_REGISTRY.get(method)(
         supernet,
         policy,
@@ -155,8 +153,7 @@ def search(
         policy_optimizer=policy_optimizer,
         budgets=limits,
         settings=settings,
-        preprocess=preprocess,
-        device=device,
+        runtime=runtime,
         scaler=scaler,
         mix=mix,
     )

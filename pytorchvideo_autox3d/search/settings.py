@@ -36,8 +36,6 @@ class SearchSettings:
         accumulation: batches an update, of the weights and of alpha (AUTOX3D.GRAD_ACCUMULATION).
         label_smoothing: of the cross entropy (AUTOX3D.LABEL_SMOOTHING).
         clip_norm, clip_value: limits of the weights' gradient, one of them at most (SOLVER.CLIP_GRAD_*).
-        precision: "fp32", "bf16" or "fp16".
-        channels_last: the memory format of clips and weights.
         checkpoint_period: in epochs (TRAIN.CHECKPOINT_PERIOD).
         log_period: in steps (LOG_PERIOD).
         tensorboard_dir: where to log for TensorBoard; None is nowhere.
@@ -64,8 +62,6 @@ class SearchSettings:
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     clip_value: float | None = None
-    precision: str = "fp32"
-    channels_last: bool = True
     checkpoint_period: int = 1
     log_period: int = 10
     tensorboard_dir: str | None = None

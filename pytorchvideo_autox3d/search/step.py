@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import CrossEntropy, Precision, clip_gradients, prepare_clip
-from pytorchvideo_autox3d.engine.protocols import Batch, Position, Preprocess
+from pytorchvideo_autox3d.engine import CrossEntropy, Runtime, clip_gradients
+from pytorchvideo_autox3d.engine.protocols import Batch, Position
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.eval_mode import evaluating
@@ -125,11 +125,10 @@ class ParsecSearch:
     are averaged over them.
 
     Args:
-        supernet, policy: what learns; on `device`, the supernet in train mode.
+        supernet, policy: what learns; placed by `runtime`, the supernet in train mode.
         optimizer, policy_optimizer: over their parameters.
         budgets: the cost-aware term.
         settings: how.
-        preprocess: uint8 clips to floats, on the device.
         scaler: of the precision; its state is saved by the caller.
         mix: replaces clips and labels that the weights learn from (mixup); alpha learns from clips as they are, but
             with `settings.shared`.
@@ -144,8 +143,7 @@ class ParsecSearch:
         policy_optimizer: torch.optim.Optimizer,
         budgets: Budgets,
         settings: SearchSettings,
-        preprocess: Preprocess,
-        device: torch.device,
+        runtime: Runtime,
         scaler: torch.amp.GradScaler | None = None,
         mix: Mix | None = None,
     ) -> None:
@@ -155,10 +153,8 @@ class ParsecSearch:
         self.policy_optimizer = policy_optimizer
         self.budgets = budgets
         self.settings = settings
-        self.preprocess = preprocess
-        self.device = device
-        self.precision = Precision(settings.precision)
-        self.scaler = scaler or self.precision.scaler(device)
+        self.runtime = runtime
+        self.scaler = scaler or runtime.scaler()
         self.mix = mix
         self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -213,10 +209,8 @@ class ParsecSearch:
         number = sum(len(batch.label_B) for batch in batches)
         prepared = []
         for batch in batches:
-            clip_BCTHW = prepare_clip(
-                batch.clip_BCTHW, self.preprocess, device=self.device, channels_last=self.settings.channels_last
-            )
-            target = batch.label_B.to(self.device, non_blocking=True)
+            clip_BCTHW = self.runtime.prepare(batch.clip_BCTHW)
+            target = batch.label_B.to(self.runtime.device, non_blocking=True)
             if mix is not None:
                 clip_BCTHW, target = mix(clip_BCTHW, target)
             prepared.append(_Clips(clip_BCTHW, target, len(target) / number))
@@ -245,9 +239,9 @@ class ParsecSearch:
 
     def _loss_of(self, architecture: Architecture, batches: Sequence[_Clips], gradient: _Gradient) -> Tensor:
         """The mean loss of the clips of all batches."""
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros((), device=self.runtime.device)
         for clips in batches:
-            with self.precision.autocast(self.device):
+            with self.runtime.autocast():
                 loss = self.loss(self.supernet(clips.clip_BCTHW, architecture), clips.target) * clips.share
             gradient.part(loss)
             total = total + loss.detach()

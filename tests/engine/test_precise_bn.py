@@ -1,6 +1,6 @@
 import torch
 
-from pytorchvideo_autox3d.engine import recalibrate_bn
+from pytorchvideo_autox3d.engine import Runtime, recalibrate_bn
 from tests.engine.helpers import SyntheticLoader, tiny_model, to_float
 
 
@@ -10,7 +10,7 @@ def test_statistics_are_the_population_s_and_nothing_else_changes():
     weights = [parameter.clone() for parameter in model.parameters()]
     rng = torch.get_rng_state()
     # 10 are asked for, the loader has 6.
-    recalibrate_bn(model, loader, num_batches=10, preprocess=to_float, device=torch.device("cpu"))
+    recalibrate_bn(model, loader, num_batches=10, runtime=Runtime(device=torch.device("cpu"), preprocess=to_float))
     with torch.no_grad():
         maps = [model[0](to_float(batch.clip_BCTHW)) for batch in loader]
     per_batch_mean = torch.stack([m.mean((0, 2, 3, 4)) for m in maps])

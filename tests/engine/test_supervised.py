@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.engine import CrossEntropy, Precision, SupervisedStep, build_optimizer
+from pytorchvideo_autox3d.engine import CrossEntropy, Precision, Runtime, SupervisedStep, build_optimizer
 from pytorchvideo_autox3d.errors import ConfigError
 from tests.engine.helpers import Clips, SyntheticLoader, tiny_model, to_float
 
@@ -12,15 +12,13 @@ CPU = torch.device("cpu")
 
 
 def step_for(model, *, precision="fp32", **settings):
-    chosen = Precision(precision)
+    runtime = Runtime(device=CPU, preprocess=to_float, precision=Precision(precision))
     return SupervisedStep(
         model,
         build_optimizer(model, base_lr=0.1),
         CrossEntropy(),
-        preprocess=to_float,
-        device=CPU,
-        precision=chosen,
-        scaler=chosen.scaler(CPU),
+        runtime=runtime,
+        scaler=runtime.scaler(),
         **settings,
     )
 

@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import EvalSettings, multiview_scores, run_test
+from pytorchvideo_autox3d.engine import EvalSettings, EvalViews, Runtime, multiview_scores, run_test
 from pytorchvideo_autox3d.errors import EvaluationError
 from tests.engine.helpers import ViewLoader, tiny_model, to_float
 
 VIDEOS, VIEWS, CLASSES = 5, 6, 3
 SIZES = {"num_videos": VIDEOS, "num_views": VIEWS, "num_classes": CLASSES}
+RUNTIME = Runtime(device=torch.device("cpu"), preprocess=to_float)
 
 
 def score(loader, model=None, **settings):
     chosen = EvalSettings(**settings)
     model = model or tiny_model(dropout=0.5)
-    return multiview_scores(model, loader, preprocess=to_float, device=torch.device("cpu"), settings=chosen, **SIZES)
+    return multiview_scores(model, EvalViews(loader=loader, **SIZES), runtime=RUNTIME, settings=chosen)
 
 
 def scores_of_this_process() -> dict:
@@ -52,14 +53,12 @@ def test_results_are_saved_and_logged(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="pytorchvideo_autox3d"):
         result = run_test(
             tiny_model(),
-            ViewLoader(videos=VIDEOS, views=VIEWS),
-            preprocess=to_float,
-            device=torch.device("cpu"),
+            EvalViews(loader=ViewLoader(videos=VIDEOS, views=VIEWS), **SIZES),
+            runtime=RUNTIME,
             output_dir=str(tmp_path),
             settings=EvalSettings(log_period=2),
             paths=[f"{n}.mp4" for n in range(VIDEOS)],
             checkpoint="last.pyth",
-            **SIZES,
         )
     record = json.loads((tmp_path / "test_results.json").read_text())
     assert record["top1_acc"] == result.top1_acc
@@ -78,13 +77,11 @@ def test_missing_videos_are_an_error_or_said(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="pytorchvideo_autox3d"):
         run_test(
             tiny_model(),
-            loader,
-            preprocess=to_float,
-            device=torch.device("cpu"),
+            EvalViews(loader=loader, **SIZES),
+            runtime=RUNTIME,
             output_dir=str(tmp_path),
             settings=EvalSettings(missing="report"),
             paths=[f"{number}.mp4" for number in range(VIDEOS)],
-            **SIZES,
         )
     assert "1 of 5 videos are MISSING" in caplog.text
     assert '"missing_videos": 1' in caplog.text
@@ -99,12 +96,10 @@ class WithoutLabels(ViewLoader):
 
 
 def test_without_labels_there_are_predictions_and_nothing_is_said_of_accuracy(tmp_path, caplog):
-    arguments = {"preprocess": to_float, "device": torch.device("cpu"), **SIZES}
+    views = EvalViews(loader=WithoutLabels(videos=VIDEOS, views=VIEWS), labelled=False, **SIZES)
     model = tiny_model()
     with caplog.at_level(logging.INFO, logger="pytorchvideo_autox3d"):
-        result = run_test(
-            model, WithoutLabels(videos=VIDEOS, views=VIEWS), output_dir=str(tmp_path), labelled=False, **arguments
-        )
+        result = run_test(model, views, runtime=RUNTIME, output_dir=str(tmp_path))
     assert "predictions for 5 videos of 6 views; the list has no labels" in caplog.text
     assert "top1" not in caplog.text
     assert "top-1" not in caplog.text

@@ -13,7 +13,9 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     EvalSettings,
+    EvalViews,
     Hook,
+    Runtime,
     TrainSettings,
     Validation,
     build_optimizer,
@@ -27,7 +29,8 @@ from pytorchvideo_autox3d.layers.norms import SubBatchNorm3d, SyncBatchNorm3d, r
 from tests.engine.helpers import SyntheticLoader, ViewLoader, tiny_model, to_float
 
 VALIDATION = Validation(
-    loader=ViewLoader(videos=4, views=1), num_videos=4, num_views=1, num_classes=3, settings=EvalSettings()
+    views=EvalViews(loader=ViewLoader(videos=4, views=1), num_videos=4, num_views=1, num_classes=3),
+    settings=EvalSettings(),
 )
 TIMES = {"data_time", "compute_time"}
 
@@ -44,8 +47,7 @@ def fit(folder, *, max_epoch=3, model=None, loader=None, lr=0.1, hooks=(), loss=
         optimizer=build_optimizer(model, base_lr=lr),
         schedule=make_schedule(base_lr=lr, max_epoch=max_epoch),
         loss=loss or CrossEntropy(label_smoothing=0.1),
-        preprocess=to_float,
-        device=torch.device("cpu"),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=to_float),
         output_dir=str(folder),
         settings=settings,
         extra_hooks=hooks,

@@ -21,6 +21,7 @@ from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     Hook,
+    Runtime,
     TrainSettings,
     build_optimizer,
     last_checkpoint,
@@ -96,8 +97,7 @@ def fit(
         optimizer=build_optimizer(model, base_lr=0.1),
         schedule=make_schedule(base_lr=0.1, max_epoch=EPOCHS),
         loss=CrossEntropy(),
-        preprocess=seen.preprocess,
-        device=torch.device("cpu"),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=seen.preprocess),
         output_dir=str(folder),
         settings=TrainSettings(max_epoch=EPOCHS),
         process_extras={"faults": loader.faults},

@@ -166,7 +166,7 @@ class StopsAt:
 
 def test_ctrl_c_ends_a_search_with_130_and_it_goes_on(options, tmp_path, capsys, monkeypatch):
     command = ["run", "--cfg", str(config_path("autox3d/search_demo.yaml")), *map(str, options())]
-    monkeypatch.setattr(build, "build_preprocess", lambda cfg: StopsAt(1))
+    monkeypatch.setattr(build.optimisation, "build_preprocess", lambda cfg: StopsAt(1))
     assert cli.main(command) == 130
     assert "interrupted: training was interrupted in epoch 1 of 2" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out" / "checkpoints").iterdir()] == [

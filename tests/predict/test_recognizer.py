@@ -7,7 +7,7 @@ import torch
 
 from pytorchvideo_autox3d.data import ClipNormalize, Kinetics, Manifest, build_loader
 from pytorchvideo_autox3d.data.flow import flow_path
-from pytorchvideo_autox3d.engine import EvalSettings, multiview_scores
+from pytorchvideo_autox3d.engine import EvalSettings, EvalViews, Runtime, multiview_scores
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, DecodeError, ModelError
 from pytorchvideo_autox3d.models import ModelCard, Preprocessing, create_autox3d
 from pytorchvideo_autox3d.predict import Recognizer, read_timeline
@@ -31,12 +31,13 @@ def test_scores_are_those_of_the_harness_test(tmp_path):
     )  # fmt: skip
     expected = multiview_scores(
         network,
-        build_loader(dataset, batch_size=1, shuffle=False, drop_last=False),
-        preprocess=ClipNormalize(),
-        num_videos=2,
-        num_views=6,
-        num_classes=3,
-        device=torch.device("cpu"),
+        EvalViews(
+            loader=build_loader(dataset, batch_size=1, shuffle=False, drop_last=False),
+            num_videos=2,
+            num_views=6,
+            num_classes=3,
+        ),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=ClipNormalize()),
         settings=EvalSettings(),
     ).score_NK
     found = list(Recognizer(network, card, device="cpu").predict(paths))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.analysis import AdditiveCost
+from pytorchvideo_autox3d.engine import Runtime
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search import Budget, Budgets, cost_table, derive, inherited_score, pareto, pareto_table
 from pytorchvideo_autox3d.search.derivation import recalibrated
@@ -139,7 +140,11 @@ def test_recalibration_gives_the_statistics_of_the_network_itself(trained, make_
     before = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
     loader = make_loader(batches=4)
     net = recalibrated(
-        supernet, policy.most_likely(), loader, bn_batches=4, preprocess=lambda c: c, device=CPU, channels_last=False
+        supernet,
+        policy.most_likely(),
+        loader,
+        bn_batches=4,
+        runtime=Runtime(device=CPU, preprocess=lambda c: c, channels_last=False),
     )
     stem = torch.cat([net.blocks[0].conv(batch.clip_BCTHW).detach() for batch in loader])
     torch.testing.assert_close(net.blocks[0].norm.running_mean, stem.mean(dim=(0, 2, 3, 4)), rtol=1e-4, atol=1e-5)
@@ -159,8 +164,7 @@ def test_inherited_score_is_the_share_of_right_labels(trained, make_loader, answ
         make_loader(batches=3, seed=1),
         make_loader(batches=2),
         bn_batches=2,
-        preprocess=lambda c: c,
-        device=CPU,
+        runtime=Runtime(device=CPU, preprocess=lambda c: c),
     )
     labels = torch.cat([batch.label_B for batch in make_loader(batches=3, seed=1)])
     assert len(set(labels.bincount().tolist())) == 3  # each class is another share
@@ -169,7 +173,7 @@ def test_inherited_score_is_the_share_of_right_labels(trained, make_loader, answ
 
 def test_inherited_score_is_that_of_the_recalibrated_network(trained, make_loader):
     supernet, policy = trained
-    options = {"bn_batches": 2, "preprocess": lambda c: c, "device": CPU}
+    options = {"bn_batches": 2, "runtime": Runtime(device=CPU, preprocess=lambda c: c)}
     net = recalibrated(supernet, policy.most_likely(), make_loader(batches=2), **options)
     with torch.no_grad():
         right = [net(batch.clip_BCTHW).argmax(1) == batch.label_B for batch in make_loader(batches=5)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine import build_optimizer, make_schedule
+from pytorchvideo_autox3d.engine import Runtime, build_optimizer, make_schedule
 from pytorchvideo_autox3d.kernels.depthwise import set_depthwise_kernels
 from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, inherited_score, search
 from pytorchvideo_autox3d.space import GroupSpec, HeadSpec, SearchSpace, StemSpec
@@ -58,8 +58,7 @@ def search_in_this_process(output_dir: str) -> list[dict]:
         schedule=make_schedule(base_lr=0.1, max_epoch=2),
         settings=SearchSettings(epochs=2, warmup_epochs=1, num_samples=2, log_period=100),
         budgets=[Budget("gflops", (low + high) / 2)],
-        preprocess=_unchanged,
-        device=torch.device("cpu"),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=_unchanged),
         output_dir=output_dir,
     )
     score = inherited_score(
@@ -67,8 +66,7 @@ def search_in_this_process(output_dir: str) -> list[dict]:
         HalfLoader(batches=3, seed=30),
         HalfLoader(batches=2, seed=40),
         bn_batches=2,
-        preprocess=_unchanged,
-        device=torch.device("cpu"),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=_unchanged),
     )
     state = {**supernet.state_dict(), "alpha": policy.alpha.detach()}
     return distributed.all_gather_objects({"state": state, "history": history, "score": score(policy.most_likely())})

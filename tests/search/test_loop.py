@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytorchvideo_autox3d.engine import Hook, build_optimizer, make_schedule
+from pytorchvideo_autox3d.engine import Hook, Runtime, build_optimizer, make_schedule
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search, split_halves
 from pytorchvideo_autox3d.search.loop import PairedLoader
@@ -53,8 +53,7 @@ def run(pair, make_loader, output_dir, *, hooks=(), budgets=None, batches=(3, 2)
         schedule=make_schedule(base_lr=0.1, max_epoch=config.epochs),
         settings=config,
         budgets=limits,
-        preprocess=lambda clip: clip,
-        device=torch.device("cpu"),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=lambda clip: clip),
         output_dir=str(output_dir),
         extra_hooks=hooks,
     )

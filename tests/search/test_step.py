@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from pytorchvideo_autox3d.engine import Runtime
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
@@ -16,7 +17,7 @@ LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
 
 def make_step(pair, *, budgets=(), **values) -> ParsecSearch:
     supernet, policy = pair
-    settings = SearchSettings(epochs=4, warmup_epochs=0, channels_last=False, **{"num_samples": 5, **values})
+    settings = SearchSettings(epochs=4, warmup_epochs=0, **{"num_samples": 5, **values})
     return ParsecSearch(
         supernet.train(),
         policy,
@@ -24,8 +25,7 @@ def make_step(pair, *, budgets=(), **values) -> ParsecSearch:
         policy_optimizer=torch.optim.Adam(policy.parameters(), lr=0.02),
         budgets=Budgets(cost_table(supernet), budgets),
         settings=settings,
-        preprocess=lambda clip: clip,
-        device=torch.device("cpu"),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=lambda clip: clip, channels_last=False),
     )
 
 

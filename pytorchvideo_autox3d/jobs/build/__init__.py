@@ -6,6 +6,7 @@ from pytorchvideo_autox3d.jobs.build.data import (
     build_loader,
     build_mix,
     build_preprocess,
+    build_views,
     fault_hook,
 )
 from pytorchvideo_autox3d.jobs.build.lists import read_lists, spare_classes
@@ -21,6 +22,7 @@ from pytorchvideo_autox3d.jobs.build.optimisation import (
     AUTOCAST,
     build_loss,
     build_optimizer,
+    build_runtime,
     build_schedule,
     build_test_settings,
     build_train_settings,
@@ -51,6 +53,7 @@ __all__ = [
     "build_model",
     "build_optimizer",
     "build_preprocess",
+    "build_runtime",
     "build_schedule",
     "build_search_loaders",
     "build_search_settings",
@@ -59,6 +62,7 @@ __all__ = [
     "build_supernet",
     "build_test_settings",
     "build_train_settings",
+    "build_views",
     "check_part",
     "fault_hook",
     "naming",

@@ -22,9 +22,7 @@ from pytorchvideo_autox3d.data import (
 )
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import (
-    MetricHook,
-)
+from pytorchvideo_autox3d.engine import EvalViews, MetricHook
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
@@ -156,6 +154,17 @@ def build_loader(
         world_size=info.world_size,
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
         faults=build_fault_policy(cfg, mode, dataset.num_videos),
+    )
+
+
+def build_views(cfg: CfgNode, loader: ClipLoader) -> EvalViews:
+    """What a loader of val or test gives, for the engine to score."""
+    return EvalViews(
+        loader=loader,
+        num_videos=loader.dataset.num_videos,
+        num_views=loader.dataset.num_views,
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        labelled=loader.dataset.manifest.labelled,
     )
 
 

@@ -11,13 +11,15 @@ from torch import nn
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     EvalSettings,
+    Precision,
+    Runtime,
     Schedule,
     TrainSettings,
     make_schedule,
 )
 from pytorchvideo_autox3d.engine import build_optimizer as make_optimizer
 from pytorchvideo_autox3d.errors import ConfigError
-from pytorchvideo_autox3d.jobs.build.data import build_fault_policy
+from pytorchvideo_autox3d.jobs.build.data import build_fault_policy, build_preprocess
 
 AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
 
@@ -71,13 +73,21 @@ def precision_of(cfg: CfgNode) -> str:
     return AUTOCAST[cfg.AUTOX3D.AUTOCAST] if cfg.TRAIN.MIXED_PRECISION else "fp32"
 
 
+def build_runtime(cfg: CfgNode, device: torch.device) -> Runtime:
+    """Where and how the config's network runs: DATA.MEAN and STD, AUTOX3D.CHANNELS_LAST, the number format."""
+    return Runtime(
+        device=device,
+        preprocess=build_preprocess(cfg),
+        precision=Precision(precision_of(cfg)),
+        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
+    )
+
+
 def build_train_settings(cfg: CfgNode) -> TrainSettings:
     """Everything of TRAIN, SOLVER and BN that the training loop itself needs."""
     return TrainSettings(
         max_epoch=cfg.SOLVER.MAX_EPOCH,
         accumulation=cfg.AUTOX3D.GRAD_ACCUMULATION,
-        precision=precision_of(cfg),
-        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
         clip_norm=cfg.SOLVER.CLIP_GRAD_L2NORM,
         clip_value=cfg.SOLVER.CLIP_GRAD_VAL,
         checkpoint_period=cfg.TRAIN.CHECKPOINT_PERIOD,
@@ -100,8 +110,6 @@ def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") 
     """How views are scored; `views_a_pass` of them in one forward pass. `mode` is val or test."""
     return EvalSettings(
         batch_size=views_a_pass,
-        precision=precision_of(cfg),
-        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
         ensemble=cfg.DATA.ENSEMBLE_METHOD,
         missing="report" if build_fault_policy(cfg, mode, 1).action == "skip" else "error",
         log_period=cfg.LOG_PERIOD,

@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.jobs.build.data import build_loader
 from pytorchvideo_autox3d.jobs.build.model import build_space
 from pytorchvideo_autox3d.jobs.build.naming import naming
-from pytorchvideo_autox3d.jobs.build.optimisation import precision_of, tensorboard_dir
+from pytorchvideo_autox3d.jobs.build.optimisation import tensorboard_dir
 from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
@@ -95,8 +95,6 @@ def build_search_settings(cfg: CfgNode) -> SearchSettings:
         label_smoothing=cfg.AUTOX3D.LABEL_SMOOTHING,
         clip_norm=cfg.SOLVER.CLIP_GRAD_L2NORM,
         clip_value=cfg.SOLVER.CLIP_GRAD_VAL,
-        precision=precision_of(cfg),
-        channels_last=cfg.AUTOX3D.CHANNELS_LAST,
         checkpoint_period=cfg.TRAIN.CHECKPOINT_PERIOD,
         log_period=cfg.LOG_PERIOD,
         tensorboard_dir=tensorboard_dir(cfg),

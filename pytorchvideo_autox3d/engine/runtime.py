@@ -1,0 +1,46 @@
+"""Where and how a network runs: the four things that every pass over clips needs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from pytorchvideo_autox3d.engine.precision import Precision
+from pytorchvideo_autox3d.engine.protocols import Preprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """A device, what makes floats of uint8 clips there, the memory format, and the number format.
+
+    Attributes:
+        device: of the network and of the clips that it is given.
+        preprocess: uint8 clips on the device to normalised floats.
+        precision: of the forward pass.
+        channels_last: whether clips and weights are laid out with the channels last.
+    """
+
+    device: torch.device
+    preprocess: Preprocess
+    precision: Precision = field(default_factory=Precision)
+    channels_last: bool = True
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Move the model to the device, in the memory format; in place."""
+        model.to(self.device)
+        return model.to(memory_format=torch.channels_last_3d) if self.channels_last else model
+
+    def prepare(self, clip_BCTHW: Tensor) -> Tensor:
+        """Move a clip to the device (as uint8, a quarter of the bytes), then make floats of it in the memory format."""
+        clip_BCTHW = self.preprocess(clip_BCTHW.to(self.device, non_blocking=True))
+        return clip_BCTHW.contiguous(memory_format=torch.channels_last_3d) if self.channels_last else clip_BCTHW
+
+    def autocast(self) -> torch.autocast:
+        """The context of a forward pass."""
+        return self.precision.autocast(self.device)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """A gradient scaler, at work for fp16 only."""
+        return self.precision.scaler(self.device)
