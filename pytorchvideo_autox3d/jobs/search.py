@@ -224,7 +224,7 @@ def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived], changes: 
         (_logger.info if verdict.met else _logger.warning)("%s", verdict)
     measured = derived.measured_verdict
     if measured is not None:
-        (_logger.info if measured.met else _logger.warning)("measured whole: %s", measured)
+        (_logger.info if measured.met else _logger.warning)("measured whole: %s on this machine", measured)
     if others:
         _logger.info("for other budgets, in %s:\n%s", Path(cfg.OUTPUT_DIR, PARETO_FOLDER), pareto_table(others))
     if changes:
