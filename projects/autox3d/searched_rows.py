@@ -61,10 +61,16 @@ def searched(args: argparse.Namespace, folder: str, config: str, opts: list[Any]
 
 def trained(args: argparse.Namespace, folder: str, space: str, architecture: Architecture) -> Network:
     """An architecture trained by the recipe of AutoX3D-S, and tested over all of its views."""
-    groups = [
-        [list(choice.kernel), choice.channels, choice.expansion, choice.attention] for choice in architecture.groups
+    opts = [
+        *_data(args, folder),
+        "AUTOX3D.SPACE",
+        space,
+        "AUTOX3D.GROUPS",
+        architecture.rows,
+        "TEST.ENABLE",
+        False,
+        *args.opts,
     ]
-    opts = [*_data(args, folder), "AUTOX3D.SPACE", space, "AUTOX3D.GROUPS", groups, "TEST.ENABLE", False, *args.opts]
     cfg = load_cfg([RECIPE, *args.overlay], opts)
     clip = (cfg.DATA.NUM_FRAMES, cfg.DATA.TRAIN_CROP_SIZE, cfg.DATA.TRAIN_CROP_SIZE)
     cost = complexity(build.build_architecture(cfg), clip=clip, num_classes=cfg.MODEL.NUM_CLASSES)

@@ -119,7 +119,7 @@ def _entries(args: argparse.Namespace, search_cfg: CfgNode) -> list[Entry]:
 
     def autox3d(architecture: Architecture, folder: str) -> CfgNode:
         space = search_cfg.AUTOX3D.SPACE
-        return _train_config(args, RECIPE, folder, AUTOX3D__SPACE=space, AUTOX3D__GROUPS=_as_groups(architecture))
+        return _train_config(args, RECIPE, folder, AUTOX3D__SPACE=space, AUTOX3D__GROUPS=architecture.rows)
 
     own = autox3d(derived, "searched")
     macs = _macs(own)
@@ -127,12 +127,6 @@ def _entries(args: argparse.Namespace, search_cfg: CfgNode) -> list[Entry]:
     for number, architecture in enumerate(_equal_architectures(own, derived, args.random, args.seed), start=1):
         entries.append(Entry(f"random {number}", "random", autox3d(architecture, f"random_{number}")))
     return entries
-
-
-def _as_groups(architecture: Architecture) -> list[Any]:
-    return [
-        [list(choice.kernel), choice.channels, choice.expansion, choice.attention] for choice in architecture.groups
-    ]
 
 
 def _macs(cfg: CfgNode) -> int:

@@ -99,12 +99,9 @@ def retrain_yaml(
         path = folder / "space.yaml"
         write_text(path, yaml.safe_dump(space_to_dict(architecture.space), sort_keys=False))
         space = str(path.resolve())
-    groups = [
-        [list(choice.kernel), choice.channels, choice.expansion, choice.attention] for choice in architecture.groups
-    ]
     config = {key: dict(value) if isinstance(value, Mapping) else value for key, value in train_config.items()}
     config.pop("SEARCH", None)
-    config["AUTOX3D"] = {**config.get("AUTOX3D", {}), "SPACE": space, "GROUPS": groups}
+    config["AUTOX3D"] = {**config.get("AUTOX3D", {}), "SPACE": space, "GROUPS": architecture.rows}
     config["MODEL"] = {**config.get("MODEL", {}), "MODEL_NAME": "AutoX3D"}
     lines = "".join(f"#   {line}\n" for line in architecture.describe().splitlines())
     if changes:

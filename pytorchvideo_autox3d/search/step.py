@@ -34,7 +34,6 @@ from pytorchvideo_autox3d.search.parsec import (
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.settings import SearchSettings
 from pytorchvideo_autox3d.space import Architecture, space_to_dict
-from pytorchvideo_autox3d.space.spec import format_value
 from pytorchvideo_autox3d.supernet import Supernet
 
 
@@ -287,13 +286,6 @@ def space_text(supernet: Supernet) -> str:
     )
 
 
-def one_line(architecture: Architecture) -> str:
-    """An architecture on one line: kernel/channels/expansion/attention a group."""
-    return "; ".join(
-        f"{format_value(c.kernel)}/{c.channels}/{c.expansion:g}/{c.attention}" for c in architecture.groups
-    )
-
-
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
     """No gradients, no dropout; BN normalises by the batch and leaves its running statistics alone."""
@@ -313,7 +305,7 @@ def _check_finite(loss: float, architecture: Architecture, loop: Position) -> No
     if not math.isfinite(loss):
         raise SearchError(
             f"epoch {loop.epoch + 1}, step {loop.step_in_epoch + 1} of {loop.steps_per_epoch}: the loss of the sample "
-            f"[{one_line(architecture)}] is {loss}; the last checkpoint is intact (lower SOLVER.BASE_LR, or set "
+            f"[{architecture.one_line()}] is {loss}; the last checkpoint is intact (lower SOLVER.BASE_LR, or set "
             "SOLVER.CLIP_GRAD_L2NORM)"
         )
 

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import simplejson
 from iopath.common.file_io import g_pathmgr
@@ -96,6 +97,17 @@ class Architecture:
         return tuple(
             decision.candidates.index(getattr(self.groups[decision.group], decision.field))
             for decision in self.space.decisions
+        )
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        """One [[t, s], channels, expansion, attention] a group, as AUTOX3D.GROUPS of a config has them."""
+        return [[list(one.kernel), one.channels, one.expansion, one.attention] for one in self.groups]
+
+    def one_line(self) -> str:
+        """Kernel/channels/expansion/attention of each group, for a log."""
+        return "; ".join(
+            f"{format_value(one.kernel)}/{one.channels}/{one.expansion:g}/{one.attention}" for one in self.groups
         )
 
     def describe(self) -> str:

@@ -9,7 +9,7 @@ from pytorchvideo_autox3d.engine import Runtime
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
-from pytorchvideo_autox3d.search.step import batch_statistics, one_line
+from pytorchvideo_autox3d.search.step import batch_statistics
 from pytorchvideo_autox3d.space import Architecture
 
 LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
@@ -213,11 +213,6 @@ def test_a_loss_that_is_not_finite_names_sample_and_step(make_pair, make_loader)
     with pytest.raises(SearchError, match=r"epoch 1, step 5 of 9: the loss of the sample \[.*/.*; .*\] is nan"):
         step.weight_step([first_batch(make_loader)], LOOP)
     assert torch.equal(supernet.stem.conv.weight, before)
-
-
-def test_one_line(space):
-    architecture = Architecture.from_indices(space, [1, 0, 1, 0, 0, 1, 0, 1])
-    assert one_line(architecture) == "3x3^2/4/3/none; 3x3^2/12/1.5/glore"
 
 
 def test_batch_statistics_uses_the_batch():

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytorchvideo_autox3d.errors import SpaceError
-from pytorchvideo_autox3d.space import Architecture, GroupChoice, load_space, space_to_dict
+from pytorchvideo_autox3d.space import (
+    Architecture,
+    GroupChoice,
+    GroupSpec,
+    SearchSpace,
+    load_space,
+    space_to_dict,
+)
 
 
 def sample(name="table2", seed=0):
@@ -114,3 +121,16 @@ def test_bytes_that_are_no_text_and_a_missing_file(tmp_path):
         Architecture.from_json(tmp_path / "a.json")
     with pytest.raises(SpaceError, match="no architecture file"):
         Architecture.from_json(tmp_path / "b.json")
+
+
+def test_rows_are_what_a_config_and_a_log_say_of_it():
+    space = SearchSpace(
+        "two",
+        (
+            GroupSpec((4, 8), ((1, 3), (3, 5)), (1.5, 3.0), ("none",), blocks=1),
+            GroupSpec((8,), ((3, 3),), (2.25,), ("glore",), blocks=1),
+        ),
+    )
+    architecture = Architecture((GroupChoice((3, 5), 4, 3.0, "none"), GroupChoice((3, 3), 8, 2.25, "glore")), space)
+    assert architecture.rows == [[[3, 5], 4, 3.0, "none"], [[3, 3], 8, 2.25, "glore"]]
+    assert architecture.one_line() == "3x5^2/4/3/none; 3x3^2/8/2.25/glore"
