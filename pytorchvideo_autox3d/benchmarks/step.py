@@ -1,8 +1,9 @@
 """`autox3d bench step`: whole training steps with this package's kernels, against the same network as torch runs it.
 
 A step is forward, loss, backward and an SGD update. The candidates are the network as it comes (contiguous memory,
-torch's operators), in channels_last_3d, compiled by torch.compile if asked for, and on the kernels. They run in turn,
-round after round; figures are medians. On a CPU freed memory is kept, as in this package's training.
+torch's operators), in channels_last_3d, compiled by torch.compile if asked for, on the kernels, and on the kernels with
+activations computed again instead of kept. They run in turn, round after round; figures are medians. On a CPU freed
+memory is kept, as in this package's training.
 
 The limit of a step is the time of its multiply-adds (forward and both gradients, three times the forward's) at the
 machine's rate of a large matrix product, plus that of its activations: the outputs of convolutions and of batch norms,
@@ -28,13 +29,14 @@ from pytorchvideo_autox3d.analysis import count_module
 from pytorchvideo_autox3d.benchmarks.depthwise import build_model, copy_rate, multiply_add_rate
 from pytorchvideo_autox3d.benchmarks.memory import peak_of_step
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
-from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels
+from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels, recompute_activations
 
 BATCHES = {"x3d_s": 4, "x3d_m": 2, "autox3d_s": 4, "slowfast_4x16_r50": 2, "demo": 32}
 _OTHER_BATCH = 2
 _PROFILED_STEPS = 3
 _OPERATORS_SHOWN = 12
 AS_IT_COMES, LAST, COMPILED, KERNELS = "as it comes", "channels_last_3d", "torch.compile", "kernels"
+RECOMPUTING = "kernels, recomputing"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,16 @@ class _Candidate:
     model: nn.Module
     step: Callable[[], object]
     kernels: bool
+    recomputes: bool
     device: str
 
     def timed(self) -> float:
         """Seconds of a step."""
-        with depthwise_kernels(self.kernels), batch_norm_kernels(self.kernels):
+        with (
+            depthwise_kernels(self.kernels),
+            batch_norm_kernels(self.kernels),
+            recompute_activations(self.recomputes),
+        ):
             start = time.perf_counter()
             self.step()
             if self.device == "cuda":
@@ -93,7 +100,7 @@ def run(
 def _row(
     name: str, batch: int, rates: dict[str, float], device: str, repeats: int, compiled: bool, profiled: bool
 ) -> dict[str, Any]:
-    names = [AS_IT_COMES, LAST, *([COMPILED] if compiled else []), KERNELS]
+    names = [AS_IT_COMES, LAST, *([COMPILED] if compiled else []), KERNELS, RECOMPUTING]
     candidates = {kind: _candidate(name, batch, kind, device) for kind in names}
     times: dict[str, list[float]] = {kind: [] for kind in names}
     for number in range(repeats + 1):
@@ -136,7 +143,7 @@ def _candidate(name: str, batch: int, kind: str, device: str) -> _Candidate:
         torch.nn.functional.cross_entropy(forward(clip_BCTHW), label_B).backward()
         optimizer.step()
 
-    return _Candidate(model, step, kind == KERNELS, device)
+    return _Candidate(model, step, kind in (KERNELS, RECOMPUTING), kind == RECOMPUTING, device)
 
 
 def _limit(name: str, batch: int, rates: dict[str, float]) -> float:

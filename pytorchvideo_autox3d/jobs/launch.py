@@ -18,7 +18,7 @@ from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector
 from pytorchvideo_autox3d.jobs.search import SearchJob
 from pytorchvideo_autox3d.jobs.test import TestJob
 from pytorchvideo_autox3d.jobs.train import TrainJob
-from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels
+from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels, recompute_activations
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +61,11 @@ def run(cfg: CfgNode) -> None:
     if cfg.NUM_GPUS > 1 and info.device.type == "cpu":
         _logger.warning("there is no GPU here, so NUM_GPUS %d has no effect", cfg.NUM_GPUS)
     kernels = cfg.AUTOX3D
-    with depthwise_kernels(kernels.DEPTHWISE_KERNELS), batch_norm_kernels(kernels.BATCH_NORM_KERNELS):
+    with (
+        depthwise_kernels(kernels.DEPTHWISE_KERNELS),
+        batch_norm_kernels(kernels.BATCH_NORM_KERNELS),
+        recompute_activations(kernels.RECOMPUTE_ACTIVATIONS),
+    ):
         for job in jobs:
             job.run(info)
 

@@ -14,6 +14,7 @@ from pytorchvideo_autox3d.kernels.depthwise_conv import (
     depthwise_kernels,
     set_depthwise_kernels,
 )
+from pytorchvideo_autox3d.kernels.recomputation import recompute_activations, set_recompute_activations
 
 __all__ = [
     "DepthwiseConv3d",
@@ -24,6 +25,8 @@ __all__ = [
     "depthwise_conv3d",
     "depthwise_kernels",
     "norm_act",
+    "recompute_activations",
     "set_batch_norm_kernels",
     "set_depthwise_kernels",
+    "set_recompute_activations",
 ]

@@ -24,6 +24,7 @@ from pytorchvideo_autox3d.kernels import batch_norm_ops
 from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
 from pytorchvideo_autox3d.kernels.batch_norm_affine import Excite
 from pytorchvideo_autox3d.kernels.dispatch import KernelSwitch, is_plain, transformed
+from pytorchvideo_autox3d.kernels.recomputation import offer_again
 
 _switch = KernelSwitch("AUTOX3D_BATCH_NORM")
 _DTYPES = {"cpu": (torch.float32, torch.bfloat16, torch.float64)}
@@ -95,8 +96,14 @@ def fused_batch_norm(
     `excite` are the parameters of a squeeze-excitation with ReLU inside. In training the running statistics move by
     `momentum`, the variance unbiased; without running statistics, pass `training` True.
     """
-    given = (None, None) if training else (running_mean, running_var)
-    out, statistics = batch_norm_ops.batch_norm_act(x, residual, weight, bias, *excite, *given, eps, activation)
+    given = None
+    if not training:
+        assert running_mean is not None
+        assert running_var is not None
+        given = torch.stack((running_mean, running_var)).double()
+    operands = x, residual, weight, bias, *excite
+    out, statistics = batch_norm_ops.batch_norm_act(*operands, given, eps, activation)
+    offer_again(out, operands, statistics, eps, activation)
     if training and running_mean is not None and running_var is not None and momentum != 0.0:
         count = x.numel() // x.shape[1]
         with torch.no_grad():

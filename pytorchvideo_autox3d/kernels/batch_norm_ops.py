@@ -26,10 +26,10 @@ from pytorchvideo_autox3d.kernels.batch_norm_affine import Affine, slopes
 _LIBRARY = torch.library.Library("autox3d", "FRAGMENT")
 _OPERANDS = "Tensor x, Tensor? residual, Tensor? weight, Tensor? bias"
 _EXCITE = "Tensor? reduce, Tensor? reduce_bias, Tensor? restore, Tensor? restore_bias"
-# The statistics given are used; without them those of the batch are. Returns out and, as rows of C numbers, the mean
-# and the variance used, then each clip's mean of x where it was computed.
+# Statistics are float64 rows of C numbers: mean, variance, and each clip's mean of x where an excitation pools. Those
+# given are used, without them those of the batch are. Returns out and the statistics used.
 _LIBRARY.define(
-    f"batch_norm_act({_OPERANDS}, {_EXCITE}, Tensor? mean, Tensor? var, float eps, str activation) -> (Tensor, Tensor)"
+    f"batch_norm_act({_OPERANDS}, {_EXCITE}, Tensor? statistics, float eps, str activation) -> (Tensor, Tensor)"
 )
 # Returns the gradients of the operands and of the excitation's parameters; a tensor of shape (0,) for what was not
 # given, and for the residual where no activation follows it. Without `with_sums` only x and the residual have one.
@@ -48,27 +48,20 @@ def _cpu() -> ModuleType:
     return batch_norm_cpu
 
 
-def _small_dtype(x: Tensor) -> torch.dtype:
-    """Of statistics: float32, or float64 for float64 tensors."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
 def _register_kernels(key: str, kernels: Any) -> None:
     """Make the operators of a backend's passes: `statistics`, `apply`, `reduce` and `gradient`."""
 
     def forward(x: Tensor, residual: Tensor | None, *operands: Any) -> tuple[Tensor, Tensor]:
         run = kernels()
         *small, eps, activation = operands
-        weight, bias, *excite, mean, var = map(run.small, small)
-        if mean is None:
+        weight, bias, *excite, rows = map(run.small, small)
+        if rows is None:
             rows = run.statistics(x)
-        else:
-            rows = run.library.stack((mean, var))
-            if excite[0] is not None:
-                rows = run.library.concatenate((rows, run.statistics(x)[2:]))
+        elif excite[0] is not None and len(rows) == 2:
+            rows = run.library.concatenate((rows, run.statistics(x)[2:]))
         affine = Affine.of(weight, bias, rows[0], rows[1], rows[2:], excite, eps, run.library)
         out = run.apply(x, affine.rows(), residual, activation)
-        return out, run.tensor_like(rows, _small_dtype(x), tuple(rows.shape))
+        return out, run.tensor_like(rows, torch.float64, tuple(rows.shape))
 
     def backward(grad: Tensor, x: Tensor, residual: Tensor | None, *operands: Any) -> tuple[Tensor, ...]:
         run = kernels()
@@ -108,9 +101,9 @@ def _last(tensor: Tensor) -> Tensor:
 
 @torch.library.register_fake("autox3d::batch_norm_act", lib=_LIBRARY)
 def _fake_forward(x: Tensor, residual: Any, *operands: Any) -> tuple[Tensor, Tensor]:
-    _weight, _bias, reduce, *_, mean, _var, _eps, _activation = operands
-    rows = 2 + (x.shape[0] if mean is None or reduce is not None else 0)
-    return _last(x), x.new_empty((rows, x.shape[1]), dtype=_small_dtype(x))
+    _weight, _bias, reduce, *_, statistics, _eps, _activation = operands
+    rows = 2 + (x.shape[0] if statistics is None or reduce is not None else 0)
+    return _last(x), x.new_empty((rows, x.shape[1]), dtype=torch.float64)
 
 
 @torch.library.register_fake("autox3d::batch_norm_act_backward", lib=_LIBRARY)
@@ -130,8 +123,8 @@ class _BatchNormAct(torch.autograd.Function):
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
         with torch._C._AutoDispatchBelowAutograd():
             output = batch_norm_act(*inputs)
-        x, residual, *parameters, mean, _var, ctx.eps, ctx.activation = inputs
-        ctx.batch_statistics, ctx.has_residual = mean is None, residual is not None
+        x, residual, *parameters, statistics, ctx.eps, ctx.activation = inputs
+        ctx.batch_statistics, ctx.has_residual = statistics is None, residual is not None
         # Without an activation the residual's gradient is that of the output, and z is not needed.
         ctx.save_for_backward(x, residual if ctx.activation != "none" else None, *parameters, output[1])
         ctx.mark_non_differentiable(output[1])
@@ -142,7 +135,7 @@ class _BatchNormAct(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         if grad is None:
-            return (None,) * 12
+            return (None,) * 11
         x, residual, *parameters, statistics = ctx.saved_tensors
         with_sums = ctx.batch_statistics or any(ctx.needs_input_grad[2:8]) or parameters[2] is not None
         dx, back, *grads = _backward(grad, x, residual, *parameters, statistics, ctx.eps, ctx.activation,
@@ -151,7 +144,7 @@ class _BatchNormAct(torch.autograd.Function):
         if ctx.has_residual:
             to_residual = grad if residual is None else back
         given = (g if old is not None and with_sums else None for g, old in zip(grads, parameters, strict=True))
-        return dx, to_residual, *given, None, None, None, None
+        return dx, to_residual, *given, None, None, None
 
 
 def _differentiable(*inputs: Any) -> tuple[Tensor, ...]:

@@ -17,13 +17,14 @@ class KernelSwitch:
 
     Args:
         environment: the variable's name; unset means 1.
+        enabled: whether they are on at first, unless the variable says so.
     Raises:
         ConfigError: the variable is neither 0 nor 1.
     """
 
-    def __init__(self, environment: str) -> None:
+    def __init__(self, environment: str, *, enabled: bool = True) -> None:
         self.environment = environment
-        self.enabled = self._allowed()
+        self.enabled = self._allowed() and (enabled or environment in os.environ)
 
     def _allowed(self) -> bool:
         value = os.environ.get(self.environment, "1")

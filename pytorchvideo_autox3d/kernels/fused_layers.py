@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.kernels.batch_norm import activation_name, excite_of, norm_act, watched
+from pytorchvideo_autox3d.kernels.recomputation import call_without_keeping
 
 
 class FusedSequential(nn.Sequential):
@@ -38,7 +39,7 @@ def run_layers(
     while queue:
         layer = queue.pop(0)
         if type(layer) is not nn.BatchNorm3d:
-            x = layer(x)
+            x = call_without_keeping(layer, x)
             continue
         excite = queue.pop(0) if queue and excite_of(queue[0]) is not None else None
         following = queue.pop(0) if queue and activation_name(queue[0]) is not None else None

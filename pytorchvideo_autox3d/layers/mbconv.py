@@ -14,6 +14,7 @@ from torch import nn
 
 from pytorchvideo_autox3d.kernels.batch_norm import norm_act
 from pytorchvideo_autox3d.kernels.depthwise_conv import DepthwiseConv3d
+from pytorchvideo_autox3d.kernels.recomputation import call_without_keeping
 
 # X3D's ratio (X3D, section 3.1); its reduced width is rounded to a multiple of 8, at least 8.
 SE_RATIO = 0.0625
@@ -94,7 +95,10 @@ class MBConv3D(nn.Module):
         """(B, in, T, H, W) -> (B, out, T, ceil(H / stride), ceil(W / stride))."""
         inner = norm_act(self.expand_norm, self.activation, self.expand(clip_BCTHW))
         inner = norm_act(
-            self.depthwise_norm, self.inner_activation, self.depthwise(inner), squeeze_excite=self.squeeze_excite
+            self.depthwise_norm,
+            self.inner_activation,
+            call_without_keeping(self.depthwise, inner),
+            squeeze_excite=self.squeeze_excite,
         )
         residual = clip_BCTHW if self.has_residual else None
-        return norm_act(self.project_norm, None, self.project(inner), residual=residual)
+        return norm_act(self.project_norm, None, call_without_keeping(self.project, inner), residual=residual)

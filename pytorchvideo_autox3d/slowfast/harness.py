@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.config import import_modules
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, TrainingError
-from pytorchvideo_autox3d.kernels import set_batch_norm_kernels, set_depthwise_kernels
+from pytorchvideo_autox3d.kernels import set_batch_norm_kernels, set_depthwise_kernels, set_recompute_activations
 from pytorchvideo_autox3d.slowfast.compat import apply_compat_patches
 
 logger = logging.getLogger(__name__)
@@ -144,6 +144,7 @@ def _prepare(cfg: CfgNode) -> None:
     import_modules(cfg.AUTOX3D.IMPORTS)
     set_depthwise_kernels(cfg.AUTOX3D.DEPTHWISE_KERNELS)
     set_batch_norm_kernels(cfg.AUTOX3D.BATCH_NORM_KERNELS)
+    set_recompute_activations(cfg.AUTOX3D.RECOMPUTE_ACTIVATIONS)
     if cfg.NUM_GPUS > 1:
         # PySlowFast silences all processes but the first by replacing print, which numba's import looks up by name.
         importlib.import_module("numba")

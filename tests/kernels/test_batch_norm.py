@@ -232,8 +232,11 @@ def test_operators_are_registered_soundly(x):
     excite = [chain.excite.block[0].weight, chain.excite.block[0].bias, chain.excite.block[2].weight,
               chain.excite.block[2].bias]  # fmt: skip
     affine = (chain.norm.weight, chain.norm.bias)
-    torch.library.opcheck(KERNEL, (batch, x, *affine, *excite, None, None, 1e-5, "silu"))
-    torch.library.opcheck(KERNEL, (batch, None, *affine, *[None] * 4, torch.zeros(16), torch.ones(16), 1e-5, "relu"))
+    torch.library.opcheck(KERNEL, (batch, x, *affine, *excite, None, 1e-5, "silu"))
+    torch.library.opcheck(
+        KERNEL,
+        (batch, None, *affine, *[None] * 4, torch.stack((torch.zeros(16), torch.ones(16))).double(), 1e-5, "relu"),
+    )
 
 
 @pytest.mark.parametrize("momentum", [0.3, None, 0.0])

@@ -1,0 +1,67 @@
+"""Computes an activation again in the backward pass instead of keeping it for the layer behind it.
+
+A convolution keeps its input for its weight's gradient. Where that input comes from the fused batch norm, whose own
+input is kept anyway, it can be had again with one pass over memory: less memory for a few per cent of a step's time.
+Off unless asked for: `recompute_activations(True)`, or the environment's AUTOX3D_RECOMPUTE=1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from pytorchvideo_autox3d.kernels import batch_norm_ops
+from pytorchvideo_autox3d.kernels.dispatch import KernelSwitch
+
+_switch = KernelSwitch("AUTOX3D_RECOMPUTE", enabled=False)
+_ATTRIBUTE = "_autox3d_again"
+
+
+def set_recompute_activations(enabled: bool) -> None:
+    """Recompute or keep, for the whole process; the environment's AUTOX3D_RECOMPUTE=0 keeps activations."""
+    _switch.set(enabled)
+
+
+def recompute_activations(enabled: bool) -> AbstractContextManager[None]:
+    """Recompute or keep, for the forward passes in a block of code; the setting is the process's."""
+    return _switch.during(enabled)
+
+
+def offer_again(out: Tensor, operands: tuple[Any, ...], statistics: Tensor, eps: float, activation: str) -> None:
+    """Let the layer behind `out`, a fused batch norm's result, do without keeping it."""
+    if not _switch.enabled or not out.requires_grad or torch.compiler.is_compiling() or _others_hook():
+        return
+    kept = tuple(value.detach() if isinstance(value, Tensor) else value for value in operands)
+
+    def again() -> Tensor:
+        with torch.no_grad():
+            return batch_norm_ops.batch_norm_act(*kept, statistics, eps, activation)[0]
+
+    setattr(out, _ATTRIBUTE, again)
+
+
+def call_without_keeping(layer: Callable[..., Tensor], x: Tensor, *arguments: Any) -> Tensor:
+    """layer(x, ...), which keeps x for its backward pass only where it can't be computed again."""
+    again = getattr(x, _ATTRIBUTE, None)
+    if again is None:
+        return layer(x, *arguments)
+    address, shape = x.data_ptr(), x.shape
+
+    def pack(kept: Tensor) -> Any:
+        return again if kept.data_ptr() == address and kept.shape == shape else kept
+
+    def unpack(packed: Any) -> Tensor:
+        return packed if isinstance(packed, Tensor) else packed()
+
+    with saved_tensors_hooks(pack, unpack):
+        return layer(x, *arguments)
+
+
+def _others_hook() -> bool:
+    """Whether somebody else decides what is kept, as activation checkpointing does."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
