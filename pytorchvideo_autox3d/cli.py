@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "serve": "a web page on this machine: drop a video, see what it shows when",
     "package": "a checkpoint as a folder to give away: weights, card with measured figures, README",
     "export": "a model as a file for ONNX Runtime, OpenVINO, ExecuTorch, LiteRT, Core ML or torch; compared with eager",
+    "measure-latency": "milliseconds of every choice of a space on this machine: the table that a latency budget takes",
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "fuse": "late fusion of two tests' results, as of colours and flow",
     "draw": "draw an architecture in the manner of the paper's Figure 5",

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"evaluation", "distributed"},
     "nasbench": {"space"},
     "search": {"space", "models", "supernet", "analysis", "engine", "distributed"},
+    "latency": {"space", "layers", "models", "analysis", "export", "engine"},
     "export": {"kernels", "models", "analysis"},
     "report": {"space"},
     "benchmarks": {

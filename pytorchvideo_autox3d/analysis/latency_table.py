@@ -2,7 +2,8 @@
 
 The file holds `space` (a built-in name or the space itself), `clip` [T, H, W], `batch`, `backend`, `threads`,
 `machine`, and the milliseconds: `fixed`, `groups` (nested lists by entering width, kernel, channels, expansion,
-attention; one width enters the first group, the stem's) and `head` (by the last width).
+attention; one width enters the first group, the stem's) and `head` (by the last width). `agreement` says, where it is
+there, how well whole networks were predicted.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class LatencyTable:
 
     @classmethod
     def _from_dict(cls, data: Any, *, source: str) -> LatencyTable:
-        values = check_keys("the latency table", data, required=_KEYS)
+        values = check_keys("the latency table", data, required=_KEYS, optional=("agreement",))
         space = values["space"]
         space = load_space(space) if isinstance(space, str) else space_from_dict(space)
         clip = values["clip"]

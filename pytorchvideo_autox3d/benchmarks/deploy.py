@@ -16,6 +16,7 @@ import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from pytorchvideo_autox3d.analysis import count_module, measure_latency
 from pytorchvideo_autox3d.benchmarks.roads import FP32_ROADS, INT8_ROADS, ROADS, Case, RoadClosed
@@ -87,8 +88,9 @@ def _build(
     try:
         for name in models:
             torch.manual_seed(0)
-            model = HUB[name].build().eval()
-            case = Case(name, model, torch.randn(1, 3, *clip), threads, folder)
+            clip_BCTHW = torch.randn(1, 3, *clip)
+            model = _settled(HUB[name].build(), clip_BCTHW)
+            case = Case(name, model, clip_BCTHW, threads, folder)
             macs = count_module(model, clip).macs
             for road in roads:
                 bar.update(len(rows), f"{name}: {road}")
@@ -103,6 +105,21 @@ def _build(
     finally:
         bar.stop()
     return rows, runs
+
+
+def _settled(model: nn.Module, clip_BCTHW: torch.Tensor) -> Any:
+    """The fresh network in eval with BN statistics of one clip, as training leaves them.
+
+    With those of a fresh BN the signal fades from block to block: logits would all be alike, which compares nothing,
+    and numbers too small for a normal float slow some runtimes down.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = 1.0
+            nn.init.ones_(module.weight)
+    with torch.no_grad():
+        model.train()(clip_BCTHW)
+    return model.eval()
 
 
 def _once(ready: Callable[[], object]) -> object:

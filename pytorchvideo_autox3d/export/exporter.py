@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ def export_model(
     target = target_of(format)
     lower = _lowering(target, lower, dynamic_batch)
     if calibration and not target.quantizes:
-        raise ExportError(f"format {target.name} is not quantised here: onnx and openvino are")
+        raise ExportError(f"format {target.name} is not quantised here: onnx, openvino and executorch are")
     clips = [example_clip(clip), *real_clips]
     if target.single_clip and clips[0].shape[0] > 1:
         # Its XNNPACK delegate confuses the first two dimensions of pooled maps (executorch 1.5.1).
@@ -85,12 +86,10 @@ def export_model(
     with _folder_beside(path) as folder:
         file = folder / path.name
         with _converting(target, path):
-            written = folder / f"float_{path.name}" if calibration else file
-            module.write(converted, example, written, metadata=metadata, dynamic_batch=dynamic_batch)
+            options: dict[str, Any] = {"metadata": metadata, "dynamic_batch": dynamic_batch}
             if calibration:
-                module.quantize(written, file, [fold_clip(one) if lower else one for one in calibration])
-                for leftover in folder.glob("float_*"):
-                    leftover.unlink()
+                options["calibration"] = [fold_clip(one) if lower else one for one in calibration]
+            module.write(converted, example, file, **options)
         difference = None
         runs: dict[str, Callable[[], object]] = {"eager": partial(_eager, model, clips[0])}
         if target.runs_here:

@@ -129,8 +129,8 @@ class _OnFrames(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Logits (B, K) of frames (B * T, C, H, W)."""
-        (logits,) = _Interpreter(self, frames_of(frames, self.frames)).run(*[None] * self._inputs())
-        return logits
+        (out,) = _Interpreter(self, frames_of(frames, self.frames)).run(*[None] * self._inputs())
+        return out.data if isinstance(out, Frames) else out  # a part of a network gives a map
 
     def _inputs(self) -> int:
         return sum(node.op == "placeholder" for node in self.graph_module.graph.nodes)

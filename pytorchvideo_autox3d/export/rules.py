@@ -177,7 +177,10 @@ def _permute(operator: Any, x: Any, dims: Sequence[int]) -> Frames:
 def _linear(operator: Any, x: Any, weight: Tensor, bias: Tensor | None = None) -> Frames:
     if not isinstance(x, Frames) or not x.last:
         raise NoRule("over a dimension that is not the channels")
-    return x.map(lambda data: F.linear(data, weight, bias))
+    # As a product of two matrices: converters make products of four dimensions of anything else.
+    return x.map(
+        lambda data: F.linear(data.reshape(-1, data.shape[3]), weight, bias).reshape(*data.shape[:3], weight.shape[0])
+    )
 
 
 @rule(aten.cat.default)

@@ -31,7 +31,7 @@ class Target:
         runs_here: whether its runtime exists where this package runs; else it is only converted.
         dynamic_batch: whether one file can take any number of clips.
         single_clip: whether it takes one clip at a time only.
-        quantizes: whether it can be quantised to 8 bits here, by `quantize(source, path, clips)` of its module.
+        quantizes: whether `write` takes `calibration`, clips whose ranges it quantises to 8 bits by.
     """
 
     name: str
@@ -78,7 +78,8 @@ TARGETS: Mapping[str, Target] = {
             dynamic_batch=True, quantizes=True,
         ),
         Target("torch_export", ".pt2", {}, dynamic_batch=True),
-        Target("executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True, single_clip=True),
+        Target("executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True, single_clip=True,
+            quantizes=True),
         Target(
             "litert", ".tflite", {"litert_torch": "litert-torch", "ai_edge_litert": "ai-edge-litert"}, extra="litert",
             lowers=True,

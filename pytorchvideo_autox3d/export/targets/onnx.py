@@ -18,9 +18,27 @@ INPUT, OUTPUT = "clip", "logits"
 
 
 def write(
-    model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
+    model: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    metadata: Mapping[str, str],
+    dynamic_batch: bool = False,
+    calibration: Sequence[Tensor] = (),
 ) -> None:
-    """Write `model` as one file, its weights inside, `metadata` among its properties."""
+    """Write `model` as one file, its weights inside, `metadata` among its properties.
+
+    Where there are `calibration` clips it is quantised to 8 bits: weights by output channel, activations by the ranges
+    that these clips give.
+    """
+    proto = _proto(model, example, dynamic_batch)
+    if calibration:
+        proto = _quantized(proto, calibration, path)
+    onnx.helper.set_model_props(proto, dict(metadata))
+    onnx.save_model(proto, str(path))
+
+
+def _proto(model: nn.Module, example: Tensor, dynamic_batch: bool) -> onnx.ModelProto:
     shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
     with torch.no_grad(), silenced():
         # With a dynamic size the exporter must see one that is neither 0 nor 1, which it would take for constants.
@@ -30,27 +48,25 @@ def write(
             verbose=False,
         )  # fmt: skip
     proto = program.model_proto  # type: ignore[union-attr]
-    onnx.helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto)
-    onnx.save_model(proto, str(path))
+    return proto
 
 
-def quantize(source: Path, path: Path, clips: Sequence[Tensor]) -> None:
-    """Quantise statically to 8 bits: weights by output channel, activations by the ranges that the clips give."""
+def _quantized(proto: onnx.ModelProto, calibration: Sequence[Tensor], path: Path) -> onnx.ModelProto:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    metadata = read_metadata(source)
-    prepared = source.with_name(f"{source.stem}_prepared.onnx")
+    source, prepared = (path.with_name(f"{stage}_{path.name}") for stage in ("float", "prepared"))
+    onnx.save_model(proto, str(source))
     with silenced():
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         quantize_static(
-            str(prepared), str(path), _Clips(clips), quant_format=QuantFormat.QDQ, per_channel=True,
+            str(prepared), str(path), _Clips(calibration), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         )  # fmt: skip
-    proto = onnx.load_model(str(path))
-    onnx.helper.set_model_props(proto, metadata)
-    onnx.save_model(proto, str(path))
+    for stage in (source, prepared):
+        stage.unlink()
+    return onnx.load_model(str(path))
 
 
 class _Clips:

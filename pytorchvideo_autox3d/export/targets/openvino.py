@@ -19,44 +19,46 @@ _SECTION = "autox3d"
 
 
 def write(
-    model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
+    model: nn.Module,
+    example: Tensor,
+    path: Path,
+    *,
+    metadata: Mapping[str, str],
+    dynamic_batch: bool = False,
+    calibration: Sequence[Tensor] = (),
 ) -> None:
-    """Convert `model` by way of ONNX, and write it with `metadata` in its runtime information."""
+    """Convert `model` by way of ONNX, and write it with `metadata` in its runtime information.
+
+    Where there are `calibration` clips it is quantised to 8 bits by NNCF: symmetric weights, activations by the ranges
+    that these clips give.
+
+    Raises:
+        ExportError: NNCF is asked for and not installed; names the extra.
+    """
     intermediate = path.with_suffix(".onnx")
     onnx.write(model, example, intermediate, metadata={}, dynamic_batch=dynamic_batch)
     converted = openvino.convert_model(intermediate)
     intermediate.unlink()
-    save(converted, path, metadata)
+    if calibration:
+        converted = _quantized(converted, calibration)
+    for key, value in metadata.items():
+        converted.set_rt_info(value, [_SECTION, key])
+    openvino.save_model(converted, path, compress_to_fp16=False)
 
 
-def quantize(source: Path, path: Path, clips: Sequence[Tensor]) -> None:
-    """Quantise statically to 8 bits by NNCF: symmetric weights, activations by the ranges that the clips give.
-
-    Raises:
-        ExportError: NNCF is not installed; names the extra.
-    """
+def _quantized(model: openvino.Model, calibration: Sequence[Tensor]) -> openvino.Model:
     try:
         import nncf
     except ImportError as error:
         raise ExportError(
             "8 bits of openvino need nncf, which is not installed: pip install 'pytorchvideo_autox3d[export]'"
         ) from error
-    metadata = read_metadata(source)
     with silenced():
-        data = nncf.Dataset([np.ascontiguousarray(clip.numpy()) for clip in clips])
-        model = openvino.Core().read_model(source)
-        quantized = nncf.quantize(
-            model, data, preset=nncf.QuantizationPreset.MIXED, subset_size=len(clips),
+        data = nncf.Dataset([np.ascontiguousarray(clip.numpy()) for clip in calibration])
+        return nncf.quantize(
+            model, data, preset=nncf.QuantizationPreset.MIXED, subset_size=len(calibration),
             target_device=nncf.TargetDevice.CPU,
         )  # fmt: skip
-    save(quantized, path, metadata)
-
-
-def save(model: openvino.Model, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a converted model in the type that its weights have."""
-    for key, value in metadata.items():
-        model.set_rt_info(value, [_SECTION, key])
-    openvino.save_model(model, path, compress_to_fp16=False)
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:

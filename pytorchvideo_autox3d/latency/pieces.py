@@ -1,0 +1,126 @@
+"""What is measured of a space: each block, attention, stem and head that any of its networks can have, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D
+from pytorchvideo_autox3d.models import create_autox3d
+from pytorchvideo_autox3d.models.autox3d import create_stem
+from pytorchvideo_autox3d.models.heads import create_projected_head
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY
+from pytorchvideo_autox3d.space import STEM_STRIDE, Architecture, BlockPlan, SearchSpace, block_plan, inner_width
+
+Shape = tuple[int, int, int, int]
+"""(C, T, H, W)."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a network, or a whole one, to be timed on maps (C, T, H, W).
+
+    Attributes:
+        key: says all that its time depends on; equal parts of different groups have equal keys.
+        shape: of one map that it takes.
+        build: makes it, with fresh weights.
+    """
+
+    key: str
+    shape: Shape
+    build: Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a space's groups stand: what enters each, at which size, and its blocks."""
+
+    space: SearchSpace
+    clip: tuple[int, int, int]
+
+    def groups(self) -> Iterator[tuple[int, tuple[int, ...], int, tuple[BlockPlan, ...]]]:
+        """By group: its number, the widths that may enter, the height and width that enter, its blocks."""
+        size = -(-self.clip[1] // STEM_STRIDE)
+        entering: tuple[int, ...] = (self.space.stem.channels,)
+        for number, (group, plan) in enumerate(zip(self.space.groups, block_plan(self.space), strict=True)):
+            yield number, entering, size, plan
+            for block in plan:
+                size = -(-size // block.stride)
+            entering = group.channels
+
+    def stem(self) -> Piece:
+        """The first convolution."""
+        stem = self.space.stem
+        build = partial(create_stem, 3, stem.channels, stem.temporal_kernel, norm=nn.BatchNorm3d, activation=nn.ReLU)
+        return Piece(
+            f"stem {stem.channels} t{stem.temporal_kernel} at {self._at(self.clip[1])}", (3, *self.clip), build
+        )
+
+    def block(
+        self, entering: int, channels: int, kernel: tuple[int, int], expansion: float, size: int, plan: BlockPlan
+    ) -> Piece:
+        """One block on a map of `size` x `size` pixels."""
+        build = partial(
+            MBConv3D, entering, channels, inner_channels=inner_width(entering, expansion), kernel=kernel,
+            stride=plan.stride, se_ratio=SE_RATIO if plan.squeeze_excite else 0.0,
+        )  # fmt: skip
+        excite = " se" if plan.squeeze_excite else ""
+        kind = f"{entering}-{channels} x{expansion:g} k{kernel[0]}x{kernel[1]} s{plan.stride}{excite}"
+        return Piece(f"block {kind} at {self._at(size)}", (entering, self.clip[0], size, size), build)
+
+    def attention(self, name: str, channels: int, size: int) -> Piece:
+        """One attention block; "none" computes nothing and is no piece."""
+        build = partial(ATTENTION_REGISTRY.get(name), channels, norm=nn.BatchNorm3d)
+        return Piece(f"{name} {channels} at {self._at(size)}", (channels, self.clip[0], size, size), build)
+
+    def head(self, channels: int, size: int) -> Piece:
+        """The head, for 400 classes."""
+        head = self.space.head
+        build = partial(
+            create_projected_head, in_channels=channels, channels=head.channels, hidden=head.hidden, num_classes=400
+        )
+        return Piece(f"head {channels} at {self._at(size)}", (channels, self.clip[0], size, size), build)
+
+    def network(self, number: int, architecture: Architecture) -> Piece:
+        """A whole network."""
+        build = partial(create_autox3d, architecture, input_clip_length=self.clip[0], input_crop_size=self.clip[1])
+        return Piece(f"network {number}", (3, *self.clip), build)
+
+    def last_size(self) -> int:
+        """Height and width of what the head takes."""
+        *_, (_, _, size, plan) = self.groups()
+        for block in plan:
+            size = -(-size // block.stride)
+        return size
+
+    def _at(self, size: int) -> str:
+        return f"{self.clip[0]}x{size}x{size}"
+
+
+def random_networks(space: SearchSpace, count: int) -> list[Architecture]:
+    """The same architectures for every table of a space."""
+    generator = torch.Generator().manual_seed(0)
+    return [space.sample(generator) for _ in range(count)]
+
+
+def pieces_of(space: SearchSpace, clip: tuple[int, int, int], *, networks: int) -> dict[str, Piece]:
+    """All pieces of a space at a clip size (T, S, S) by key, and so many whole networks."""
+    grid = Grid(space, clip)
+    pieces = [grid.stem()]
+    for number, widths, size, plan in grid.groups():
+        group = space.groups[number]
+        for channels in group.channels:
+            for kernel in group.kernels:
+                for expansion in group.expansions:
+                    pieces += [grid.block(width, channels, kernel, expansion, size, plan[0]) for width in widths]
+                    inner = -(-size // plan[0].stride)
+                    pieces += [grid.block(channels, channels, kernel, expansion, inner, one) for one in plan[1:]]
+            inner = -(-size // plan[0].stride)
+            pieces += [grid.attention(name, channels, inner) for name in group.attentions if name != "none"]
+    pieces += [grid.head(channels, grid.last_size()) for channels in space.groups[-1].channels]
+    pieces += [grid.network(number, one) for number, one in enumerate(random_networks(space, networks))]
+    return {piece.key: piece for piece in pieces}

@@ -1,0 +1,75 @@
+"""Times a folder of .onnx files on this machine: copy the folder there, and run `python run_blocks.py`.
+
+It needs Python, numpy and onnxruntime, and nothing else. It writes measured.json, which
+`autox3d measure-latency --measured measured.json` makes a table of. Given again after an interruption it goes on.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+
+WARM_UP = 2
+
+
+def main() -> None:
+    """Time what measured.json does not hold yet."""
+    parser = argparse.ArgumentParser(description="Time the .onnx files of this folder.")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--machine", default=platform.node() or "unnamed", help="its name, kept with the figures")
+    args = parser.parse_args()
+    folder = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(folder, "pieces.json"), encoding="utf8") as file:
+        given = json.load(file)
+    setting = {**given["setting"], "threads": args.threads, "machine": args.machine}
+    path = os.path.join(folder, "measured.json")
+    done = read(path, setting)
+    for number, (key, name) in enumerate(given["files"].items(), 1):
+        if key not in done:
+            done[key] = measure(os.path.join(folder, name), args.threads, args.repeats)
+            write(path, setting, done)
+        print(f"{number}/{len(given['files'])} {key}: {done[key][0]:.2f} ms", flush=True)
+
+
+def read(path: str, setting: dict) -> dict:
+    """The figures of an earlier run; those of another setting are refused."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf8") as file:
+        data = json.load(file)
+    if data["setting"] != setting:
+        raise SystemExit(f"{path}: was measured with {data['setting']}, not {setting}: move it away to start anew")
+    return data["pieces"]
+
+
+def write(path: str, setting: dict, done: dict) -> None:
+    """Beside the file, then over it."""
+    with open(path + ".tmp", "w", encoding="utf8") as file:
+        json.dump({"setting": setting, "pieces": done}, file, indent=1)
+    os.replace(path + ".tmp", path)
+
+
+def measure(path: str, threads: int, repeats: int) -> list:
+    """Median, fastest and slowest milliseconds of a file."""
+    import numpy
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+    feed = {source.name: numpy.random.default_rng(0).standard_normal(source.shape, dtype=numpy.float32)}
+    times = []
+    for number in range(WARM_UP + repeats):
+        start = time.perf_counter()
+        session.run(None, feed)
+        if number >= WARM_UP:
+            times.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(times), min(times), max(times)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Measuring: resumed where it stopped, refused for another setting, and done on a machine without this package."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pytorchvideo_autox3d.cli import main
+from pytorchvideo_autox3d.errors import ConfigError, SpaceError
+from pytorchvideo_autox3d.latency import (
+    Measured,
+    Setting,
+    measure,
+    measure_pieces,
+    pieces_of,
+    read_measured,
+    write_portable,
+)
+from tests.latency.helpers import CLIP, small_space
+
+SETTING = Setting("small", CLIP, 1, "eager", 1, "a machine")
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return dict(list(pieces_of(small_space(), CLIP, networks=0).items())[:3])
+
+
+def test_real_pieces_are_timed_and_kept(pieces, tmp_path):
+    found = measure_pieces(pieces, SETTING, tmp_path / "pieces.json", repeats=2)
+    assert list(found) == list(pieces)
+    assert all(0 < one.fastest <= one.median <= one.slowest for one in found.values())
+    assert read_measured(tmp_path / "pieces.json", SETTING) == found
+
+
+def test_an_interrupted_measurement_goes_on(pieces, tmp_path, monkeypatch):
+    calls = []
+
+    def timed(piece, setting, repeats):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(piece.key)
+        return Measured(len(calls), 1, 9)
+
+    monkeypatch.setattr(measure, "_measured", timed)
+    path = tmp_path / "pieces.json"
+    with pytest.raises(KeyboardInterrupt):
+        measure_pieces(pieces, SETTING, path)
+    assert list(read_measured(path, SETTING)) == list(pieces)[:2]
+    monkeypatch.setattr(measure, "_measured", lambda piece, *_: calls.append(piece.key) or Measured(7, 7, 7))
+    found = measure_pieces(pieces, SETTING, path)
+    assert calls == list(pieces)
+    assert [one.median for one in found.values()] == [1, 2, 7]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"backend": "onnx"}, "backend 'eager', not 'onnx'"),
+        ({"machine": "another"}, "machine 'a machine', not 'another'"),
+        ({"clip": (3, 8, 8)}, "clip"),
+    ],
+)
+def test_figures_of_another_setting_are_refused(tmp_path, changed, message):
+    path = tmp_path / "pieces.json"
+    measure_pieces({}, SETTING, path)
+    with pytest.raises(SpaceError, match=message):
+        read_measured(path, Setting(**{**vars(SETTING), **changed}))
+
+
+def test_bad_backends_and_files(tmp_path):
+    with pytest.raises(ConfigError, match="backend 'tpu' is not one of eager, onnx, openvino, executorch"):
+        measure_pieces({}, Setting(**{**vars(SETTING), "backend": "tpu"}), tmp_path / "pieces.json")
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(SpaceError, match=r"broken\.json: holds no measured pieces"):
+        read_measured(tmp_path / "broken.json", SETTING)
+
+
+def test_the_script_for_other_machines(pieces, tmp_path):
+    folder = tmp_path / "folder"
+    two = dict(list(pieces.items())[:2])
+    write_portable(two, Setting(**{**vars(SETTING), "backend": "onnx"}), folder)
+    command = [sys.executable, "-I", str(folder / "run_blocks.py"), "--machine", "board", "--repeats", "1"]
+    subprocess.run(command, check=True, capture_output=True)
+    found = read_measured(folder / "measured.json", Setting("small", CLIP, 1, "onnx", 1, "board"))
+    assert list(found) == list(two)
+    refused = subprocess.run([*command[:-4], "--machine", "other"], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "was measured with" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "none.yaml"], "none.yaml"),
+        (["--clip", "13"], "--clip: '13'"),
+        (["--backend", "tpu", "--clip", "2x8"], "backend 'tpu' is not one of"),
+        (["--measured", "a.json", "--export-blocks", "b"], "give one of them"),
+        (["--measured", "gone.json", "--clip", "2x8"], "gone.json"),
+    ],
+)
+def test_errors_are_one_line(tmp_path, capsys, arguments, message):
+    assert main(["measure-latency", "--output", str(tmp_path / "table.json"), *arguments]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_plain_json(tmp_path):
+    measure_pieces({}, SETTING, tmp_path / "pieces.json")
+    assert json.loads((tmp_path / "pieces.json").read_text())["setting"]["clip"] == list(CLIP)
