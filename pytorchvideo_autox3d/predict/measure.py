@@ -57,7 +57,8 @@ def cost(recognizer: Recognizer) -> dict[str, Any]:
     with torch.inference_mode():
         counted = count_module(network, clip, in_channels=channels)
         device = recognizer.device.type
-        latency = measure_latency({"clip": lambda: network(clip_BCTHW)}, repeats=_REPEATS, device=device)["clip"]
+        runs = {"clip": lambda: recognizer.forward(clip_BCTHW)}
+        latency = measure_latency(runs, repeats=_REPEATS, device=device)["clip"]
     return {
         "multiply_adds": counted.macs,
         "parameters": counted.params,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from pytorchvideo_autox3d.data.array_reader import read_array
 from pytorchvideo_autox3d.data.flow import FlowReader
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
+from pytorchvideo_autox3d.export import fuse_for_inference
 from pytorchvideo_autox3d.kernels import accelerate
-from pytorchvideo_autox3d.models import ModelCard, load_package
+from pytorchvideo_autox3d.models import ClipNet, ModelCard, load_package
 from pytorchvideo_autox3d.predict.decode_ahead import decoded_ahead
 from pytorchvideo_autox3d.predict.loading import load_checkpoint
 from pytorchvideo_autox3d.predict.prediction import ClipPrediction, Prediction, combined_scores, top_of
@@ -171,9 +172,17 @@ class Recognizer:
                 waiting = []
         yield from self._predicted_together(waiting)
 
+    @cached_property
+    def forward(self) -> Callable[[Tensor], Tensor]:
+        """What gives the logits: the network, on a CPU with its BN folded and its operators fused."""
+        if self.device.type != "cpu" or not isinstance(self.network, ClipNet):
+            return self.network
+        preprocessing = self.card.preprocessing
+        return fuse_for_inference(self.network, (1, len(preprocessing.mean), *preprocessing.clip))
+
     def logits(self, clip_BCTHW: Tensor) -> Tensor:
         """Logits (B, K) of uint8 clips, on the CPU."""
-        return self.run(self.network, clip_BCTHW)
+        return self.run(self.forward, clip_BCTHW)
 
     def run(self, function: Callable[[Tensor], Tensor], clip_BCTHW: Tensor) -> Tensor:
         """A function of prepared clips, in batches and without gradients; its results on the CPU."""
