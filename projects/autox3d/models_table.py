@@ -151,8 +151,14 @@ This page is generated, and a test keeps it true:
 
     python projects/autox3d/models_table.py --output docs/models.md
 
-`name` is what `torch.hub` and `autox3d bench model --models NAME --clip TxS` know, and the name of
-[the config](../configs/baselines) that trains it. The clip is that of the published figure.
+`name` is what `torch.hub` and `autox3d bench model --models NAME --clip TxS` know, and the name of the config that
+trains it in [configs/baselines](../configs/baselines); those of AutoX3D and X3D are in configs/autox3d. The clip is
+that of the published figure. A system on videos of one's own, and any of them in small on the demo's:
+
+    autox3d run --cfg baselines/tsm_r50.yaml DATA.PATH_TO_DATA_DIR /data/mine MODEL.NUM_CLASSES 12 OUTPUT_DIR output/tsm
+    autox3d run --cfg baselines/mfnet.yaml baselines/on_demo.yaml
+
+`projects/autox3d/table5.py` and `table6.py` train all of them on one's data and print the paper's rows beside.
 
 | system | name | clip | classes | GFLOPs | published | parameters, M | published | note |
 |---|---|---|---|---|---|---|---|---|
