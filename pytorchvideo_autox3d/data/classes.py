@@ -15,6 +15,7 @@ from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.files import write_json
 
 CLASSES_FILE = "classes.json"
+_SPARE = "unnamed class"  # of an output that no class of the lists has; nothing that a user would call a class
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class ClassNames:
 
     def padded(self, num_classes: int) -> tuple[str, ...]:
         """A name for each of the outputs of a network of `num_classes`; none at all where no names are known."""
-        return tuple(self.name(number) for number in range(num_classes)) if self.names else ()
+        spare = (f"{_SPARE} {number}" for number in range(len(self.names), num_classes))
+        return (*self.names, *spare) if self.names else ()
 
     def check_agrees(self, other: ClassNames) -> None:
         """Raise `DataError` naming both sources if both have names and a number means another class in one of them."""
@@ -118,7 +120,7 @@ class ClassNames:
     def unpadded(cls, names: Sequence[str], source: str) -> ClassNames:
         """Back from `padded`: without the names at the end that stand for none."""
         known = list(names)
-        while known and known[-1] == UNNAMED.name(len(known) - 1):
+        while known and known[-1] == f"{_SPARE} {len(known) - 1}":
             known.pop()
         return cls(tuple(known), source)
 

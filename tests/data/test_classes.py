@@ -29,10 +29,11 @@ def test_numbers_and_names():
     assert [classes.number(name) for name in classes] == [0, 1]
     assert [classes.name(number) for number in range(3)] == ["a", "b", "class 2"]
     assert ("a" in classes, "c" in classes, len(classes), bool(UNNAMED)) == (True, False, 2, False)
-    assert classes.padded(3) == ("a", "b", "class 2")
+    assert classes.padded(3) == ("a", "b", "unnamed class 2")
     assert UNNAMED.padded(3) == ()
     assert ClassNames.unpadded(classes.padded(9), "train") == classes
-    assert ClassNames.unpadded(("class 0", "class 9", "class 2"), "train").names == ("class 0", "class 9")
+    real = ClassNames(("class 0", "class 1"))
+    assert ClassNames.unpadded(real.padded(2), "train") == ClassNames.unpadded(real.padded(5), "train") == real
     with pytest.raises(KeyError):
         classes.number("c")
 

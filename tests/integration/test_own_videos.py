@@ -175,7 +175,7 @@ def test_classes_that_no_video_has_are_said(data, tmp_path):
     assert run(DATA__PATH_TO_DATA_DIR=data, **keys | {"TRAIN__ENABLE": False, "TEST__ENABLE": True}) == 0
     assert results(tmp_path)["classes"] == {name: number for number, name in enumerate(NAMES)}
     card = read_checkpoint(str(checkpoint_of(tmp_path)))["model_card"]
-    assert card["classes"] == [*NAMES, "class 4", "class 5"]
+    assert card["classes"] == [*NAMES, "unnamed class 4", "unnamed class 5"]
 
 
 @pytest.mark.parametrize("key", ["TRAIN__CHECKPOINT_FILE_PATH", "TEST__CHECKPOINT_FILE_PATH"])

@@ -15,7 +15,7 @@ def path(tmp_path):
 
 def test_classes_are_those_of_the_card_else_of_the_run(tmp_path, path):
     (tmp_path / "run").mkdir()
-    card = {"classes": ["a", "b", "class 2"]}  # of a network with an output that no class has
+    card = {"classes": ["a", "b", "unnamed class 2"]}  # of a network with an output that no class has
     assert classes_of({"model_card": card}, path).names == ("a", "b")
     assert classes_of({}, path) == UNNAMED
     (tmp_path / "run" / "classes.json").write_text('{"y": 1, "x": 0}')
