@@ -65,7 +65,11 @@ def check(cfg: CfgNode) -> ClassNames:
             with found.collecting():
                 lists[split] = _read_list(cfg, split)
     found.raise_found()
-    return lists["train"].classes if "train" in lists else UNNAMED
+    classes = lists["train"].classes if "train" in lists else UNNAMED
+    if cfg.TRAIN.AUTO_RESUME and last_checkpoint(cfg):
+        with build.naming("OUTPUT_DIR"):
+            classes.check_agrees(ClassNames.find(cfg.OUTPUT_DIR))
+    return classes
 
 
 def _read_list(cfg: CfgNode, split: str) -> Manifest:

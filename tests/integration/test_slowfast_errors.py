@@ -217,6 +217,18 @@ def test_the_training_numbers_the_classes_for_all(folders, tmp_path):
     assert tested.classes_for(alone, "test") == classes
 
 
+def test_a_run_of_other_classes_is_not_resumed(refused, states, folders, tmp_path):
+    run = tmp_path / "output"
+    (run / "checkpoints").mkdir(parents=True)
+    network = {key: value for key, value in states["AutoX3D"].items()}
+    torch.save({"model_state": network}, run / "checkpoints" / "checkpoint_epoch_00001.pyth")
+    (run / "classes.json").write_text('["1", "2", "3", "4", "10", "eleven"]')
+    said = refused(DATA__PATH_TO_DATA_DIR=folders, TEST__ENABLE=False)
+    assert (
+        said == f"OUTPUT_DIR: {folders}/train: class 5 is '11', but 'eleven' in {run}/classes.json: the classes differ"
+    )
+
+
 def test_a_list_without_labels_is_for_the_native_harness(refused, lists, tmp_path):
     for split in ("train", "val"):
         (tmp_path / f"{split}.csv").write_text((lists / f"{split}.csv").read_text())
