@@ -220,7 +220,7 @@ def test_the_training_numbers_the_classes_for_all(folders, tmp_path):
 def test_a_run_of_other_classes_is_not_resumed(refused, states, folders, tmp_path):
     run = tmp_path / "output"
     (run / "checkpoints").mkdir(parents=True)
-    network = {key: value for key, value in states["AutoX3D"].items()}
+    network = dict(states["AutoX3D"])
     torch.save({"model_state": network}, run / "checkpoints" / "checkpoint_epoch_00001.pyth")
     (run / "classes.json").write_text('["1", "2", "3", "4", "10", "eleven"]')
     said = refused(DATA__PATH_TO_DATA_DIR=folders, TEST__ENABLE=False)
