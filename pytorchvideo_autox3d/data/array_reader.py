@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -48,6 +48,11 @@ class ArrayReader(ClosedOnExit):
         """From the array's shape."""
         frames, _, height, width = self._frames_TCHW.shape
         return VideoMetadata(frames, self._fps, height, width)
+
+    def frames(self, wanted: Callable[[int], bool], *, short_side: int | None = None) -> Iterator[tuple[int, Tensor]]:
+        """The frames that are wanted in turn, as of a `FrameSource`."""
+        for number in filter(wanted, range(len(self._frames_TCHW))):
+            yield number, self.read([number], short_side=short_side)[0]
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
         """uint8 frames_TCHW."""

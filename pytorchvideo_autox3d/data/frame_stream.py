@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import torch
 from av.error import FFmpegError
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.pyav_reader import PyAVReader
+from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.errors import DecodeError
 
 _LEFT_OPEN = 3  # frames that a whole video may lack at its end: containers count placeholders as frames
+
+
+class FrameSource(Protocol):
+    """What gives its frames in turn; use it in a `with` statement."""
+
+    def metadata(self) -> VideoMetadata:
+        """Length, rate and size."""
+        ...
+
+    def frames(self, wanted: Callable[[int], bool], *, short_side: int | None = None) -> Iterator[tuple[int, Tensor]]:
+        """(number, uint8 frame_CHW) of the frames that are wanted, in their order."""
+        ...
+
+    def __enter__(self) -> FrameSource: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class FrameStream(PyAVReader):

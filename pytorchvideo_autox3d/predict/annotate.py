@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from pytorchvideo_autox3d.data.frame_stream import FrameStream
+from pytorchvideo_autox3d.data.frame_stream import FrameSource
 from pytorchvideo_autox3d.errors import DecodeError
 from pytorchvideo_autox3d.files import atomic_write
 
@@ -26,15 +26,15 @@ _LEGIBLE = 240  # pixels of the shorter side, to which smaller pictures are enla
 _BAR = (86, 180, 233)
 
 
-def annotate_video(path: str | Path, destination: str | Path, caption: Caption) -> None:
-    """Write `path` as H.264 in mp4, a band with label, score and a bar of the score at the top of every frame.
+def annotate_video(source: FrameSource, destination: str | Path, caption: Caption) -> None:
+    """Write a video as H.264 in mp4, a band with label, score and a bar of the score at the top of every frame.
 
     Very small pictures are enlarged, so that the caption can be read.
 
     Raises:
         DecodeError: the video can't be read to its end; nothing is written.
     """
-    with FrameStream(str(path)) as video:
+    with source as video:
         rate = video.metadata().fps
         frames = ((number / rate, frame_CHW) for number, frame_CHW in video.frames(lambda number: True))
         write_video(destination, (_captioned(frame, *caption(time)) for time, frame in frames), rate)

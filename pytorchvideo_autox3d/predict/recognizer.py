@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pytorchvideo_autox3d.data import ArrayReader, ClipNormalize, VideoReader, check_reader, open_video
 from pytorchvideo_autox3d.data.array_reader import read_array
 from pytorchvideo_autox3d.data.flow import FlowReader
+from pytorchvideo_autox3d.data.frame_stream import FrameSource, FrameStream
 from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
 from pytorchvideo_autox3d.export import fuse_for_inference
@@ -136,7 +137,7 @@ class Recognizer:
             DecodeError: the video can't be read; names the file and the cause.
             DataError: the array is of another type or shape.
         """
-        return self._predicted(self._name(video, name), self._clips(video, fps=fps))
+        return self._predicted(self.name_of(video, name), self._clips(video, fps=fps))
 
     def video_logits(self, videos: Iterable[Video]) -> Iterator[Tensor]:
         """The logits of each video's views, logits_VK; raises for one that can't be read."""
@@ -215,6 +216,14 @@ class Recognizer:
             return FlowReader(partial(open_video, reader=self._reader), str(video), colours=self.modality == "rgb+flow")
         return open_video(str(video), reader=self._reader)
 
+    def stream(self, video: Video, *, fps: float | None = None) -> FrameSource:
+        """All frames of the video in turn, to be used in a `with` statement; see `open`."""
+        if isinstance(video, np.ndarray | Tensor) or str(video).endswith(".npy"):
+            reader = self.open(video, fps=fps)
+            assert isinstance(reader, ArrayReader)
+            return reader
+        return FrameStream(str(video))
+
     def combined(self, logits_VK: Tensor) -> NDArray[np.float32]:
         """The video's scores from the logits of its views, as a test combines them."""
         return combined_scores(logits_VK, self.card.ensemble, self.temperature)
@@ -233,7 +242,7 @@ class Recognizer:
             with self.open(video, fps=fps) as opened:
                 return read_clips(opened, self.card.preprocessing, self.views)
 
-        return call_within(decoded, seconds=self._decode_seconds, path=self._name(video, None))
+        return call_within(decoded, seconds=self._decode_seconds, path=self.name_of(video))
 
     def _predicted(self, name: str, clips: VideoClips, logits_VK: Tensor | None = None) -> Prediction:
         logits_VK = self.logits(clips.clip_VCTHW) if logits_VK is None else logits_VK
@@ -254,9 +263,10 @@ class Recognizer:
         logits_BK = self.logits(torch.cat([clips.clip_VCTHW for _, clips in videos]))
         per_video = logits_BK.split([len(clips) for _, clips in videos])
         for (video, clips), logits_VK in zip(videos, per_video, strict=True):
-            yield self._predicted(self._name(video, None), clips, logits_VK)
+            yield self._predicted(self.name_of(video), clips, logits_VK)
 
     @staticmethod
-    def _name(video: Video, name: str | None) -> str:
+    def name_of(video: Video, name: str | None = None) -> str:
+        """What a video is called in results: `name`, or its path, or its shape."""
         shape = getattr(video, "shape", None)
         return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")

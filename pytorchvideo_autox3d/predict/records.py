@@ -37,7 +37,11 @@ def view_records(
     names = unique_names(videos)
     for prediction in recognizer.predict(videos, on_fault=on_fault):
         if films is not None:
-            annotate_video(prediction.video, films / f"{names[prediction.video]}.mp4", _caption_of_all(prediction))
+            annotate_video(
+                recognizer.stream(prediction.video),
+                films / f"{names[prediction.video]}.mp4",
+                _caption_of_all(prediction),
+            )
         yield prediction.to_dict()
 
 
@@ -72,7 +76,7 @@ def segment_records(
         if options.pictures is not None:
             save_figure(options.pictures / f"{names[video]}.png", draw_timeline(timeline))
         if films is not None:
-            annotate_video(video, films / f"{names[video]}.mp4", caption_of(timeline))
+            annotate_video(recognizer.stream(video), films / f"{names[video]}.mp4", caption_of(timeline))
         yield timeline.to_dict()
 
 

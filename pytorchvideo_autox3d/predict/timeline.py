@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytorchvideo_autox3d.data.frame_stream import FrameStream
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.predict.prediction import Top, top_of
-from pytorchvideo_autox3d.predict.recognizer import Recognizer
+from pytorchvideo_autox3d.predict.recognizer import Recognizer, Video
 from pytorchvideo_autox3d.predict.segments import Segment, segments_of
 from pytorchvideo_autox3d.predict.windows import Windows, window_clips
 
@@ -55,7 +53,7 @@ class Timeline:
 
 def read_timeline(
     recognizer: Recognizer,
-    path: str | Path,
+    video: Video,
     *,
     stride: float | None = None,
     min_seconds: float = 1.0,
@@ -65,7 +63,7 @@ def read_timeline(
 
     Args:
         recognizer: whose clips are taken, at the centre crop.
-        path: the video.
+        video: a file's path, or uint8 frames as of a call of the recognizer.
         stride: seconds between the starts of two clips; by default half a clip.
         min_seconds: how long a class must last to be a segment, where its score is full; see `segments_of`.
         progress: told (windows done, windows in all).
@@ -78,10 +76,10 @@ def read_timeline(
         raise ConfigError(f"segments: the network sees {recognizer.modality}, sliding windows are of rgb alone")
     if min_seconds < 0:
         raise ConfigError(f"min_seconds: {min_seconds:g} is below 0")
-    with FrameStream(str(path)) as video:
-        found = video.metadata()
+    with recognizer.stream(video) as source:
+        found = source.metadata()
         windows = Windows.over(found, recognizer.card.preprocessing, stride=stride)
-        clips = window_clips(video, recognizer.card.preprocessing, windows)
+        clips = window_clips(source, recognizer.card.preprocessing, windows)
         # Whole from the start: small arrays that stay, each beside large ones that go, would fragment the memory.
         score_NK = np.empty((len(windows), recognizer.card.num_classes), np.float32)
         done = 0
@@ -96,7 +94,7 @@ def read_timeline(
         score_NK, spans, recognizer.labels, duration=found.duration, min_seconds=min_seconds, threshold=threshold
     )
     top = top_of(score_NK.mean(axis=0), recognizer.labels, recognizer.top)
-    return Timeline(str(path), found.duration, recognizer.labels, spans, score_NK, tuple(segments), top)
+    return Timeline(recognizer.name_of(video), found.duration, recognizer.labels, spans, score_NK, tuple(segments), top)
 
 
 def _batched(clips: Iterator[Tensor], size: int) -> Iterator[Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pytorchvideo_autox3d.data import VideoMetadata
-from pytorchvideo_autox3d.data.frame_stream import FrameStream
+from pytorchvideo_autox3d.data.frame_stream import FrameSource
 from pytorchvideo_autox3d.data.views import CENTER, View, clip_span, crop_offset, frame_indices
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.models import Preprocessing
@@ -59,7 +59,7 @@ class Windows:
         return start / self.video.fps, min(start + self.span, self.video.num_frames) / self.video.fps
 
 
-def window_clips(video: FrameStream, clip: Preprocessing, windows: Windows) -> Iterator[Tensor]:
+def window_clips(video: FrameSource, clip: Preprocessing, windows: Windows) -> Iterator[Tensor]:
     """The windows' clips in order, each uint8 clip_CTHW.
 
     The video is decoded once; frames are kept only as long as a later window needs them.

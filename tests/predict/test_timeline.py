@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from pytorchvideo_autox3d.data.frame_stream import FrameStream
 from pytorchvideo_autox3d.errors import ConfigError, DecodeError
 from pytorchvideo_autox3d.models import Calibration
 from pytorchvideo_autox3d.predict import Recognizer, read_timeline
@@ -39,6 +40,17 @@ def test_segments_where_the_film_changes(recognizer, film):
     assert {label for label, _ in content["top"]} == {"dark", "grey", "bright"}
 
 
+def test_an_array_has_a_timeline_too(recognizer, film, tmp_path):
+    frames = grey_frames([5] * 40 + [128] * 40 + [250] * 40)
+    np.save(tmp_path / "film.npy", frames)
+    expected = read_timeline(recognizer, film).to_dict()["segments"]
+    for video in (frames, tmp_path / "film.npy"):
+        found = read_timeline(recognizer, video).to_dict()["segments"]
+        assert [(one["start"], one["end"], one["label"]) for one in found] == [
+            (one["start"], one["end"], one["label"]) for one in expected
+        ]
+
+
 def test_what_is_not_believed_is_none_of_these(film):
     # At level 128 "grey" has nearly the full score; a temperature of 20 makes all scores alike.
     card = dataclasses.replace(CARD, calibration=Calibration(20.0, 0.9, 0.0, 0.0))
@@ -58,7 +70,7 @@ def test_the_annotated_film_shows_each_segments_score(recognizer, film, tmp_path
     timeline = read_timeline(recognizer, film)
     caption = caption_of(timeline)
     assert [caption(time)[0] for time in (0.0, 6.0, 11.9, 99.0)] == ["dark", "grey", "bright", "bright"]
-    annotate_video(film, tmp_path / "a.mp4", lambda time: ("x", 0.5 if time < 6 else 1.0))
+    annotate_video(FrameStream(str(film)), tmp_path / "a.mp4", lambda time: ("x", 0.5 if time < 6 else 1.0))
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.streams.video[0].average_rate == 10
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -76,7 +88,7 @@ def test_bad_input_leaves_nothing(recognizer, film, broken, tmp_path):
     with pytest.raises(DecodeError, match=r"broken\.mp4"):
         read_timeline(recognizer, broken)
     with pytest.raises(DecodeError, match=r"broken\.mp4"):
-        annotate_video(broken, tmp_path / "out.mp4", lambda time: ("x", 1.0))
+        annotate_video(FrameStream(str(broken)), tmp_path / "out.mp4", lambda time: ("x", 1.0))
     assert not (tmp_path / "out.mp4").exists()
 
 
