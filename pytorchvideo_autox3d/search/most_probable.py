@@ -143,6 +143,8 @@ def _prices(log_p: list[FloatArray], costs: list[FloatArray], heads: FloatArray,
             b_ub=[-value for value, _ in cuts],
             bounds=[(None, None), *[(0.0, dearest)] * limits],
         )
+        if not solution.success:  # a loose bound is still a bound
+            break
         price = solution.x[1:]
         if any(np.allclose(price, other, rtol=1e-7, atol=1e-12) for other in tried):
             break
