@@ -49,18 +49,18 @@ class _Candidate:
     recomputes: bool
     device: str
 
-    def timed(self) -> float:
-        """Seconds of a step."""
+    def timed(self) -> tuple[float, float]:
+        """Seconds of a step, and the processor's of all threads, to which other work on the machine adds few."""
         with (
             depthwise_kernels(self.kernels),
             batch_norm_kernels(self.kernels),
             recompute_activations(self.recomputes),
         ):
-            start = time.perf_counter()
+            start, processor = time.perf_counter(), time.process_time()
             self.step()
             if self.device == "cuda":
                 torch.cuda.synchronize()
-            return time.perf_counter() - start
+            return time.perf_counter() - start, time.process_time() - processor
 
 
 def run(
@@ -103,11 +103,13 @@ def _row(
     names = [AS_IT_COMES, LAST, *([COMPILED] if compiled else []), KERNELS, RECOMPUTING]
     candidates = {kind: _candidate(name, batch, kind, device) for kind in names}
     times: dict[str, list[float]] = {kind: [] for kind in names}
+    processor: dict[str, list[float]] = {kind: [] for kind in names}
     for number in range(repeats + 1):
         for kind, candidate in candidates.items():
-            seconds = candidate.timed()
+            seconds, of_processor = candidate.timed()
             if number > 0:  # the first round compiles kernels and fills caches
                 times[kind].append(1e3 * seconds)
+                processor[kind].append(1e3 * of_processor)
     medians = {kind: statistics.median(values) for kind, values in times.items()}
     peaks = {
         kind: peak_of_step(candidate.timed, [candidate.model], torch.device(device))
@@ -117,6 +119,7 @@ def _row(
     row: dict[str, Any] = {
         "milliseconds": medians,
         "fastest": {kind: min(values) for kind, values in times.items()},
+        "processor_milliseconds": {kind: statistics.median(values) for kind, values in processor.items()},
         "peak_bytes": peaks,
         "limit_milliseconds": limit,
         "share_of_limit": {kind: limit / value for kind, value in medians.items()},
@@ -181,10 +184,12 @@ def print_table(result: dict[str, Any]) -> None:
     console = Console()
     for row in result["rows"]:
         title = f"{row['model']}, {row['batch']} clips, limit {row['limit_milliseconds']:.0f} ms"
-        table = Table("", "ms", "kernels' gain", "share of the limit", "peak, MB", title=title, box=box.SIMPLE_HEAD)
+        headings = ("", "ms", "kernels' gain", "share of the limit", "processor, ms", "peak, MB")
+        table = Table(*headings, title=title, box=box.SIMPLE_HEAD)
         for kind, milliseconds in row["milliseconds"].items():
             cells = (f"{milliseconds:.0f}", f"{row['gain'][kind]:.2f}", f"{row['share_of_limit'][kind]:.0%}")
-            table.add_row(kind, *cells, f"{row['peak_bytes'][kind] / 1e6:.0f}")
+            processor = f"{row['processor_milliseconds'][kind]:.0f}"
+            table.add_row(kind, *cells, processor, f"{row['peak_bytes'][kind] / 1e6:.0f}")
         console.print(table)
         if "profile" in row:
             console.print(_profile_table(row))

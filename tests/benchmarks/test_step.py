@@ -40,7 +40,7 @@ def test_report(capsys):
     (row,) = json.loads(json.dumps(result))["rows"]
     assert (row["model"], row["batch"]) == ("tiny", 3)
     kinds = {"as it comes", "channels_last_3d", "kernels", "kernels, recomputing"}
-    for key in ("milliseconds", "peak_bytes", "share_of_limit", "gain", "memory_ratio"):
+    for key in ("milliseconds", "processor_milliseconds", "peak_bytes", "share_of_limit", "gain", "memory_ratio"):
         assert set(row[key]) == kinds
     assert row["gain"]["kernels"] == row["memory_ratio"]["kernels"] == 1
     assert row["share_of_limit"]["kernels"] == row["limit_milliseconds"] / row["milliseconds"]["kernels"]
