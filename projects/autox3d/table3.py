@@ -57,7 +57,7 @@ def placed(space: SearchSpace, blocks: dict[int, int]) -> Architecture:
         decision.candidates.index("glore") if decision.field == "attention" and decision.group in chosen else 0
         for decision in space.decisions
     ]
-    return space.architecture_at(indices)
+    return Architecture.from_indices(space, indices)
 
 
 def text(networks: list[Network]) -> str:

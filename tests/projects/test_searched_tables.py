@@ -4,7 +4,7 @@ import pytest
 
 from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.config import config_path, load_cfg
-from pytorchvideo_autox3d.space import load_space
+from pytorchvideo_autox3d.space import Architecture, load_space
 
 
 @pytest.fixture(scope="module")
@@ -53,5 +53,5 @@ def test_the_space_of_table_4_is_table_2_with_two_things_open(scripts):
         )  # fmt: skip
     assert ours.stem == whole.stem
     assert ours.head == whole.head
-    widest = ours.architecture_at([len(decision.candidates) - 1 for decision in ours.decisions])
+    widest = Architecture.from_indices(ours, [len(decision.candidates) - 1 for decision in ours.decisions])
     assert complexity(widest, clip=(13, 160, 160)).gflops > 2.0
