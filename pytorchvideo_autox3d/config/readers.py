@@ -82,7 +82,7 @@ READERS: dict[str, Readers] = {
     "DATA.STD": Readers(EVERY_JOB),
     "DATA.TRAIN_JITTER_SCALES": Readers(EVERY_JOB),
     "DATA.TRAIN_CROP_SIZE": Readers(EVERY_JOB),
-    "DATA.TEST_CROP_SIZE": Readers(EVERY_JOB, under_slowfast=TEST | SEARCH),
+    "DATA.TEST_CROP_SIZE": Readers(EVERY_JOB),
     "DATA.RANDOM_FLIP": Readers(TRAIN | SEARCH),
     "DATA.ENSEMBLE_METHOD": Readers(EVERY_JOB, under_slowfast=TEST | SEARCH),
     "DATA.INPUT_CHANNEL_NUM": Readers(NONE, under_slowfast=TRAIN | TEST, says=([3], [3, 3], [2], [5])),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch.distributed as dist
 from fvcore.common.config import CfgNode
 from torch import Tensor
 
-from pytorchvideo_autox3d.data import ClipNormalize
+from pytorchvideo_autox3d.data import ClipNormalize, Manifest
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.slowfast.compat import apply_compat_patches
 from pytorchvideo_autox3d.slowfast.configuration import NATIVE_DATASETS, native_cfg
@@ -31,6 +32,19 @@ def register_datasets() -> tuple[str, ...]:
     return added
 
 
+_lists: dict[str, Manifest] = {}
+
+
+@contextlib.contextmanager
+def parsed_lists(lists: Mapping[str, Manifest]) -> Iterator[None]:
+    """Inside, the data sets of these splits take the lists given, in place of parsing their own."""
+    _lists.update(lists)
+    try:
+        yield
+    finally:
+        _lists.clear()
+
+
 def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
     """The data set of a split ("train", "val", "test") as PySlowFast's loaders take it."""
     to_pathways = partial(_to_pathways, cfg=cfg, normalize=ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD))
@@ -40,7 +54,7 @@ def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
         return TrainClips(datasets, to_pathways, seed=cfg.RNG_SEED, policy=policy)
     several = cfg.NUM_GPUS > 1 and dist.is_initialized()
     return TestClips(
-        build.build_dataset(native_cfg(cfg), split, classes=classes_for(cfg, split)),
+        build.build_dataset(native_cfg(cfg), split, manifest=_lists.get(split), classes=classes_for(cfg, split)),
         to_pathways,
         batch_size=int(cfg.TEST.BATCH_SIZE / max(1, cfg.NUM_GPUS)),
         rank=dist.get_rank() if several else 0,
@@ -54,12 +68,15 @@ def _by_phase(cfg: CfgNode, split: str) -> dict[int | None, list[Any]]:
     if cfg.MULTIGRID.SHORT_CYCLE and split == "train":
         for phase, factor in enumerate(cfg.MULTIGRID.SHORT_CYCLE_FACTORS):
             crops[phase] = round(factor * cfg.MULTIGRID.DEFAULT_S)
-    return {phase: _by_rate(cfg, split, crop) for phase, crop in crops.items()}
+    plain, *smaller = crops
+    datasets = {plain: _by_rate(cfg, split, crops[plain], _lists.get(split))}
+    manifest = datasets[plain][0].manifest
+    return datasets | {phase: _by_rate(cfg, split, crops[phase], manifest) for phase in smaller}
 
 
-def _by_rate(cfg: CfgNode, split: str, crop: int) -> list[Any]:
+def _by_rate(cfg: CfgNode, split: str, crop: int, manifest: Manifest | None) -> list[Any]:
     """One data set; where multigrid's long cycle has fewer frames, one for each rate up to as long a span."""
-    dataset = build.build_dataset(_with_crop(cfg, crop), split)
+    dataset = build.build_dataset(_with_crop(cfg, crop), split, manifest=manifest)
     slowest = max(cfg.DATA.SAMPLING_RATE, cfg.MULTIGRID.LONG_CYCLE_SAMPLING_RATE if split == "train" else 0)
     datasets = [dataset]
     for rate in range(cfg.DATA.SAMPLING_RATE + 1, slowest + 1):

@@ -9,8 +9,9 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,9 @@ from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, TrainingError
 from pytorchvideo_autox3d.kernels import set_batch_norm_kernels, set_depthwise_kernels, set_recompute_activations
 from pytorchvideo_autox3d.slowfast.compat import apply_compat_patches
+
+if TYPE_CHECKING:  # its import needs PySlowFast
+    from pytorchvideo_autox3d.slowfast.preflight import Checked
 
 logger = logging.getLogger(__name__)
 
@@ -78,13 +82,13 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
 
     cfg = load_cfg(paths, opts)
     _check_machines(cfg, init_method)
-    classes = preflight.check(cfg)
+    checked = preflight.check(cfg)
     _make_output(cfg.OUTPUT_DIR)
-    classes.write(cfg.OUTPUT_DIR)  # PySlowFast's checkpoints have no place for them
+    checked.classes.write(cfg.OUTPUT_DIR)  # PySlowFast's checkpoints have no place for them
     for job in jobs_of(cfg):
         # A port is not free again at once, so each job gets its own.
         try:
-            launch_job(cfg=cfg, init_method=init_method or _free_address(), func=job)
+            launch_job(cfg=cfg, init_method=init_method or _free_address(), func=partial(job, checked=checked))
         except (AutoX3DError, RuntimeError, ProcessRaisedException) as error:
             known = _in_one_line(error)
             if known is None:
@@ -92,11 +96,14 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
             raise known from error
 
 
-def jobs_of(cfg: CfgNode) -> list[Callable[[CfgNode], Any]]:
-    """The jobs that a config asks for, in order; functions of this module, so that started processes find them."""
+def jobs_of(cfg: CfgNode) -> list[Callable[..., Any]]:
+    """The jobs that a config asks for, in order; functions of this module, so that started processes find them.
+
+    Each takes the config and, where there is one, what `preflight.check` found.
+    """
     if cfg.SEARCH.ENABLE:
         return [search_job]
-    jobs: list[Callable[[CfgNode], Any]] = []
+    jobs: list[Callable[..., Any]] = []
     if cfg.TRAIN.ENABLE:
         jobs.append(train_job)
     if cfg.TEST.ENABLE:
@@ -104,31 +111,38 @@ def jobs_of(cfg: CfgNode) -> list[Callable[[CfgNode], Any]]:
     return jobs
 
 
-def train_job(cfg: CfgNode) -> Any:
+def train_job(cfg: CfgNode, checked: Checked | None = None) -> Any:
     """PySlowFast's train(), in each process."""
     _prepare(cfg)
-    return importlib.import_module(f"{TOOLS}.train_net").train(cfg)
+    from pytorchvideo_autox3d.slowfast.datasets import parsed_lists
+
+    with parsed_lists(checked.lists if checked else {}):
+        return importlib.import_module(f"{TOOLS}.train_net").train(cfg)
 
 
-def test_job(cfg: CfgNode) -> Any:
+def test_job(cfg: CfgNode, checked: Checked | None = None) -> Any:  # noqa: PT028  # not a test
     """PySlowFast's test(), in each process."""
     _prepare(cfg)
+    from pytorchvideo_autox3d.slowfast.datasets import parsed_lists
+
     if cfg.TEST.NUM_ENSEMBLE_VIEWS == -1:
         cfg.TEST.NUM_TEMPORAL_CLIPS = list(ALL_VIEWS)
-    return importlib.import_module(f"{TOOLS}.test_net").test(cfg)
+    with parsed_lists(checked.lists if checked else {}):
+        return importlib.import_module(f"{TOOLS}.test_net").test(cfg)
 
 
 test_job.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of its name
 
 
-def search_job(cfg: CfgNode) -> Any:
+def search_job(cfg: CfgNode, checked: Checked | None = None) -> Any:
     """Our search, in each process that PySlowFast started."""
     _prepare(cfg)
     from pytorchvideo_autox3d.jobs import SearchJob
     from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 
     setup_logging(cfg.OUTPUT_DIR)
-    return SearchJob.from_config(native_cfg(cfg)).run(_process_info(cfg))
+    search = checked.search if checked else None
+    return (search or SearchJob.from_config(native_cfg(cfg))).run(_process_info(cfg))
 
 
 def _process_info(cfg: CfgNode) -> ProcessInfo:

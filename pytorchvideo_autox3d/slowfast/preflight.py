@@ -6,6 +6,7 @@ No video is opened and nothing is written. PySlowFast must be importable by now:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fvcore.common.config import CfgNode
@@ -28,10 +29,28 @@ from pytorchvideo_autox3d.slowfast.tested import classes_for, last_checkpoint, t
 THEIR_X3D = ("X3D", "PTVX3D")
 
 
-def check(cfg: CfgNode) -> ClassNames:
+@dataclass(frozen=True)
+class Checked:
+    """What the jobs go on with, so that nothing is parsed twice.
+
+    Attributes:
+        lists: the parsed list of each split that one of our data sets reads.
+        search: our search, where that is asked for.
+    """
+
+    lists: Mapping[str, Manifest] = field(default_factory=dict)
+    search: SearchJob | None = None
+
+    @property
+    def classes(self) -> ClassNames:
+        """Those of the training list, where one of our data sets reads it."""
+        return self.lists["train"].classes if "train" in self.lists else UNNAMED
+
+
+def check(cfg: CfgNode) -> Checked:
     """Raise the error that a job of this config would end in, as far as config, lists and checkpoints tell.
 
-    Returns the classes of the training list, where one of our data sets reads it.
+    The search, the lists and the form of checkpoints are checked as in the native harness; the rest is PySlowFast's.
 
     Raises:
         ConfigError: keys that don't go together here; names them.
@@ -41,8 +60,7 @@ def check(cfg: CfgNode) -> ClassNames:
     if not (cfg.SEARCH.ENABLE or cfg.TRAIN.ENABLE or cfg.TEST.ENABLE):
         raise ConfigError("nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE are all False")
     if cfg.SEARCH.ENABLE:
-        SearchJob.from_config(native_cfg(cfg))
-        return UNNAMED
+        return Checked(search=SearchJob.from_config(native_cfg(cfg)))
     _check_names(cfg)
     name = cfg.MODEL.MODEL_NAME
     known = is_ours(name) or name in THEIR_X3D
@@ -63,21 +81,21 @@ def check(cfg: CfgNode) -> ClassNames:
     for split in splits_of(cfg):
         if dataset_of(cfg, split) in OUR_DATASETS.values():
             with found.collecting():
-                lists[split] = _read_list(cfg, split)
+                trained = cfg.TRAIN.ENABLE and not cfg.TEST.CHECKPOINT_FILE_PATH and "train" in lists
+                own = lists["train"].classes if split == "test" and trained else classes_for(cfg, split)
+                lists |= build.read_lists(native_cfg(cfg), [split], classes=own)
+                _check_labelled(lists[split])
     found.raise_found()
-    classes = lists["train"].classes if "train" in lists else UNNAMED
+    checked = Checked(lists)
     if cfg.TRAIN.AUTO_RESUME and last_checkpoint(cfg):
         with build.naming("OUTPUT_DIR"):
-            classes.check_agrees(ClassNames.find(cfg.OUTPUT_DIR))
-    return classes
+            checked.classes.check_agrees(ClassNames.find(cfg.OUTPUT_DIR))
+    return checked
 
 
-def _read_list(cfg: CfgNode, split: str) -> Manifest:
-    """The list of a split, by whose labels PySlowFast's test() measures."""
-    manifest: Manifest = build.build_dataset(native_cfg(cfg), split, classes=classes_for(cfg, split)).manifest
+def _check_labelled(manifest: Manifest) -> None:
     if not manifest.labelled:
         raise DataError(f"{manifest.name}: has no labels, and PySlowFast's test needs them; --harness native does not")
-    return manifest
 
 
 def _check_names(cfg: CfgNode) -> None:

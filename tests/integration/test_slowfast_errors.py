@@ -96,7 +96,10 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"TEST__CHECKPOINT_TYPE": "caffe"}, "PySlowFast refuses the config: "),
         ({"AUTOX3D__ARCHITECTURE": "XXL", "AUTOX3D__GROUPS": []}, "AUTOX3D.ARCHITECTURE: 'XXL' is neither"),
         ({"TRAIN__ENABLE": False, "TEST__ENABLE": False}, "nothing to do: SEARCH.ENABLE, TRAIN.ENABLE and TEST.ENABLE"),
-        ({"DATA__PATH_TO_DATA_DIR": "/no/such/folder"}, "3 things to mend: (1) /no/such/folder: holds no train.csv"),
+        (
+            {"DATA__PATH_TO_DATA_DIR": "/no/such/folder"},
+            "3 things to mend: (1) DATA.PATH_TO_DATA_DIR: /no/such",
+        ),
         ({"DATA__PATH_TO_DATA_DIR": ""}, "DATA.PATH_TO_DATA_DIR is empty"),
         ({"DETECTION__ENABLE": True}, "DETECTION.ENABLE True with MODEL.MODEL_NAME 'AutoX3D'"),
         (X3D | {"DETECTION__ENABLE": True}, "DETECTION.ENABLE True with MODEL.MODEL_NAME 'X3D'"),
@@ -206,8 +209,10 @@ def test_the_training_numbers_the_classes_for_all(folders, tmp_path):
     register()
     settings = {"DATA__PATH_TO_DATA_DIR": folders, "MODEL__NUM_CLASSES": 6, "OUTPUT_DIR": tmp_path / "run"}
     cfg = load_small(**settings)
-    classes = preflight.check(cfg)
+    checked = preflight.check(cfg)
+    classes = checked.classes
     assert classes.names == ("1", "2", "3", "4", "10", "11")
+    assert checked.lists["test"].labels.tolist() == [4, 5]
     assert tested.classes_for(cfg, "test") == tested.classes_for(cfg, "train") == ClassNames()
     path = tmp_path / "run" / "checkpoints" / "checkpoint_epoch_00001.pyth"
     path.parent.mkdir(parents=True)
@@ -232,7 +237,7 @@ def test_a_run_of_other_classes_is_not_resumed(refused, states, folders, tmp_pat
 def test_a_list_without_labels_is_for_the_native_harness(refused, lists, tmp_path):
     for split in ("train", "val"):
         (tmp_path / f"{split}.csv").write_text((lists / f"{split}.csv").read_text())
-    (tmp_path / "test.csv").write_text("a.mp4\nb.mp4\n")
+    (tmp_path / "test.csv").write_text("0.mp4\n1.mp4\n")
     said = refused(DATA__PATH_TO_DATA_DIR=tmp_path)
     assert said == f"{tmp_path}/test.csv: has no labels, and PySlowFast's test needs them; --harness native does not"
 
