@@ -70,7 +70,7 @@ def export_model(
     target = target_of(format)
     lower = _lowering(target, lower, dynamic_batch)
     if calibration and not target.quantizes:
-        raise ExportError(f"format {target.name} is not quantised here: onnx, openvino and executorch are")
+        raise ExportError(f"format {target.name} is not quantised here: onnx and openvino are")
     clips = [example_clip(clip), *real_clips]
     if target.single_clip and clips[0].shape[0] > 1:
         # Its XNNPACK delegate confuses the first two dimensions of pooled maps (executorch 1.5.1).

@@ -150,6 +150,14 @@ class FusedConv3d(nn.Conv3d):
             return _FUNCTIONS[self.activation](self._conv_forward(input, self.weight, self.bias))
         if self.is_pointwise and input.dim() == 5:
             return self._as_product(input)
+        if self.groups == 1 and input.dim() == 5 and self._is_packable(input):
+            # Called by itself, since torch takes a slow convolution of its own where there is one thread.
+            layout = torch.channels_last_3d
+            attribute, scalars = _ONEDNN[self.activation]
+            return torch.ops.mkldnn._convolution_pointwise(
+                input.contiguous(memory_format=layout), self.weight, self.bias, self.padding, self.stride,
+                self.dilation, self.groups, attribute, scalars, "",
+            )  # fmt: skip
         within = self.activation if self.activation in ACTIVATION_FUNCTIONS else "none"
         padding: Any = self.padding
         out = depthwise_conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, within)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,40 +15,14 @@ from pytorchvideo_autox3d.export.targets.silence import silenced
 
 
 def write(
-    model: nn.Module,
-    example: Tensor,
-    path: Path,
-    *,
-    metadata: Mapping[str, str],
-    dynamic_batch: bool = False,
-    calibration: Sequence[Tensor] = (),
+    model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
 ) -> None:
-    """Write a program for one shape; `metadata` goes beside it, as `path` with .json after it.
-
-    Where there are `calibration` clips it is quantised to 8 bits for XNNPACK: weights by output channel, activations by
-    the ranges that these clips give.
-    """
+    """Write a program for one shape; `metadata` goes beside it, as `path` with .json after it."""
     with torch.no_grad(), silenced():
-        model = _quantized(model, example, calibration) if calibration else model
         program = torch.export.export(model, (example,))
         edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         path.write_bytes(edge.to_executorch().buffer)
     sidecar.write(path, metadata)
-
-
-def _quantized(model: nn.Module, example: Tensor, calibration: Sequence[Tensor]) -> nn.Module:
-    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
-        XNNPACKQuantizer,
-        get_symmetric_quantization_config,
-    )
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
-    observed = prepare_pt2e(torch.export.export(model, (example,)).module(), quantizer)
-    for frames in calibration:
-        observed(frames)
-    quantized: nn.Module = convert_pt2e(observed)
-    return quantized
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
