@@ -27,12 +27,12 @@ from pytorchvideo_autox3d.engine import (
     Runtime,
     build_optimizer,
     clip_gradients,
-    evaluating,
     make_schedule,
     recalibrate_bn,
     set_lr,
     setup_logging,
 )
+from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.files import write_text
 from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, search

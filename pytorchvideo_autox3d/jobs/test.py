@@ -62,6 +62,7 @@ class TestJob:
             with torch.device("meta"):
                 model = build.build_model(cfg)
             build.build_test_settings(cfg, views_a_pass=1)
+            build.precision_of(cfg)
             if cfg.TEST.CHECKPOINT_FILE_PATH or not cfg.TRAIN.ENABLE:
                 path = checkpoint_to_test(cfg)
                 checkpoint = read_checkpoint(path)

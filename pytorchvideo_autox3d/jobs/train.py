@@ -55,6 +55,7 @@ class TrainJob:
             build.build_loss(cfg)
             build.build_mix(cfg)
             build.build_train_settings(cfg)
+            build.precision_of(cfg)
             check_start(cfg, model)
         with found.collecting():
             lists = build.read_lists(cfg, ["train", *(["val"] if cfg.TRAIN.EVAL_PERIOD > 0 else [])])

@@ -1,4 +1,4 @@
-"""Depthwise 3D convolution on the CPU: calls of the kernels in `depthwise_kernels.py`.
+"""Depthwise 3D convolution on the CPU: calls of the kernels in `depthwise_loops.py`.
 
 Tensors are dense (B, T, H, W, C): torch's channels_last_3d. Padding is k // 2 on every side, kernels are odd.
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pytorchvideo_autox3d.kernels.depthwise_ir import PLAIN, Kind
-from pytorchvideo_autox3d.kernels.depthwise_kernels import (
+from pytorchvideo_autox3d.kernels.depthwise_loops import (
     BIAS,
     ITEMS,
     OUT,

@@ -2,7 +2,7 @@
 
 Numba's own vectoriser keeps an accumulator in memory for every tap of a convolution; what makes these kernels
 fast is that a tile of output columns (or of weight taps, `depthwise_weight_ir.py`) stays in registers while the taps go
-by, so the tiles are written as LLVM vectors here and the loops around them in numba (`depthwise_kernels.py`).
+by, so the tiles are written as LLVM vectors here and the loops around them in numba (`depthwise_loops.py`).
 
 A row of a tensor is (W, C), channels last. A tile is a run of columns; which input column meets which output
 column and which tap is decided while the code is generated, so the edges of a row cost no test: a tile that

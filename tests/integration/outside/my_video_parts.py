@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d.analysis.formulas import convolution
-from pytorchvideo_autox3d.data import VideoDataset, VideoMetadata, read_list
+from pytorchvideo_autox3d.data import UNNAMED, VideoDataset, VideoMetadata, read_list
 from pytorchvideo_autox3d.layers.elastic import ChannelWindow, ElasticConv3d, copy_conv
 from pytorchvideo_autox3d.registry import (
     CHANNEL_SELECTION_REGISTRY,
@@ -105,8 +105,9 @@ class MyLists(VideoDataset):
     """Lists named after me."""
 
     @classmethod
-    def find(cls, folder, mode, *, path_prefix="", num_classes=None, split=1):
-        return read_list(str(Path(folder, f"my_{mode}.csv")), path_prefix=path_prefix, num_classes=num_classes)
+    def find(cls, folder, mode, *, path_prefix="", num_classes=None, split=1, classes=UNNAMED):
+        path = str(Path(folder, f"my_{mode}.csv"))
+        return read_list(path, path_prefix=path_prefix, num_classes=num_classes, classes=classes)
 
 
 @READER_REGISTRY.register(name="npy")
