@@ -29,11 +29,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class EvalSettings:
-    """How to test.
+    """How to evaluate.
 
-    batch_size: views a forward pass (TEST.BATCH_SIZE); a batch of the loader is cut into such pieces.
-    ensemble: "sum", the mean of the views' softmax scores, or "max" (DATA.ENSEMBLE_METHOD).
-    missing: what a video without scores means, as in `MultiViewScores.evaluate`.
+    Attributes:
+        batch_size: views a forward pass (TEST.BATCH_SIZE); a batch of the loader is cut into such pieces.
+        ensemble: "sum", the mean of the views' softmax scores, or "max" (DATA.ENSEMBLE_METHOD).
+        missing: what a video without scores means, as in `MultiViewScores.evaluate`.
+        log_period: in batches (LOG_PERIOD).
     """
 
     __test__ = False  # pytest would take the class for a test by its name

@@ -28,14 +28,18 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How to train; the config key of each in brackets.
+    """How to train.
 
-    max_epoch [SOLVER.MAX_EPOCH]; accumulation: batches an update.
-    clip_norm, clip_value [SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL]: at most one.
-    checkpoint_period, eval_period [TRAIN.*]: in epochs, the last always; eval_period 0 is never.
-    log_period [LOG_PERIOD]: in steps.
-    precise_bn_batches [BN.NUM_BATCHES_PRECISE, with BN.USE_PRECISE_STATS]: 0 is off.
-    tensorboard_dir: None is off.   seed: of dropout and whatever else draws from global generators.
+    Attributes:
+        max_epoch: epochs in all (SOLVER.MAX_EPOCH).
+        accumulation: batches an update (AUTOX3D.GRAD_ACCUMULATION).
+        clip_norm, clip_value: limits of the gradient, one of them at most (SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL).
+        checkpoint_period: in epochs; the last is always saved (TRAIN.CHECKPOINT_PERIOD).
+        eval_period: in epochs; the last is always evaluated, and 0 is never (TRAIN.EVAL_PERIOD).
+        log_period: in steps (LOG_PERIOD).
+        precise_bn_batches: batches that BN's statistics are averaged over anew (BN.NUM_BATCHES_PRECISE); 0 is off.
+        tensorboard_dir: where to log for TensorBoard; None is nowhere.
+        seed: of dropout and of all else that draws from global generators (RNG_SEED).
     """
 
     max_epoch: int

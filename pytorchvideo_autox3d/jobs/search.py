@@ -22,8 +22,8 @@ from pytorchvideo_autox3d.jobs.start import check_resumed_classes
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budgets,
-    Derived,
     Policy,
+    SearchResult,
     derive,
     inherited_score,
     pareto,
@@ -86,7 +86,7 @@ class SearchJob:
         spare = build.spare_classes(cfg, lists["train"])
         return cls(cfg, parts, lists.get("val"), retraining, latency, [spare] if spare else [])
 
-    def run(self, info: ProcessInfo) -> Derived:
+    def run(self, info: ProcessInfo) -> SearchResult:
         """Search; history, architecture and the config that trains it go to OUTPUT_DIR."""
         cfg = self.cfg
         settings = build.build_search_settings(cfg)
@@ -187,9 +187,11 @@ def _log_space(supernet: Supernet, budgets: Budgets) -> None:
     )
 
 
-def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None, derived: Derived) -> list[Derived]:
+def _pareto(
+    cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None, derived: SearchResult
+) -> list[SearchResult]:
     """One architecture for each of SEARCH.PARETO_*; a target that the other budgets exclude is said, not an error."""
-    rows: list[Derived] = []
+    rows: list[SearchResult] = []
     for metric, key, _ in PARETO:
         for target in sorted(set(cfg.SEARCH[key])):
             if (metric, target) in [(one.metric, one.target) for one in derived.verdicts] and derived.within_budgets:
@@ -206,7 +208,7 @@ def _pareto(cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None,
     return rows
 
 
-def _measured(derived: Derived, supernet: Supernet, table: LatencyTable) -> Derived:
+def _measured(derived: SearchResult, supernet: Supernet, table: LatencyTable) -> SearchResult:
     """With the whole network's milliseconds, where it can be run as the table's choices were."""
     if table.backend != "eager":
         _logger.info("not measured whole: %s is of the backend %s", table.source, table.backend)
@@ -215,7 +217,7 @@ def _measured(derived: Derived, supernet: Supernet, table: LatencyTable) -> Deri
     return replace(derived, measured_ms=whole_network_ms(network, table.clip, batch=table.batch, threads=table.threads))
 
 
-def _report(cfg: CfgNode, derived: Derived, others: Sequence[Derived], changes: Sequence[str]) -> None:
+def _report(cfg: CfgNode, derived: SearchResult, others: Sequence[SearchResult], changes: Sequence[str]) -> None:
     """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
     _logger.info("the search derived:\n%s", derived.architecture.describe())
     if derived.score is not None:

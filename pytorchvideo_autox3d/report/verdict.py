@@ -127,7 +127,7 @@ def _comparison_table(report: DemoReport) -> str:
         )
         for pair in report.comparisons
     ]
-    head = [report.comparisons[0].ours, "Difference, points", "95% interval", "Multiply-adds", "Verdict"]
+    head = [report.comparisons[0].ours, "Difference, points", "95% interval", "Multiply-adds", "BudgetCheck"]
     return f"<h3>Differences</h3>{table_html(head, rows)}"
 
 

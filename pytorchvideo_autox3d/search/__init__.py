@@ -1,8 +1,8 @@
 """The PARSEC search: a policy over architectures, its estimator, the loop, and what is derived from it."""
 
-from pytorchvideo_autox3d.search.budget import Budget, Budgets, Verdict
+from pytorchvideo_autox3d.search.budget import Budget, BudgetCheck, Budgets
 from pytorchvideo_autox3d.search.derivation import (
-    Derived,
+    SearchResult,
     derive,
     inherited_score,
     pareto,
@@ -23,18 +23,18 @@ __all__ = [
     "SCORES",
     "AutoX3DSearchNet",
     "Budget",
+    "BudgetCheck",
     "Budgets",
     "Cost",
-    "Derived",
     "MethodRun",
     "ParsecHead",
     "ParsecSearch",
     "Policy",
     "Problem",
     "SearchBatch",
+    "SearchResult",
     "SearchSettings",
     "Trial",
-    "Verdict",
     "cost_table",
     "create_autox3d_search",
     "derive",

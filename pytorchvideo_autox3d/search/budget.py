@@ -66,7 +66,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BudgetCheck:
     """One budget against one architecture; costs in the metric's unit."""
 
     metric: str
@@ -155,10 +155,10 @@ class Budgets:
         indices = torch.tensor([architecture.indices])
         return {name: float(values[0]) for name, values in self.costs(indices).items()}
 
-    def verdicts(self, architecture: Architecture) -> tuple[Verdict, ...]:
+    def verdicts(self, architecture: Architecture) -> tuple[BudgetCheck, ...]:
         """Each budget against one architecture."""
         costs = self.cost_of(architecture)
-        return tuple(Verdict(b.metric, b.target, costs[b.metric]) for b in self.budgets)
+        return tuple(BudgetCheck(b.metric, b.target, costs[b.metric]) for b in self.budgets)
 
 
 def _check_reach(budget: Budget, low: float, high: float) -> None:

@@ -16,7 +16,7 @@ from pytorchvideo_autox3d.engine import Runtime, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.eval_mode import evaluating
-from pytorchvideo_autox3d.search.budget import METRICS, Budgets, Verdict
+from pytorchvideo_autox3d.search.budget import METRICS, BudgetCheck, Budgets
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture
 from pytorchvideo_autox3d.supernet import Supernet, inherit
@@ -28,7 +28,7 @@ Score = Callable[[Architecture], float]
 
 
 @dataclass(frozen=True)
-class Derived:
+class SearchResult:
     """An architecture that a search gave.
 
     Args:
@@ -43,12 +43,12 @@ class Derived:
     architecture: Architecture
     log_probability: float
     costs: dict[str, float]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[BudgetCheck, ...]
     score: float | None = None
     measured_ms: float | None = None
 
     @property
-    def measured_verdict(self) -> Verdict | None:
+    def measured_verdict(self) -> BudgetCheck | None:
         """The latency budget against the whole network as it was measured; None without either."""
         budget = next((verdict for verdict in self.verdicts if verdict.metric == "latency_ms"), None)
         if budget is None or self.measured_ms is None:
@@ -79,7 +79,7 @@ def derive(
     method: str = "most_likely",
     count: int = 16,
     score: Score | None = None,
-) -> Derived:
+) -> SearchResult:
     """The architecture that a search ends with, checked against every budget.
 
     Args:
@@ -110,7 +110,7 @@ def pareto(
     metric: str = "gflops",
     count: int = 16,
     score: Score | None = None,
-) -> list[Derived]:
+) -> list[SearchResult]:
     """One architecture for each of several targets of one metric, from one search.
 
     Of the `count` most probable architectures within a target (and within `budgets`' other metrics) the one of the
@@ -119,7 +119,7 @@ def pareto(
     Raises:
         SearchError: a target is out of the space's reach, or no architecture is within it and the other budgets.
     """
-    rows: list[Derived] = []
+    rows: list[SearchResult] = []
     for target in targets:
         limits = budgets.with_target(metric, target)
         found = _within(policy, limits, 1 if score is None else count)
@@ -127,7 +127,7 @@ def pareto(
     return rows
 
 
-def pareto_table(rows: Sequence[Derived]) -> str:
+def pareto_table(rows: Sequence[SearchResult]) -> str:
     """`pareto`'s result as text; the target is of the budget that the row was derived for, its first."""
     with_ms = any("latency_ms" in row.costs for row in rows)
     heads = ["target", "GFLOPs", "params, M", *(["ms", "measured"] if with_ms else []), "score", "log P"]
@@ -187,8 +187,8 @@ def recalibrated(
     return net.eval()
 
 
-def _derived(policy: Policy, architecture: Architecture, budgets: Budgets, score: float | None = None) -> Derived:
-    return Derived(
+def _derived(policy: Policy, architecture: Architecture, budgets: Budgets, score: float | None = None) -> SearchResult:
+    return SearchResult(
         architecture,
         float(policy.log_probability(architecture).detach()),
         budgets.cost_of(architecture),
@@ -210,7 +210,7 @@ def _within(policy: Policy, budgets: Budgets, count: int) -> list[Architecture]:
     return found
 
 
-def _best(policy: Policy, candidates: Sequence[Architecture], budgets: Budgets, score: Score) -> Derived:
+def _best(policy: Policy, candidates: Sequence[Architecture], budgets: Budgets, score: Score) -> SearchResult:
     """The candidate of the highest score; of equals, the more probable."""
     scored = [_derived(policy, architecture, budgets, score(architecture)) for architecture in candidates]
     return max(scored, key=lambda one: (one.score, one.log_probability))

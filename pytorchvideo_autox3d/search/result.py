@@ -11,7 +11,7 @@ import yaml
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.files import write_json, write_text
-from pytorchvideo_autox3d.search.derivation import Derived
+from pytorchvideo_autox3d.search.derivation import SearchResult
 from pytorchvideo_autox3d.search.loop import history_path
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.settings import SearchSettings
@@ -28,7 +28,7 @@ PARETO_NAME = "pareto.json"
 
 def write_result(
     output_dir: str,
-    derived: Derived,
+    derived: SearchResult,
     *,
     policy: Policy,
     settings: SearchSettings,
@@ -59,7 +59,7 @@ def write_result(
 
 def write_pareto(
     output_dir: str,
-    rows: Sequence[Derived],
+    rows: Sequence[SearchResult],
     *,
     train_config: Mapping[str, Any] | None = None,
     changes: Sequence[str] = (),

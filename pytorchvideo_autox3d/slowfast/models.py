@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
 from pytorchvideo_autox3d.jobs import build
+from pytorchvideo_autox3d.models.detection import ROIClassifier
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.search import AutoX3DSearchNet, Policy
+from pytorchvideo_autox3d.slowfast import parts
+from pytorchvideo_autox3d.slowfast.compat import is_importable
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
-from pytorchvideo_autox3d.slowfast.detection import ROIClassifier, find_roi_align
 from pytorchvideo_autox3d.slowfast.norms import apply_norm
 from pytorchvideo_autox3d.slowfast.rules import DETECTION_MODEL
 
@@ -74,6 +77,13 @@ def build_detection(cfg: CfgNode) -> ROIClassifier:
     )
     apply_norm(model, cfg)
     return model
+
+
+def find_roi_align() -> Callable[..., nn.Module]:
+    """detectron2's ROIAlign where it is installed, torchvision's otherwise."""
+    if is_importable("detectron2.layers"):
+        return importlib.import_module("detectron2.layers").ROIAlign
+    return parts.ROIAlign
 
 
 def head_activation(name: str) -> Activation:

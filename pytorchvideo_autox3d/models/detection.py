@@ -5,16 +5,14 @@ Shapes: B clips, C channels, T frames, H and W pixels, R boxes, K classes.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import RoIAlign
 
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
-from pytorchvideo_autox3d.slowfast import parts
-from pytorchvideo_autox3d.slowfast.compat import is_importable
 
 _PROBE_SIZE = 64  # pixels; every backbone here has a stride that divides it
 
@@ -52,7 +50,7 @@ class ROIClassifier(nn.Module):
             PySlowFast's ResNets do for AVA.
         resolution: height and width of a pooled region.
         activation: logits -> scores.
-        roi_align: detectron2's ROIAlign or one with its arguments.
+        roi_align: torchvision's RoIAlign or one with its arguments, as detectron2's.
 
     Raises:
         ConfigError: the backbone's stride is neither `scale_factor` nor twice that.
@@ -67,7 +65,7 @@ class ROIClassifier(nn.Module):
         resolution: int = 7,
         dropout_rate: float = 0.5,
         activation: Callable[[Tensor], Tensor] = torch.sigmoid,
-        roi_align: Callable[..., nn.Module] = parts.ROIAlign,
+        roi_align: Callable[..., nn.Module] = RoIAlign,
         aligned: bool = True,
     ) -> None:
         super().__init__()
@@ -112,13 +110,6 @@ class ROIClassifier(nn.Module):
         stride = _PROBE_SIZE // self._map(torch.zeros(1, 3, 1, _PROBE_SIZE, _PROBE_SIZE)).shape[-1]
         self.train(training)
         return stride
-
-
-def find_roi_align() -> Callable[..., nn.Module]:
-    """detectron2's ROIAlign where it is installed, torchvision's otherwise."""
-    if is_importable("detectron2.layers"):
-        return importlib.import_module("detectron2.layers").ROIAlign
-    return parts.ROIAlign
 
 
 def _remove_last_stride(blocks: nn.ModuleList) -> None:

@@ -6,9 +6,9 @@ import torchvision
 
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
 from pytorchvideo_autox3d.models import create_autox3d
+from pytorchvideo_autox3d.models.detection import ROIClassifier, ROIHead
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.slowfast import parts
-from pytorchvideo_autox3d.slowfast.detection import ROIClassifier, ROIHead
 
 BOXES = torch.tensor([[0, 4.0, 4.0, 60.0, 40.0], [1, 0.0, 0.0, 64.0, 64.0], [1, 10.0, 20.0, 30.0, 60.0]])
 
