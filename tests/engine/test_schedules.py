@@ -45,7 +45,13 @@ def test_relative_steps_with_warmup():
 
 @settings(deadline=None, max_examples=50)
 @given(
-    st.floats(0.01, 2), st.integers(1, 300), st.floats(0, 0.9), st.floats(0, 0.5), st.floats(0, 0.999), st.booleans()
+    st.floats(0.01, 2),
+    st.integers(1, 300),
+    # No warm-up, or one of a share that a float still tells from none after the division by the epochs.
+    st.just(0.0) | st.floats(1e-6, 0.9),
+    st.floats(0, 0.5),
+    st.floats(0, 0.999),
+    st.booleans(),
 )
 def test_agrees_with_pyslowfast(base_lr, max_epoch, warmup_share, end_share, share, after):
     """PySlowFast's rule (utils/lr_policy.py) restated in epochs."""
