@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "jobs": {
         "config", "distributed", "kernels", "layers", "data", "space", "models", "analysis", "supernet",
-        "search", "engine",
+        "search", "engine", "latency",
     },
     "predict": {"export", "jobs", "config", "data", "engine", "evaluation", "kernels", "models", "report", "analysis"},
     "slowfast": {"*"},

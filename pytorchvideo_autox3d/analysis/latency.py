@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 
 @dataclass(frozen=True)
@@ -44,19 +43,6 @@ def measure_latency(
     return {
         name: Latency(statistics.median(values), min(values), max(values), repeats) for name, values in times.items()
     }
-
-
-def whole_network_ms(model: nn.Module, clip: tuple[int, int, int], *, batch: int = 1, threads: int = 1) -> float:
-    """Median milliseconds of one forward pass of `batch` clips (T, H, W) on the CPU, in eval mode, channels last."""
-    model = model.cpu().eval().to(memory_format=torch.channels_last_3d)
-    clip_BCTHW = torch.zeros(batch, 3, *clip).contiguous(memory_format=torch.channels_last_3d)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.inference_mode():
-            return measure_latency({"whole": lambda: model(clip_BCTHW)})["whole"].median
-    finally:
-        torch.set_num_threads(before)
 
 
 def _timed(run: Callable[[], object], device: str) -> float:

@@ -47,12 +47,27 @@ class LatencyTable:
     cost: AdditiveCost
     source: str = "the latency table"
 
-    def check(self, space: SearchSpace, clip: tuple[int, int, int]) -> None:
-        """Raise `SpaceError` unless it was measured over this space's choices at this clip size."""
+    def check(
+        self, space: SearchSpace, clip: tuple[int, int, int], *, machine: str, backend: str = "", threads: int = 0
+    ) -> None:
+        """Raise `SpaceError` unless it was measured over this space's choices at this clip size, and as is meant.
+
+        Args:
+            space, clip: of the networks whose milliseconds are looked up.
+            machine: that they are meant for.
+            backend, threads: that they are meant for; "" and 0 for those of the table.
+        """
         if tuple(clip) != self.clip:
             raise SpaceError(f"{self.source}: was measured at clips of {_times(self.clip)}, not {_times(clip)}")
         if (space.groups, space.stem, space.head) != (self.space.groups, self.space.stem, self.space.head):
             raise SpaceError(f"{self.source}: was measured over space {self.space.name!r}, not {space.name!r}")
+        for name, found, meant in (
+            ("machine", self.machine, machine),
+            ("backend", self.backend, backend or self.backend),
+            ("threads", self.threads, threads or self.threads),
+        ):
+            if found != meant:
+                raise SpaceError(f"{self.source}: was measured with {name} {found!r}, meant is {meant!r}")
 
     def to_json(self, path: str | Path) -> None:
         """Write the file that `from_json` reads."""

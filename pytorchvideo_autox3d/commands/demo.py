@@ -244,8 +244,9 @@ def _report(
     settings: DemoSettings,
     search: SearchResult,
 ) -> DemoReport:
+    from pytorchvideo_autox3d.analysis import describe_machine
     from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
-    from pytorchvideo_autox3d.report import DemoReport, describe_machine
+    from pytorchvideo_autox3d.report import DemoReport
 
     return DemoReport(
         title="AutoX3D demo: eight camera motions",

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=1, help="clips a pass")
     parser.add_argument("--repeats", type=int, default=7, help="timed passes of each piece")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the table (JSON)")
-    parser.add_argument("--machine", default=None, help="its name in the table; default: the processor's")
+    parser.add_argument("--machine", default=None, help="with --measured: the name that the script was given")
     parser.add_argument(
         "--export-blocks", type=Path, default=None, metavar="FOLDER",
         help="for another machine: write the pieces as ONNX with a script that times them, and measure nothing here",
@@ -34,18 +34,20 @@ def run(args: argparse.Namespace) -> None:
     check_at_least(args, 1, "batch", "repeats", *(["threads"] if args.threads is not None else []))
     if args.export_blocks and args.measured:
         raise ConfigError("--export-blocks and --measured are two ends of one way: give one of them")
+    if args.machine and not args.measured:
+        raise ConfigError("--machine names where --measured was measured; what is measured here is of this machine")
 
     import simplejson
     import torch
 
     from pytorchvideo_autox3d import latency
+    from pytorchvideo_autox3d.analysis import machine_name
     from pytorchvideo_autox3d.files import write_json
     from pytorchvideo_autox3d.latency.tables import FITTED, TESTED
-    from pytorchvideo_autox3d.report import describe_machine
     from pytorchvideo_autox3d.space import load_space
 
     space, clip = load_space(args.space), clip_of(args.clip)
-    machine = args.machine or describe_machine()["processor"]
+    machine = args.machine or machine_name()
     setting = latency.Setting(
         space.name, clip, args.batch, args.backend, args.threads or torch.get_num_threads(), machine
     )

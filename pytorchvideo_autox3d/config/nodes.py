@@ -109,6 +109,11 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         BUDGETS=[],
         # Measured milliseconds of every choice of the space at this clip size: a JSON file.
         LATENCY_TABLE="",
+        # What the milliseconds are meant for; a table of anything else is refused. "" is this machine; the name that
+        # the table was given where it was measured on another. "" and 0 below: whatever the table is of.
+        LATENCY_MACHINE="",
+        LATENCY_BACKEND="",
+        LATENCY_THREADS=0,
         # How the result is taken: "most_likely"; "within_budgets", the most probable that meets them; or "best_of", of
         # the BEST_OF most probable within the budgets the one of the highest validation score.
         DERIVE="most_likely",

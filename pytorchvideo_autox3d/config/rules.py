@@ -21,7 +21,8 @@ AT_LEAST_ONE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "TRAIN.EVAL_PERIOD", "DATA_LOADER.NUM_WORKERS", "NUM_GPUS", "SHARD_ID", "RNG_SEED", "SOLVER.WEIGHT_DECAY",
-    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS", "SEARCH.COST_WEIGHT", "SEARCH.PARAMS_WEIGHT", "AUTOX3D.DECODE_SECONDS",
+    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS", "SEARCH.COST_WEIGHT", "SEARCH.PARAMS_WEIGHT", "SEARCH.LATENCY_THREADS",
+    "AUTOX3D.DECODE_SECONDS",
 )  # fmt: skip
 ABOVE_ZERO = ("SOLVER.BASE_LR", "DATA.TARGET_FPS")
 UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
@@ -36,6 +37,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "DIST_BACKEND": ("nccl", "gloo"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of"),
+    "SEARCH.LATENCY_BACKEND": ("", "eager", "onnx", "openvino", "executorch"),
 }
 
 # The keys of one budget each, with their defaults; SEARCH.BUDGETS stands for all of them.
@@ -112,8 +114,9 @@ def _check_budgets(cfg: CfgNode) -> None:
         value = value_at(cfg, key)
         if budgets and value not in (0, default):
             raise ConfigError(f"{key} is {value:g}, expected it in SEARCH.BUDGETS, which lists all budgets")
-    if cfg.SEARCH.PARETO_LATENCY_MS and not cfg.SEARCH.LATENCY_TABLE:
-        raise ConfigError("SEARCH.PARETO_LATENCY_MS is set, expected beside it SEARCH.LATENCY_TABLE")
+    for key in ("PARETO_LATENCY_MS", "LATENCY_MACHINE", "LATENCY_BACKEND", "LATENCY_THREADS"):
+        if cfg.SEARCH[key] and not cfg.SEARCH.LATENCY_TABLE:
+            raise ConfigError(f"SEARCH.{key} is set, expected beside it SEARCH.LATENCY_TABLE")
 
 
 def _check_modality(cfg: CfgNode) -> None:

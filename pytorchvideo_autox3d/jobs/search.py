@@ -12,13 +12,14 @@ import torch
 from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.analysis import LatencyTable, count_parameters, whole_network_ms
+from pytorchvideo_autox3d.analysis import LatencyTable, count_parameters, machine_name
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector, SearchError
+from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector, ExportError, SearchError
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import RecordRun
 from pytorchvideo_autox3d.jobs.start import check_resumed_classes
+from pytorchvideo_autox3d.latency import network_milliseconds
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budgets,
@@ -210,11 +211,16 @@ def _pareto(
 
 def _measured(derived: SearchResult, supernet: Supernet, table: LatencyTable) -> SearchResult:
     """With the whole network's milliseconds, where it can be run as the table's choices were."""
-    if table.backend != "eager":
-        _logger.info("not measured whole: %s is of the backend %s", table.source, table.backend)
+    if table.machine != machine_name():
+        _logger.warning("not measured whole: %s is of the machine %r, this is %r", table.source, table.machine,
+                        machine_name())  # fmt: skip
         return derived
-    network = inherit(supernet, derived.architecture)
-    return replace(derived, measured_ms=whole_network_ms(network, table.clip, batch=table.batch, threads=table.threads))
+    try:
+        milliseconds = network_milliseconds(inherit(supernet, derived.architecture), table)
+    except ExportError as error:
+        _logger.warning("not measured whole: %s", error)
+        return derived
+    return replace(derived, measured_ms=milliseconds)
 
 
 def _report(cfg: CfgNode, derived: SearchResult, others: Sequence[SearchResult], changes: Sequence[str]) -> None:

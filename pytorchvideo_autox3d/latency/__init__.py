@@ -1,6 +1,6 @@
 """Milliseconds of a space on one machine: its blocks measured one by one, and whether whole networks add up so."""
 
-from pytorchvideo_autox3d.latency.measure import Measured, Setting, measure_pieces, read_measured
+from pytorchvideo_autox3d.latency.measure import Measured, Setting, measure_pieces, network_milliseconds, read_measured
 from pytorchvideo_autox3d.latency.pieces import Piece, pieces_of
 from pytorchvideo_autox3d.latency.portable import write_portable
 from pytorchvideo_autox3d.latency.tables import Agreement, make_table
@@ -12,6 +12,7 @@ __all__ = [
     "Setting",
     "make_table",
     "measure_pieces",
+    "network_milliseconds",
     "pieces_of",
     "read_measured",
     "write_portable",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import simplejson
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from pytorchvideo_autox3d.analysis import LatencyTable
 from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.errors import ConfigError, SpaceError
 from pytorchvideo_autox3d.export import fuse_for_inference, lower_to_4d
@@ -24,8 +26,8 @@ from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.latency.pieces import Piece
 
 BACKENDS = ("eager", "onnx", "openvino", "executorch")
-_SAVE_SECONDS = 10.0
-_WARM_UP = 2
+_TOGETHER = 64
+"""Pieces that are timed in turn, and kept in the file when all of them are."""
 _Run = Callable[[], object]
 
 
@@ -71,20 +73,16 @@ def measure_pieces(
         raise ConfigError(f"backend {setting.backend!r} is not one of {', '.join(BACKENDS)}")
     done = read_measured(path, setting) if path.exists() else {}
     left = [piece for key, piece in pieces.items() if key not in done]
-    bar, saved, threads = ProgressBar(), time.monotonic(), torch.get_num_threads()
-    torch.set_num_threads(setting.threads)
+    bar = ProgressBar()
     bar.start("measuring", len(pieces), done=len(done))
     try:
-        for piece in left:
-            bar.update(len(done), piece.key)
-            done[piece.key] = _measured(piece, setting, repeats)
-            if time.monotonic() - saved > _SAVE_SECONDS:
+        with _threads(setting.threads):
+            for first in range(0, len(left), _TOGETHER):
+                some = left[first : first + _TOGETHER]
+                done.update(_timed(some, setting, repeats, partial(_show, bar, len(done), len(some))))
                 _save(path, setting, done)
-                saved = time.monotonic()
     finally:
         bar.stop()
-        torch.set_num_threads(threads)
-        _save(path, setting, done)
     return {key: done[key] for key in pieces}
 
 
@@ -112,19 +110,53 @@ def _save(path: Path, setting: Setting, done: Mapping[str, Measured]) -> None:
     write_json(path, {"setting": asdict(setting), "pieces": pieces})
 
 
-def _measured(piece: Piece, setting: Setting, repeats: int) -> Measured:
-    times = []
+def network_milliseconds(network: nn.Module, table: LatencyTable, *, repeats: int = 15) -> float:
+    """Milliseconds of a whole network, measured as the pieces of `table` were, on this machine.
+
+    Raises:
+        ExportError: the table's backend is not installed.
+    """
+    piece = Piece("network", (3, *table.clip), lambda: network)
+    setting = Setting(table.space.name, table.clip, table.batch, table.backend, table.threads, table.machine)
+    with _threads(setting.threads):
+        return _timed([piece], setting, repeats, lambda done: None)[piece.key].fastest
+
+
+def _show(bar: ProgressBar, done: int, count: int, share: float) -> None:
+    bar.update(done + int(share * count))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _timed(
+    pieces: Sequence[Piece], setting: Setting, repeats: int, progress: Callable[[float], None]
+) -> dict[str, Measured]:
+    """Time pieces in turn, round after round; `progress` is told the share that is done."""
+    times: dict[str, list[float]] = {piece.key: [] for piece in pieces}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        run = _runner(piece, setting, Path(folder))
-        for number in range(_WARM_UP + repeats):
-            start = time.perf_counter()
-            run()
-            if number >= _WARM_UP:
-                times.append(1e3 * (time.perf_counter() - start))
-    return Measured(statistics.median(times), min(times), max(times))
+        runs = {}
+        for number, piece in enumerate(pieces):
+            runs[piece.key] = _runner(piece, setting, Path(folder, str(number)))
+            progress(number / len(pieces) / 2)
+        for number in range(repeats):
+            for key, run in runs.items():
+                run()  # so that what ran before it leaves nothing of its own in the caches
+                start = time.perf_counter()
+                run()
+                times[key].append(1e3 * (time.perf_counter() - start))
+            progress((1 + (number + 1) / repeats) / 2)
+    return {key: Measured(statistics.median(each), min(each), max(each)) for key, each in times.items()}
 
 
-def _runner(piece: Piece, setting: Setting, folder: Path) -> _Run:
+def _runner(piece: Piece, setting: Setting, path: Path) -> _Run:
     clip = torch.randn(setting.batch, *piece.shape)
     if setting.backend == "eager":
         with torch.inference_mode(False):
@@ -132,7 +164,7 @@ def _runner(piece: Piece, setting: Setting, folder: Path) -> _Run:
         values = clip.contiguous(memory_format=torch.channels_last_3d)
         return lambda: model(values)
     target = target_of(setting.backend)
-    path = folder / f"piece{target.suffix}"
+    path = path.with_suffix(target.suffix)
     example = write_piece(piece, clip, path, backend=setting.backend)
     run = target.module.load(path, threads=setting.threads)
     return lambda: run(example)

@@ -1,7 +1,8 @@
 """Times a folder of .onnx files on this machine: copy the folder there, and run `python run_blocks.py`.
 
 It needs Python, numpy and onnxruntime, and nothing else. It writes measured.json, which
-`autox3d measure-latency --measured measured.json` makes a table of. Given again after an interruption it goes on.
+`autox3d measure-latency --measured measured.json` makes a table of. Given again after an
+interruption it goes on. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import platform
 import statistics
 import time
 
-WARM_UP = 2
+TOGETHER = 64  # files that are timed in turn, and kept in measured.json when all of them are
 
 
 def main() -> None:
@@ -27,11 +28,13 @@ def main() -> None:
     setting = {**given["setting"], "threads": args.threads, "machine": args.machine}
     path = os.path.join(folder, "measured.json")
     done = read(path, setting)
-    for number, (key, name) in enumerate(given["files"].items(), 1):
-        if key not in done:
-            done[key] = measure(os.path.join(folder, name), args.threads, args.repeats)
-            write(path, setting, done)
-        print(f"{number}/{len(given['files'])} {key}: {done[key][0]:.2f} ms", flush=True)
+    left = [key for key in given["files"] if key not in done]
+    for first in range(0, len(left), TOGETHER):
+        some = left[first : first + TOGETHER]
+        paths = {key: os.path.join(folder, given["files"][key]) for key in some}
+        done.update(measure(paths, args.threads, args.repeats))
+        write(path, setting, done)
+        print(f"{len(done)}/{len(given['files'])}: {some[-1]}: {done[some[-1]][0]:.2f} ms", flush=True)
 
 
 def read(path: str, setting: dict) -> dict:
@@ -52,23 +55,26 @@ def write(path: str, setting: dict, done: dict) -> None:
     os.replace(path + ".tmp", path)
 
 
-def measure(path: str, threads: int, repeats: int) -> list:
-    """Median, fastest and slowest milliseconds of a file."""
+def measure(paths: dict, threads: int, repeats: int) -> dict:
+    """By file: median, fastest and slowest milliseconds; all of them run in turn, round after round."""
     import numpy
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    (source,) = session.get_inputs()
-    feed = {source.name: numpy.random.default_rng(0).standard_normal(source.shape, dtype=numpy.float32)}
-    times = []
-    for number in range(WARM_UP + repeats):
-        start = time.perf_counter()
-        session.run(None, feed)
-        if number >= WARM_UP:
-            times.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(times), min(times), max(times)]
+    runs = {}
+    for key, path in paths.items():
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        (source,) = session.get_inputs()
+        runs[key] = session, {source.name: numpy.random.default_rng(0).standard_normal(source.shape, dtype="float32")}
+    times: dict = {key: [] for key in paths}
+    for _ in range(repeats):
+        for key, (session, feed) in runs.items():
+            session.run(None, feed)  # so that what ran before it leaves nothing of its own in the caches
+            start = time.perf_counter()
+            session.run(None, feed)
+            times[key].append(1e3 * (time.perf_counter() - start))
+    return {key: [statistics.median(each), min(each), max(each)] for key, each in times.items()}
 
 
 if __name__ == "__main__":

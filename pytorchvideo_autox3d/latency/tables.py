@@ -10,7 +10,7 @@ import numpy as np
 
 from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable
 from pytorchvideo_autox3d.latency.measure import Measured, Setting
-from pytorchvideo_autox3d.latency.pieces import Grid, random_networks
+from pytorchvideo_autox3d.latency.pieces import Grid, network_key, random_networks
 from pytorchvideo_autox3d.space import SearchSpace
 
 FITTED, TESTED = 8, 30
@@ -55,9 +55,9 @@ def make_table(
     A piece timed alone and the same piece within a network differ by what calling it costs and by what is in the
     caches; whole = scale * pieces + overhead holds both, fitted by least squares on `FITTED` networks.
     """
-    cost = _cost(space, setting.clip, {key: one.median for key, one in measured.items()})
+    cost = _cost(space, setting.clip, {key: one.fastest for key, one in measured.items()})
     architectures = random_networks(space, FITTED + TESTED)
-    whole = np.array([measured[f"network {number}"].median for number in range(len(architectures))])
+    whole = np.array([measured[network_key(number, one)].fastest for number, one in enumerate(architectures)])
     total = cost.total(np.array([one.indices for one in architectures]))
     scale, overhead = _fit(total[:FITTED], whole[:FITTED])
     fixed = max(0.0, scale * cost.fixed + overhead)
@@ -83,11 +83,12 @@ def _cost(space: SearchSpace, clip: tuple[int, int, int], milliseconds: Mapping[
         values = np.zeros(shape)
         for w, k, c, e, a in np.ndindex(*shape):
             channels, kernel, expansion = group.channels[c], group.kernels[k], group.expansions[e]
-            keys = [grid.block(widths[w], channels, kernel, expansion, size, plan[0]).key]
-            keys += [grid.block(channels, channels, kernel, expansion, inner, one).key for one in plan[1:]]
+            pieces = [*grid.block(widths[w], channels, kernel, expansion, size, plan[0])]
+            for one in plan[1:]:
+                pieces += grid.block(channels, channels, kernel, expansion, inner, one)
             if group.attentions[a] != "none":
-                keys.append(grid.attention(group.attentions[a], channels, inner).key)
-            values[w, k, c, e, a] = sum(milliseconds[key] for key in keys)
+                pieces.append(grid.attention(group.attentions[a], channels, inner))
+            values[w, k, c, e, a] = sum(milliseconds[piece.key] for piece in pieces)
         groups.append(values)
     last = grid.last_size()
     head = np.array([milliseconds[grid.head(channels, last).key] for channels in space.groups[-1].channels])

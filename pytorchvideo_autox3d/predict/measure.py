@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.analysis import count_module, measure_latency
+from pytorchvideo_autox3d.analysis import count_module, describe_machine, measure_latency
 from pytorchvideo_autox3d.data import ClassNames, Manifest, read_list
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.evaluation import topk_accuracy
 from pytorchvideo_autox3d.predict.recognizer import Recognizer
-from pytorchvideo_autox3d.report import describe_machine
 
 _REPEATS = 20
 

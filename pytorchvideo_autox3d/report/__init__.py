@@ -5,14 +5,7 @@ from pytorchvideo_autox3d.report.confusion import draw_confusion, draw_per_class
 from pytorchvideo_autox3d.report.contact_sheet import contact_sheet, film_strip
 from pytorchvideo_autox3d.report.curves import draw_accuracy_cost, draw_training_curves
 from pytorchvideo_autox3d.report.html import write_report
-from pytorchvideo_autox3d.report.results import (
-    ClipStrip,
-    DemoReport,
-    ModelResult,
-    PolicyTable,
-    SearchResult,
-    describe_machine,
-)
+from pytorchvideo_autox3d.report.results import ClipStrip, DemoReport, ModelResult, PolicyTable, SearchResult
 from pytorchvideo_autox3d.report.search import (
     draw_coverage,
     draw_policy,
@@ -27,7 +20,6 @@ __all__ = [
     "PolicyTable",
     "SearchResult",
     "contact_sheet",
-    "describe_machine",
     "draw_accuracy_cost",
     "draw_architecture",
     "draw_confusion",

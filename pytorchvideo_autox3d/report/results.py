@@ -2,14 +2,10 @@
 
 import dataclasses
 import math
-import os
-import platform
 import statistics as stats
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import torch
 
 from pytorchvideo_autox3d.errors import EvaluationError
 from pytorchvideo_autox3d.report.statistics import difference_interval, wilson_interval
@@ -315,27 +311,3 @@ CONVENTIONS = {
     "latency_ms": "median milliseconds of one forward pass, batch of one clip, on the machine described",
     "comparisons": "difference in top-1, points, with Newcombe's 95% interval for two independent results",
 }
-
-
-def describe_machine() -> dict[str, str]:
-    """Processor, cores, torch's threads, accelerator and versions, as the latency figures need beside them."""
-    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "torch threads": str(torch.get_num_threads()),
-        "accelerator": accelerator,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _processor() -> str:
-    """The processor's model name where the system tells it, else its architecture."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf8") as lines:
-            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -30,14 +30,28 @@ def test_there_and_back(table, tmp_path):
     rows = [[0, 1, 1, 0, 1, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0, 0]]
     assert again.cost.total(rows).tolist() == table.cost.total(rows).tolist()
     assert replace(again, cost=table.cost, source=table.source) == table
-    again.check(table.space, (2, 8, 8))
+    again.check(table.space, (2, 8, 8), machine="a machine")
+    again.check(table.space, (2, 8, 8), machine="a machine", backend="eager", threads=2)
 
 
 def test_another_space_or_clip_is_named(table):
     with pytest.raises(SpaceError, match=r"the latency table: was measured at clips of 2x8x8, not 13x160x160"):
-        table.check(table.space, (13, 160, 160))
+        table.check(table.space, (13, 160, 160), machine="a machine")
     with pytest.raises(SpaceError, match=r"was measured over space 'toy', not 'table2'"):
-        table.check(load_space("table2"), (2, 8, 8))
+        table.check(load_space("table2"), (2, 8, 8), machine="a machine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"machine": "board"}, "machine 'a machine', meant is 'board'"),
+        ({"backend": "onnx"}, "backend 'eager', meant is 'onnx'"),
+        ({"threads": 4}, "threads 2, meant is 4"),
+    ],
+)
+def test_what_it_is_not_meant_for_is_named(table, change, message):
+    with pytest.raises(SpaceError, match=f"the latency table: was measured with {message}"):
+        table.check(table.space, table.clip, **{"machine": "a machine", **change})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import cli, jobs
-from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable, complexity, count_module
+from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable, complexity, count_module, machine_name
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg, value_at
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
@@ -110,7 +110,7 @@ def latency_table(options, tmp_path) -> Path:
     supernet = build.build_supernet(demo_cfg(options()))
     macs = cost_table(supernet).additive("macs")
     cost = AdditiveCost(macs.fixed / 1e3, tuple(group / 1e3 for group in macs.groups), macs.head / 1e3)
-    table = LatencyTable(supernet.space, (4, 32, 32), 1, "eager", 1, "a machine", cost)
+    table = LatencyTable(supernet.space, (4, 32, 32), 1, "eager", 1, machine_name(), cost)
     table.to_json(tmp_path / "latency.json")
     return tmp_path / "latency.json"
 
@@ -265,6 +265,12 @@ def test_shared_search_uses_the_whole_list(options):
             "SEARCH.LATENCY_TABLE: no latency table 'nowhere.json'",
         ),
         ({"SEARCH.PARETO_LATENCY_MS": [3.0]}, ConfigError, "SEARCH.PARETO_LATENCY_MS is set, expected beside it"),
+        ({"SEARCH.LATENCY_MACHINE": "board"}, ConfigError, "SEARCH.LATENCY_MACHINE is set, expected beside it"),
+        (
+            {"SEARCH.LATENCY_BACKEND": "tpu"},
+            ConfigError,
+            "SEARCH.LATENCY_BACKEND is 'tpu', expected one of nothing, eager",
+        ),
         (
             {"SEARCH.METHOD": "darts"},
             RegistryError,
@@ -323,8 +329,33 @@ def test_shipped_searches_are_within_reach(name):
     assert build.retrain_config(cfg)["MODEL"]["NUM_CLASSES"] == cfg.MODEL.NUM_CLASSES
 
 
-def test_a_latency_table_of_another_clip_is_refused(options, latency_table, tmp_path):
-    changes = {"SEARCH.LATENCY_TABLE": str(latency_table), "DATA.NUM_FRAMES": 8}
-    with pytest.raises(ConfigError, match=r"SEARCH.LATENCY_TABLE: .*latency.json: was measured at clips of 4x32x32"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"DATA.NUM_FRAMES": 8}, "at clips of 4x32x32, not 8x32x32"),
+        ({"SEARCH.LATENCY_MACHINE": "board"}, "with machine '.*', meant is 'board'"),
+        ({"SEARCH.LATENCY_BACKEND": "openvino"}, "with backend 'eager', meant is 'openvino'"),
+        ({"SEARCH.LATENCY_THREADS": 2}, "with threads 1, meant is 2"),
+    ],
+)
+def test_a_latency_table_of_something_else_is_refused(options, latency_table, tmp_path, changes, message):
+    changes = {"SEARCH.LATENCY_TABLE": str(latency_table), **changes}
+    with pytest.raises(ConfigError, match=f"SEARCH.LATENCY_TABLE: .*latency.json: was measured {message}"):
         jobs.run(demo_cfg(options(**changes)))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_another_machine_must_be_asked_for(options, latency_table, tmp_path, capsys):
+    table = json.loads(latency_table.read_text())
+    latency_table.write_text(json.dumps({**table, "machine": "board"}))
+    changes = {
+        "SEARCH.TARGET_GFLOPS": 0.0,
+        "SEARCH.BUDGETS": [["latency_ms", 300.0, 1.0]],
+        "SEARCH.LATENCY_TABLE": str(latency_table),
+    }
+    with pytest.raises(ConfigError, match="with machine 'board', meant is"):
+        jobs.run(demo_cfg(options(**changes)))
+    assert not (tmp_path / "out").exists()
+    jobs.run(demo_cfg(options(**changes, **{"SEARCH.LATENCY_MACHINE": "board"})))
+    assert "not measured whole: " in capsys.readouterr().out
+    assert "measured_ms" not in json.loads((tmp_path / "out" / "search_result.json").read_text())["derived"]

@@ -1,18 +1,25 @@
 """Measuring: resumed where it stopped, refused for another setting, and done on a machine without this package."""
 
+import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable
 from pytorchvideo_autox3d.cli import main
-from pytorchvideo_autox3d.errors import ConfigError, SpaceError
+from pytorchvideo_autox3d.errors import ConfigError, ExportError, SpaceError
 from pytorchvideo_autox3d.latency import (
     Measured,
     Setting,
     measure,
     measure_pieces,
+    network_milliseconds,
     pieces_of,
     read_measured,
     write_portable,
@@ -32,23 +39,30 @@ def test_real_pieces_are_timed_and_kept(pieces, tmp_path):
     assert list(found) == list(pieces)
     assert all(0 < one.fastest <= one.median <= one.slowest for one in found.values())
     assert read_measured(tmp_path / "pieces.json", SETTING) == found
+    assert json.loads((tmp_path / "pieces.json").read_text())["setting"]["clip"] == list(CLIP)
 
 
 def test_an_interrupted_measurement_goes_on(pieces, tmp_path, monkeypatch):
     calls = []
 
-    def timed(piece, setting, repeats):
+    def timed(pieces, setting, repeats, progress):
         if len(calls) == 2:
             raise KeyboardInterrupt
-        calls.append(piece.key)
-        return Measured(len(calls), 1, 9)
+        calls.extend(piece.key for piece in pieces)
+        return {piece.key: Measured(len(calls), 1, 9) for piece in pieces}
 
-    monkeypatch.setattr(measure, "_measured", timed)
+    monkeypatch.setattr(measure, "_TOGETHER", 1)
+    monkeypatch.setattr(measure, "_timed", timed)
     path = tmp_path / "pieces.json"
     with pytest.raises(KeyboardInterrupt):
         measure_pieces(pieces, SETTING, path)
     assert list(read_measured(path, SETTING)) == list(pieces)[:2]
-    monkeypatch.setattr(measure, "_measured", lambda piece, *_: calls.append(piece.key) or Measured(7, 7, 7))
+
+    def later(pieces, *_):
+        calls.extend(piece.key for piece in pieces)
+        return {piece.key: Measured(7, 7, 7) for piece in pieces}
+
+    monkeypatch.setattr(measure, "_timed", later)
     found = measure_pieces(pieces, SETTING, path)
     assert calls == list(pieces)
     assert [one.median for one in found.values()] == [1, 2, 7]
@@ -62,9 +76,9 @@ def test_an_interrupted_measurement_goes_on(pieces, tmp_path, monkeypatch):
         ({"clip": (3, 8, 8)}, "clip"),
     ],
 )
-def test_figures_of_another_setting_are_refused(tmp_path, changed, message):
+def test_figures_of_another_setting_are_refused(pieces, tmp_path, changed, message):
     path = tmp_path / "pieces.json"
-    measure_pieces({}, SETTING, path)
+    measure_pieces(dict([*pieces.items()][:1]), SETTING, path, repeats=1)
     with pytest.raises(SpaceError, match=message):
         read_measured(path, Setting(**{**vars(SETTING), **changed}))
 
@@ -72,6 +86,7 @@ def test_figures_of_another_setting_are_refused(tmp_path, changed, message):
 def test_bad_backends_and_files(tmp_path):
     with pytest.raises(ConfigError, match="backend 'tpu' is not one of eager, onnx, openvino, executorch"):
         measure_pieces({}, Setting(**{**vars(SETTING), "backend": "tpu"}), tmp_path / "pieces.json")
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(SpaceError, match=r"broken\.json: holds no measured pieces"):
         read_measured(tmp_path / "broken.json", SETTING)
@@ -98,6 +113,7 @@ def test_the_script_for_other_machines(pieces, tmp_path):
         (["--backend", "tpu", "--clip", "2x8"], "backend 'tpu' is not one of"),
         (["--measured", "a.json", "--export-blocks", "b"], "give one of them"),
         (["--measured", "gone.json", "--clip", "2x8"], "gone.json"),
+        (["--machine", "board"], "--machine names where --measured was measured"),
     ],
 )
 def test_errors_are_one_line(tmp_path, capsys, arguments, message):
@@ -107,6 +123,24 @@ def test_errors_are_one_line(tmp_path, capsys, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_settings_are_plain_json(tmp_path):
-    measure_pieces({}, SETTING, tmp_path / "pieces.json")
-    assert json.loads((tmp_path / "pieces.json").read_text())["setting"]["clip"] == list(CLIP)
+def test_a_whole_network_is_measured_as_the_table_was(monkeypatch):
+    """In its batch, in eval, by the table's backend with its threads, which are put back."""
+    space = small_space()
+    groups = tuple(np.ones((1, 1, 1, 1, 1)) for _ in space.groups)
+    table = LatencyTable(space, CLIP, 3, "eager", 2, "a machine", AdditiveCost(0.0, groups, np.ones(1)))
+
+    class Seen(nn.Module):
+        runs: list = []
+
+        def forward(self, clip_BCTHW):
+            self.runs.append((tuple(clip_BCTHW.shape), torch.get_num_threads(), self.training))
+            return clip_BCTHW
+
+    before = torch.get_num_threads()
+    assert network_milliseconds(Seen(), table, repeats=2) > 0
+    assert Seen.runs[-4:] == [((3, 3, *CLIP), 2, False)] * 4
+    assert torch.get_num_threads() == before
+    missing = replace(table, backend="executorch")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ExportError, match="executorch"):
+        network_milliseconds(Seen(), missing)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d.analysis import LatencyTable
+from pytorchvideo_autox3d.analysis import LatencyTable, machine_name
 from pytorchvideo_autox3d.data import ClipLoader, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.errors import ConfigError, SearchError
@@ -55,13 +55,19 @@ def build_budgets(cfg: CfgNode, supernet: Supernet, latency: LatencyTable | None
 
 
 def build_latency(cfg: CfgNode) -> LatencyTable | None:
-    """SEARCH.LATENCY_TABLE, checked to be of this space and clip size; None without one."""
+    """SEARCH.LATENCY_TABLE, checked to be of this space, clip size, machine and backend; None without one.
+
+    The machine that is meant is this one, unless SEARCH.LATENCY_MACHINE names another.
+    """
     if not cfg.SEARCH.LATENCY_TABLE:
         return None
     with naming("SEARCH.LATENCY_TABLE"):
         table = LatencyTable.from_json(cfg.SEARCH.LATENCY_TABLE)
         size = cfg.DATA.TRAIN_CROP_SIZE
-        table.check(build_space(cfg), (cfg.DATA.NUM_FRAMES, size, size))
+        table.check(
+            build_space(cfg), (cfg.DATA.NUM_FRAMES, size, size), machine=cfg.SEARCH.LATENCY_MACHINE or machine_name(),
+            backend=cfg.SEARCH.LATENCY_BACKEND, threads=cfg.SEARCH.LATENCY_THREADS,
+        )  # fmt: skip
     return table
 
 
