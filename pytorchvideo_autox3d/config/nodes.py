@@ -20,7 +20,14 @@ def node(**values: Any) -> CfgNode:
 
 def add_autox3d_config(cfg: CfgNode) -> None:
     """Add the AUTOX3D, GLORE and SEARCH nodes, in place; used for our own config and for PySlowFast's."""
-    cfg.AUTOX3D = node(
+    cfg.AUTOX3D = _autox3d()
+    cfg.GLORE = _glore()
+    cfg.SEARCH = _search()
+
+
+def _autox3d() -> CfgNode:
+    """The network, and what PySlowFast has no key for in reading videos and in running fast."""
+    return node(
         # The architecture: a reference name ("S", "M", "L") or the path of an architecture JSON ...
         ARCHITECTURE="S",
         # ... or written out: one [[t, s], channels, expansion, attention] a group, over the space SPACE.
@@ -67,11 +74,19 @@ def add_autox3d_config(cfg: CfgNode) -> None:
         # Compute the activations behind those norms again in the backward pass: a third less memory, a little slower.
         RECOMPUTE_ACTIVATIONS=False,
     )
-    cfg.GLORE = node(
+
+
+def _glore() -> CfgNode:
+    """Global reasoning (GloRe), one of the attentions."""
+    return node(
         # Nodes m per channel C of the map the block stands on; the state is 2m. Fitted to Table 3 of the paper.
         NODE_RATIO=1.25,
     )
-    cfg.SEARCH = node(
+
+
+def _search() -> CfgNode:
+    """The search: its samples, its budgets and how its result is taken."""
+    return node(
         ENABLE=False,
         # The registered search and how channels are chosen: "fair" (paper, section 4.2) or "naive".
         METHOD="parsec",

@@ -10,6 +10,18 @@ from pytorchvideo_autox3d.config.nodes import add_autox3d_config, add_model_node
 def get_cfg() -> CfgNode:
     """A fresh config with every key at its default, free to change."""
     cfg = CfgNode()
+    _add_jobs(cfg)
+    _add_data(cfg)
+    _add_models(cfg)
+    _add_solver(cfg)
+    _add_run(cfg)
+    add_autox3d_config(cfg)
+    add_model_nodes(cfg)
+    return cfg
+
+
+def _add_jobs(cfg: CfgNode) -> None:
+    """Whether to train and to test, and what a checkpoint starts."""
     cfg.TRAIN = node(
         ENABLE=True,
         DATASET="kinetics",
@@ -32,6 +44,10 @@ def get_cfg() -> CfgNode:
         NUM_SPATIAL_CROPS=3,
         SAVE_RESULTS_PATH="",
     )
+
+
+def _add_data(cfg: CfgNode) -> None:
+    """The lists, the clips taken of their videos, and how those are varied in training."""
     cfg.DATA = node(
         PATH_TO_DATA_DIR="",
         PATH_PREFIX="",
@@ -59,6 +75,10 @@ def get_cfg() -> CfgNode:
     cfg.MIXUP = node(
         ENABLE=False, ALPHA=0.8, CUTMIX_ALPHA=1.0, PROB=1.0, SWITCH_PROB=0.5, LABEL_SMOOTH_VALUE=0.1
     )  # fmt: skip
+
+
+def _add_models(cfg: CfgNode) -> None:
+    """The network; a node for each kind of PySlowFast's that this package has too."""
     cfg.MODEL = node(
         MODEL_NAME="AutoX3D", ARCH="autox3d", NUM_CLASSES=400, DROPOUT_RATE=0.5, LOSS_FUNC="cross_entropy",
         HEAD_ACT="softmax", ACT_CHECKPOINT=False,
@@ -74,12 +94,20 @@ def get_cfg() -> CfgNode:
         USE_PRECISE_STATS=False, NUM_BATCHES_PRECISE=200, WEIGHT_DECAY=0.0, NORM_TYPE="batchnorm", NUM_SPLITS=1,
         NUM_SYNC_DEVICES=1, GLOBAL_SYNC=False,
     )  # fmt: skip
+
+
+def _add_solver(cfg: CfgNode) -> None:
+    """The optimiser and its schedule."""
     cfg.SOLVER = node(
         BASE_LR=0.1, LR_POLICY="cosine", COSINE_END_LR=0.0, STEPS=[], LRS=[], MAX_EPOCH=300, MOMENTUM=0.9,
         DAMPENING=0.0, NESTEROV=True, WEIGHT_DECAY=1e-4, WARMUP_EPOCHS=0.0, WARMUP_START_LR=0.01,
         OPTIMIZING_METHOD="sgd", BASE_LR_SCALE_NUM_SHARDS=False, COSINE_AFTER_WARMUP=False,
         ZERO_WD_1D_PARAM=True, CLIP_GRAD_VAL=None, CLIP_GRAD_L2NORM=None, BETAS=(0.9, 0.999),
     )  # fmt: skip
+
+
+def _add_run(cfg: CfgNode) -> None:
+    """Where it runs, and what it says of itself."""
     cfg.DATA_LOADER = node(NUM_WORKERS=8, PIN_MEMORY=True)
     cfg.TENSORBOARD = node(ENABLE=False, LOG_DIR="", CLASS_NAMES_PATH="")
     cfg.TASK = ""
@@ -91,6 +119,3 @@ def get_cfg() -> CfgNode:
     cfg.RNG_SEED = 1
     cfg.LOG_PERIOD = 10
     cfg.LOG_MODEL_INFO = True
-    add_autox3d_config(cfg)
-    add_model_nodes(cfg)
-    return cfg
