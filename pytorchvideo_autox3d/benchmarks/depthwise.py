@@ -13,7 +13,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import prod
 from typing import Any
 
@@ -21,17 +21,13 @@ import torch
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
 
+from pytorchvideo_autox3d.benchmarks.depthwise_shapes import Shape, shapes_of
+from pytorchvideo_autox3d.benchmarks.machine_rates import copy_rate, multiply_add_rate, synchronise
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.engine.progress import ProgressBar
-from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels.depthwise import DepthwiseConv3d, depthwise_kernels
-from pytorchvideo_autox3d.models.hub import HUB
-from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
-# The model of the demonstration: X3D at the size of its clips.
-DEMO = {"depth_factor": 1.0, "input_clip_length": 8, "input_crop_size": 32}
 PASSES = ("forward", "backward", "both")
 _TORCH = ("torch_channels_last", "torch_contiguous")
 # Longest that one candidate of one shape is timed for, and the least rounds whatever they take.
@@ -40,59 +36,6 @@ _LEAST_ROUNDS = 2
 _CALLS_PER_TURN = 3
 # Unmeasured rounds at first: until then the allocator still asks the system for memory.
 _SETTLING_ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A depthwise convolution as a model meets it: input (B, C, T, H, W), kernel (t, s, s), stride (1, s, s)."""
-
-    input: tuple[int, int, int, int, int]
-    kernel: tuple[int, int, int]
-    stride: tuple[int, int, int]
-
-    @property
-    def output_numel(self) -> int:
-        batch, channels, *sizes = self.input
-        return batch * channels * prod((n - 1) // s + 1 for n, s in zip(sizes, self.stride, strict=True))
-
-    @property
-    def multiply_adds(self) -> int:
-        """Of one pass: forward, input gradient and weight gradient have the same."""
-        return self.output_numel * prod(self.kernel)
-
-    def values_moved(self, which: str) -> int:
-        """Tensor values that must be read or written; the weight is small beside them."""
-        source, result = prod(self.input), self.output_numel
-        forward, backward = source + result, 2 * source + result
-        return {"forward": forward, "backward": backward, "both": forward + backward}[which]
-
-
-def build_model(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
-    """Build a model of the hub, or "demo"; returns it with its training clip (T, H, W)."""
-    if name == "demo":
-        frames, size = DEMO["input_clip_length"], DEMO["input_crop_size"]
-        return MODEL_REGISTRY.get("X3D")(model_num_class=5, **DEMO), (int(frames), int(size), int(size))
-    if name not in HUB:
-        raise ModelError(f"no model {name!r} to take shapes from; there are demo, {', '.join(HUB)}")
-    return HUB[name].build(), HUB[name].clip
-
-
-def shapes_of(name: str, batch_size: int) -> list[Shape]:
-    """The distinct depthwise convolutions of a training step of a model, in order; nothing is computed."""
-    with torch.device("meta"):
-        model, clip = build_model(name)
-        found: dict[Shape, None] = {}
-
-        def note(module: nn.Conv3d, inputs: tuple[Tensor, ...], _: Tensor) -> None:
-            batch, channels, frames, rows, columns = inputs[0].shape
-            kernel, stride = tuple(module.kernel_size), tuple(module.stride)
-            found[Shape((batch, channels, frames, rows, columns), kernel, stride)] = None  # type: ignore[arg-type]
-
-        for module in model.modules():
-            if isinstance(module, nn.Conv3d) and module.groups == module.in_channels > 1:
-                module.register_forward_hook(note)
-        model(torch.empty(batch_size, 3, *clip))
-    return list(found)
 
 
 def run(
@@ -153,36 +96,6 @@ def run(
     }
 
 
-def _synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def _fastest(call: Callable[[], Any], device: str, repeats: int = 7) -> float:
-    times = []
-    for _ in range(repeats):
-        _synchronise(device)
-        start = time.perf_counter()
-        call()
-        _synchronise(device)
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def copy_rate(device: str) -> float:
-    """Bytes read plus bytes written a second by a copy of 256 MB between two tensors."""
-    source = torch.ones(64_000_000, device=device)
-    target = torch.empty_like(source).copy_(source)
-    return 2 * source.nbytes / _fastest(lambda: target.copy_(source), device)
-
-
-def multiply_add_rate(device: str) -> float:
-    """Multiply-adds a second of a product of float32 matrices of 1024: the kernels accumulate in float32."""
-    size = 1024
-    left = torch.ones(size, size, device=device)
-    return size**3 / _fastest(lambda: left @ left, device)
-
-
 def _candidate(
     shape: Shape, layout: torch.memory_format, kernels: bool, device: str, dtype: torch.dtype
 ) -> Callable[[], tuple[float, float]]:
@@ -197,13 +110,13 @@ def _candidate(
 
     def once() -> tuple[float, float]:
         with depthwise_kernels(kernels):
-            _synchronise(device)
+            synchronise(device)
             start = time.perf_counter()
             out = conv(clip)
-            _synchronise(device)
+            synchronise(device)
             middle = time.perf_counter()
             torch.autograd.grad(out, (clip, conv.weight), grad)
-            _synchronise(device)
+            synchronise(device)
             return middle - start, time.perf_counter() - middle
 
     return once

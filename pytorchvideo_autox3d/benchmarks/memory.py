@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.analysis import peak_bytes_of
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure: a step, and the modules and optimisers whose memory is its own."""
+
+    step: Callable[[], object]
+    modules: Sequence[nn.Module]
+    optimizers: Sequence[torch.optim.Optimizer]
 
 
 def state_bytes(modules: Iterable[nn.Module], optimizers: Iterable[torch.optim.Optimizer]) -> int:
@@ -22,3 +32,9 @@ def peak_of_step(step: Callable[[], object], modules: Iterable[nn.Module], devic
     for module in modules:
         module.zero_grad(set_to_none=True)
     return peak_bytes_of(step, device)
+
+
+def peak_bytes(case: Case, device: torch.device) -> int:
+    """Bytes of the case's own state and of all that a step holds beside it at its peak."""
+    case.step()
+    return state_bytes(case.modules, case.optimizers) + peak_of_step(case.step, case.modules, device)

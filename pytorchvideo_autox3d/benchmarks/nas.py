@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy.stats import kendalltau
 
 from pytorchvideo_autox3d import nasbench
-from pytorchvideo_autox3d.benchmarks.search import Case, peak_bytes
+from pytorchvideo_autox3d.benchmarks.memory import Case, peak_bytes
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.nasbench import NasBench

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from pytorchvideo_autox3d.analysis import count_module
-from pytorchvideo_autox3d.benchmarks.depthwise import build_model, copy_rate, multiply_add_rate
+from pytorchvideo_autox3d.benchmarks.depthwise_shapes import build_model
+from pytorchvideo_autox3d.benchmarks.machine_rates import copy_rate, multiply_add_rate
 from pytorchvideo_autox3d.benchmarks.memory import peak_of_step
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels, recompute_activations

@@ -10,31 +10,24 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pytorchvideo_autox3d.data.assembly import assemble_views, channels_last, taken
 from pytorchvideo_autox3d.data.augment import Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
+from pytorchvideo_autox3d.data.dataset_arguments import check_arguments, check_modality
 from pytorchvideo_autox3d.data.decode import VideoReader, find_reader
-from pytorchvideo_autox3d.data.flow import MODALITIES, FlowReader, check_flow, mirrored_flow
+from pytorchvideo_autox3d.data.flow import FlowReader, mirrored_flow
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
 from pytorchvideo_autox3d.data.manifest import Manifest, VideoRecord
 from pytorchvideo_autox3d.data.segments import segment_frames, segment_views
 from pytorchvideo_autox3d.data.time_limit import call_within
-from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, cropped, jittered_scale
+from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, jittered_scale
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
-from pytorchvideo_autox3d.data.views import (
-    View,
-    center_view,
-    clip_span,
-    crops,
-    frame_indices,
-    random_view,
-    uniform_views,
-)
+from pytorchvideo_autox3d.data.views import View, center_view, clip_span, frame_indices, random_view, uniform_views
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
-MODES = ("train", "val", "test")
 FRAME_SAMPLINGS = ("clip", "segments")
 
 
@@ -109,14 +102,14 @@ class VideoDataset(Dataset[ClipBatch]):
             manifest = read_list(manifest, path_prefix=path_prefix, num_classes=num_classes)
         if test_short_side is None:
             test_short_side = crop_size if num_crops == 3 else max(crop_size, jitter_scales[0])
-        _check(
+        check_arguments(
             mode, num_frames, sampling_rate, target_fps, crop_size, jitter_scales, num_clips, num_crops, test_short_side
         )
         if mode != "test" and not manifest.labelled:
             raise DataError(f"{manifest.name}: has no labels; only a test can do without")
         self.manifest, self.mode, self.seed, self.epoch = manifest, mode, seed, 0
         self.frame_sampling = self.sampling(frame_sampling)
-        _check_modality(modality, manifest, auto_augment)
+        check_modality(modality, manifest, auto_augment)
         self.modality = modality
         self.num_frames, self.sampling_rate, self.target_fps = num_frames, sampling_rate, target_fps
         self.crop_size, self.jitter_scales = crop_size, tuple(jitter_scales)
@@ -207,10 +200,10 @@ class VideoDataset(Dataset[ClipBatch]):
         place = {number: n for n, number in enumerate(needed)}
         rows = [[place[number] for number in clip] for clip in numbers]
         if self.mode == "train":
-            clip_TCHW, flipped = self._augment.with_flip(_taken(frames_NCHW, rows[0]), generator)
+            clip_TCHW, flipped = self._augment.with_flip(taken(frames_NCHW, rows[0]), generator)
             if flipped and self.modality != "rgb":
                 clip_TCHW = mirrored_flow(clip_TCHW)
-            return _channels_last(clip_TCHW.unsqueeze(0)), flipped
+            return channels_last(clip_TCHW.unsqueeze(0)), flipped
         return assemble_views(frames_NCHW, rows, views, self.crop_size), False
 
     def _decoded(
@@ -259,77 +252,6 @@ class VideoDataset(Dataset[ClipBatch]):
         return self.jitter_scales[0] if self.mode == "val" else self.test_short_side
 
 
-def _check_modality(modality: str, manifest: Manifest, auto_augment: str) -> None:
-    if modality not in MODALITIES:
-        raise DataError(f"modality is {modality!r}, expected one of {', '.join(MODALITIES)}")
-    if modality == "rgb":
-        return
-    if auto_augment:
-        raise DataError(f"auto_augment is {auto_augment!r}, but modality is {modality!r}: flow has no colours")
-    if isinstance(manifest, FrameManifest):
-        raise DataError(f"{manifest.name}: lists extracted frames; optical flow is made of videos")
-    check_flow(manifest)
-
-
-def _taken(frames_NCHW: Tensor, rows: Sequence[int]) -> Tensor:
-    """The frames of one clip; without a copy where it is all of them in order, as in training."""
-    if list(rows) == list(range(len(frames_NCHW))):
-        return frames_NCHW
-    return frames_NCHW[torch.tensor(rows)]
-
-
-def assemble_views(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Sequence[View], size: int) -> Tensor:
-    """The clips of a test in one tensor, clips_BTCHW stored channels last; each pixel is copied once.
-
-    Args:
-        frames_NCHW: uint8; the frames that the views need.
-        rows: for each view the T places in `frames_NCHW` of its frames.
-        views: whose crops are taken.
-        size: side of the square clip.
-    """
-    channels = frames_NCHW.shape[1]
-    clips_BTHWC = torch.empty(len(views), len(rows[0]), size, size, channels, dtype=torch.uint8)
-    for clip_THWC, row, view in zip(clips_BTHWC, rows, views, strict=True):
-        torch.index_select(cropped(frames_NCHW, view, size).permute(0, 2, 3, 1), 0, torch.tensor(row), out=clip_THWC)
-    return clips_BTHWC.permute(0, 1, 4, 2, 3)
-
-
-def _channels_last(clips_BTCHW: Tensor) -> Tensor:
-    """The same values with the channels innermost in memory, as decoders give and convolutions want them."""
-    return clips_BTCHW.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
-
-
 @DATASET_REGISTRY.register(name="kinetics")
 class Kinetics(VideoDataset):
     """Kinetics, or any data set whose lists are in one of the forms that `find_list` knows."""
-
-
-def _check(
-    mode: str,
-    num_frames: int,
-    sampling_rate: int,
-    target_fps: float,
-    crop_size: int,
-    jitter_scales: Sequence[int],
-    num_clips: int,
-    num_crops: int,
-    test_short_side: int,
-) -> None:
-    if mode not in MODES:
-        raise DataError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
-    for name, value in (
-        ("num_frames", num_frames), ("sampling_rate", sampling_rate), ("target_fps", target_fps),
-        ("crop_size", crop_size), ("num_clips", num_clips),
-    ):  # fmt: skip
-        if value <= 0:
-            raise DataError(f"{name} is {value}, expected a positive number")
-    if len(jitter_scales) != 2 or not crop_size <= jitter_scales[0] <= jitter_scales[1]:
-        raise DataError(
-            f"jitter_scales are {list(jitter_scales)}, expected [low, high] from the crop size {crop_size} up"
-        )
-    if test_short_side < crop_size:
-        raise DataError(f"test_short_side is {test_short_side}, expected the crop size {crop_size} or more")
-    try:
-        crops(num_crops)
-    except ValueError as error:
-        raise DataError(str(error)) from None

@@ -3,6 +3,7 @@
 from pytorchvideo_autox3d.distributed.collectives import (
     all_gather_objects,
     all_reduce_mean,
+    average_gradients,
     barrier,
     is_distributed,
     is_main,
@@ -16,6 +17,7 @@ __all__ = [
     "ProcessInfo",
     "all_gather_objects",
     "all_reduce_mean",
+    "average_gradients",
     "barrier",
     "init_from_env",
     "is_distributed",

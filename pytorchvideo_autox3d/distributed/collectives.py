@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn import Parameter
 
 T = TypeVar("T")
 
@@ -44,6 +46,17 @@ def all_reduce_mean(tensor: Tensor) -> Tensor:
     summed = tensor.detach().to(_communication_device(), copy=True).contiguous()
     dist.all_reduce(summed)
     return (summed / world_size()).to(tensor.device)
+
+
+def average_gradients(parameters: Iterable[Parameter]) -> None:
+    """Average the gradients over the processes, in place and in one message; the same parameters have them in all."""
+    if not is_distributed():
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = all_reduce_mean(torch.cat([gradient.flatten() for gradient in gradients]))
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def all_gather_objects(item: T) -> list[T]:

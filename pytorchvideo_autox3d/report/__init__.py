@@ -5,7 +5,8 @@ from pytorchvideo_autox3d.report.confusion import draw_confusion, draw_per_class
 from pytorchvideo_autox3d.report.contact_sheet import contact_sheet, film_strip
 from pytorchvideo_autox3d.report.curves import draw_accuracy_cost, draw_training_curves
 from pytorchvideo_autox3d.report.html import write_report
-from pytorchvideo_autox3d.report.results import ClipStrip, DemoReport, ModelResult, PolicyTable, SearchResult
+from pytorchvideo_autox3d.report.model_result import ModelResult
+from pytorchvideo_autox3d.report.results import ClipStrip, DemoReport, PolicyTable, SearchResult
 from pytorchvideo_autox3d.report.search import (
     draw_coverage,
     draw_policy,

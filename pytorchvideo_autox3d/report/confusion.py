@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pytorchvideo_autox3d.report.curves import model_styles
-from pytorchvideo_autox3d.report.results import ModelResult
+from pytorchvideo_autox3d.report.model_result import ModelResult
 from pytorchvideo_autox3d.report.style import (
     BLUE,
     INK,

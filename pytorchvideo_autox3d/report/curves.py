@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from pytorchvideo_autox3d.report.results import ModelResult
+from pytorchvideo_autox3d.report.model_result import ModelResult
 from pytorchvideo_autox3d.report.style import (
     BLUE,
     GREEN,

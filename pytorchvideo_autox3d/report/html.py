@@ -5,7 +5,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pytorchvideo_autox3d.files import write_json, write_text
-from pytorchvideo_autox3d.report.results import DemoReport, report_to_dict
+from pytorchvideo_autox3d.report.json_form import report_to_dict
+from pytorchvideo_autox3d.report.results import DemoReport
 from pytorchvideo_autox3d.report.sections import SECTIONS
 from pytorchvideo_autox3d.report.style import THEME
 

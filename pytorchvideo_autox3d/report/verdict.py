@@ -3,7 +3,8 @@
 from html import escape
 
 from pytorchvideo_autox3d.report.markup import MISSING, count, points, row_html, significant, table_html
-from pytorchvideo_autox3d.report.results import Comparison, DemoReport, ModelResult
+from pytorchvideo_autox3d.report.model_result import Comparison, ModelResult
+from pytorchvideo_autox3d.report.results import DemoReport
 
 # In the table; "reconstructed" is explained under it.
 _SHORT_ROLES = {

@@ -6,23 +6,21 @@ Shapes: B clips, C x T x H x W pixels; K samples, D decisions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import simplejson
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import CrossEntropy, Runtime, clip_gradients
 from pytorchvideo_autox3d.engine.protocols import Batch, Position
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
-from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
+from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
 from pytorchvideo_autox3d.search.budget import Budgets
 from pytorchvideo_autox3d.search.parsec import (
     OnlineSoftmaxGradient,
@@ -32,6 +30,12 @@ from pytorchvideo_autox3d.search.parsec import (
     policy_gradient,
 )
 from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.sample_gradients import (
+    GradientOfBatches,
+    GradientOfOneBatch,
+    NoGradient,
+    SampleGradient,
+)
 from pytorchvideo_autox3d.search.settings import SearchSettings
 from pytorchvideo_autox3d.space import Architecture, space_to_dict
 from pytorchvideo_autox3d.supernet import Supernet
@@ -66,52 +70,6 @@ class _Clips:
     clip_BCTHW: Tensor
     target: Tensor
     share: float
-
-
-class _Gradient(Protocol):
-    """What the losses of the samples are for: each sample's loss in parts, a batch each, then its score."""
-
-    def part(self, loss: Tensor) -> None: ...
-    def sample(self, score: float) -> None: ...
-
-
-class _NoGradient:
-    """Alpha needs the losses alone."""
-
-    def part(self, loss: Tensor) -> None: ...
-    def sample(self, score: float) -> None: ...
-
-
-class _OfOneBatch:
-    """The score is known before the backward pass, so its factor goes into the loss."""
-
-    def __init__(self, accumulator: OnlineSoftmaxGradient, scaler: torch.amp.GradScaler) -> None:
-        self._accumulator, self._scaler = accumulator, scaler
-
-    def part(self, loss: Tensor) -> None:
-        self._loss = loss
-
-    def sample(self, score: float) -> None:
-        self._scaler.scale(self._loss * self._accumulator.factor(score)).backward()
-        del self._loss
-
-
-class _OfBatches:
-    """Each batch's graph is freed before the next is built, so the score's factor comes after the backward passes."""
-
-    def __init__(self, accumulator: OnlineSoftmaxGradient, scaler: torch.amp.GradScaler) -> None:
-        self._accumulator, self._scaler = accumulator, scaler
-        self._begun = False
-
-    def part(self, loss: Tensor) -> None:
-        if not self._begun:
-            self._accumulator.set_aside()
-            self._begun = True
-        self._scaler.scale(loss).backward()
-
-    def sample(self, score: float) -> None:
-        self._accumulator.add(score)
-        self._begun = False
 
 
 @SEARCH_REGISTRY.register(name="parsec")
@@ -184,10 +142,11 @@ class ParsecSearch:
     def weight_step(self, batches: Sequence[Batch], loop: Position) -> tuple[_Samples, Tensor]:
         """One update of the weights by the importance-weighted gradient of K samples; returns its norm too."""
         accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
-        gradient = (_OfOneBatch if len(batches) == 1 else _OfBatches)(accumulator, self.scaler)
+        gradient = (GradientOfOneBatch if len(batches) == 1 else GradientOfBatches)(accumulator, self.scaler)
         samples = self._run_samples(self._prepared(batches, self.mix), loop, gradient)
         accumulator.normalise()
-        _average_gradients(self.supernet.parameters())
+        # All processes sampled the same architectures, so the same parameters have gradients.
+        distributed.average_gradients(self.supernet.parameters())
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(
             self.supernet.parameters(), max_norm=self.settings.clip_norm, max_value=self.settings.clip_value
@@ -199,7 +158,7 @@ class ParsecSearch:
     def policy_step(self, batches: Sequence[Batch], loop: Position) -> _Samples:
         """One update of alpha on batches that the weights do not learn from."""
         with batch_statistics(self.supernet):
-            samples = self._run_samples(self._prepared(batches, None), loop, _NoGradient())
+            samples = self._run_samples(self._prepared(batches, None), loop, NoGradient())
         self._update_policy(samples)
         return samples
 
@@ -215,7 +174,7 @@ class ParsecSearch:
             prepared.append(_Clips(clip_BCTHW, target, len(target) / number))
         return prepared
 
-    def _run_samples(self, batches: Sequence[_Clips], loop: Position, gradient: _Gradient) -> _Samples:
+    def _run_samples(self, batches: Sequence[_Clips], loop: Position, gradient: SampleGradient) -> _Samples:
         """K samples forward, each loss given to `gradient` with its score."""
         settings = self.settings
         warming_up = loop.epoch < settings.warmup_epochs
@@ -236,7 +195,7 @@ class ParsecSearch:
         weight_K = importance_weights(-scale * loss_K, penalty_K, temperature=settings.temperature)
         return _Samples(indices_KD, loss_K, weight_K)
 
-    def _loss_of(self, architecture: Architecture, batches: Sequence[_Clips], gradient: _Gradient) -> Tensor:
+    def _loss_of(self, architecture: Architecture, batches: Sequence[_Clips], gradient: SampleGradient) -> Tensor:
         """The mean loss of the clips of all batches."""
         total = torch.zeros((), device=self.runtime.device)
         for clips in batches:
@@ -286,21 +245,6 @@ def space_text(supernet: Supernet) -> str:
     )
 
 
-@contextmanager
-def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout; BN normalises by the batch and leaves its running statistics alone."""
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    with evaluating(model):
-        try:
-            for norm in norms:
-                norm.training, norm.momentum = True, 0.0
-            yield
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
-
-
 def _check_finite(loss: float, architecture: Architecture, loop: Position) -> None:
     if not math.isfinite(loss):
         raise SearchError(
@@ -308,14 +252,3 @@ def _check_finite(loss: float, architecture: Architecture, loop: Position) -> No
             f"[{architecture.one_line()}] is {loss}; the last checkpoint is intact (lower SOLVER.BASE_LR, or set "
             "SOLVER.CLIP_GRAD_L2NORM)"
         )
-
-
-def _average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Average over processes, in one message; they sampled the same architectures, so the same have gradients."""
-    if not distributed.is_distributed():
-        return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = distributed.all_reduce_mean(torch.cat([gradient.flatten() for gradient in gradients]))
-    parts = flat.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))

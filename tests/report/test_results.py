@@ -8,7 +8,8 @@ import simplejson
 
 from pytorchvideo_autox3d.errors import EvaluationError
 from pytorchvideo_autox3d.report import DemoReport, ModelResult, PolicyTable
-from pytorchvideo_autox3d.report.results import compare, report_to_dict
+from pytorchvideo_autox3d.report.json_form import report_to_dict
+from pytorchvideo_autox3d.report.model_result import compare
 from pytorchvideo_autox3d.space import Architecture
 
 

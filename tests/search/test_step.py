@@ -9,7 +9,7 @@ from pytorchvideo_autox3d.engine import Runtime
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
-from pytorchvideo_autox3d.search.step import batch_statistics
+from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
 from pytorchvideo_autox3d.space import Architecture
 
 LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pytorchvideo_autox3d.data import read_list
-from pytorchvideo_autox3d.data.tools import check
+from pytorchvideo_autox3d.data.tools import check, check_journal
 from pytorchvideo_autox3d.data.tools.check import Rules, check_list
 
 
@@ -97,8 +97,8 @@ def test_goes_on_where_it_was_interrupted(faulty, tmp_path, monkeypatch):
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join(lines[:3]) + '\n{"path": "half a li')
     read = []
-    original = check.measure_video
-    monkeypatch.setattr(check, "measure_video", lambda path, **kw: read.append(path) or original(path, **kw))
+    original = check_journal.measure_video
+    monkeypatch.setattr(check_journal, "measure_video", lambda path, **kw: read.append(path) or original(path, **kw))
     again = run(path, tmp_path / "out")
     assert again.faults == first.faults
     assert len(read) == len(lines) - 3

@@ -1,0 +1,58 @@
+"""Whether the arguments of a `VideoDataset` are in range and go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytorchvideo_autox3d.data.flow import MODALITIES, check_flow
+from pytorchvideo_autox3d.data.frames import FrameManifest
+from pytorchvideo_autox3d.data.manifest import Manifest
+from pytorchvideo_autox3d.data.views import crops
+from pytorchvideo_autox3d.errors import DataError
+
+MODES = ("train", "val", "test")
+
+
+def check_modality(modality: str, manifest: Manifest, auto_augment: str) -> None:
+    """Raise `DataError` for an unknown modality, or one that the list or the augmentation can't go with."""
+    if modality not in MODALITIES:
+        raise DataError(f"modality is {modality!r}, expected one of {', '.join(MODALITIES)}")
+    if modality == "rgb":
+        return
+    if auto_augment:
+        raise DataError(f"auto_augment is {auto_augment!r}, but modality is {modality!r}: flow has no colours")
+    if isinstance(manifest, FrameManifest):
+        raise DataError(f"{manifest.name}: lists extracted frames; optical flow is made of videos")
+    check_flow(manifest)
+
+
+def check_arguments(
+    mode: str,
+    num_frames: int,
+    sampling_rate: int,
+    target_fps: float,
+    crop_size: int,
+    jitter_scales: Sequence[int],
+    num_clips: int,
+    num_crops: int,
+    test_short_side: int,
+) -> None:
+    """Raise `DataError` naming the first argument that is out of range; see `VideoDataset` for what they mean."""
+    if mode not in MODES:
+        raise DataError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
+    for name, value in (
+        ("num_frames", num_frames), ("sampling_rate", sampling_rate), ("target_fps", target_fps),
+        ("crop_size", crop_size), ("num_clips", num_clips),
+    ):  # fmt: skip
+        if value <= 0:
+            raise DataError(f"{name} is {value}, expected a positive number")
+    if len(jitter_scales) != 2 or not crop_size <= jitter_scales[0] <= jitter_scales[1]:
+        raise DataError(
+            f"jitter_scales are {list(jitter_scales)}, expected [low, high] from the crop size {crop_size} up"
+        )
+    if test_short_side < crop_size:
+        raise DataError(f"test_short_side is {test_short_side}, expected the crop size {crop_size} or more")
+    try:
+        crops(num_crops)
+    except ValueError as error:
+        raise DataError(str(error)) from None
