@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ExportError
 from pytorchvideo_autox3d.export.targets import Runner, onnx
+from pytorchvideo_autox3d.export.targets.openvino_split import split_channels
 from pytorchvideo_autox3d.export.targets.silence import silenced
 
 _SECTION = "autox3d"
@@ -41,6 +42,8 @@ def write(
     intermediate.unlink()
     if calibration:
         converted = _quantized(converted, calibration)
+    else:
+        split_channels(converted)
     for key, value in metadata.items():
         converted.set_rt_info(value, [_SECTION, key])
     openvino.save_model(converted, path, compress_to_fp16=False)
