@@ -8,6 +8,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import pytest
 import torch
 
+torch.set_num_threads(1)  # for what fixtures of modules and sessions do before any test
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():

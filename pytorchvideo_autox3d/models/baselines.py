@@ -7,7 +7,6 @@ training size is the same computation, and their depthwise convolutions run on t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,13 +18,13 @@ from pytorchvideo.models.slowfast import create_slowfast
 from pytorchvideo.models.x3d import create_x3d
 from torch import nn
 
-from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels import accelerate
-from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments, check_depth, check_positive
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 # pytorchvideo's X3D builder asserts a crop of at least its stride; with the pool made adaptive no size matters.
 _X3D_CROP = 160
+_DEPTHS = (50, 101, 152)
 
 
 @MODEL_REGISTRY.register(name="X3D")
@@ -43,9 +42,10 @@ def create_x3d_baseline(
     head_norm_hidden: bool = False,
 ) -> ClipNet:
     """X3D (Feichtenhofer, CVPR 2020). XS, S and M are depth 2.2; L is depth 5.0; XL is width 2.9, depth 5.0."""
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     net = create_x3d(
         input_clip_length=input_clip_length,
-        input_crop_size=max(_X3D_CROP, _checked(model_num_class, input_clip_length, input_crop_size, dropout_rate)),
+        input_crop_size=max(_X3D_CROP, input_crop_size),
         model_num_class=model_num_class,
         dropout_rate=dropout_rate,
         width_factor=width_factor,
@@ -59,7 +59,7 @@ def create_x3d_baseline(
     )
     net.blocks[-1].pool.pool = nn.AdaptiveAvgPool3d(1)
     features = net.blocks[-1].pool.pre_conv.in_channels
-    return _adopt(net, features, input_clip_length, input_crop_size)
+    return _adopt(net, features, arguments)
 
 
 @MODEL_REGISTRY.register(name="Slow")
@@ -72,8 +72,10 @@ def create_slow(
     model_depth: int = 50,
 ) -> ClipNet:
     """The Slow pathway alone (Feichtenhofer et al., ICCV 2019); pytorchvideo's `slow_r50` at depth 50."""
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     return _resnet(
-        locals(),
+        arguments,
+        model_depth,
         stem_conv_kernel_size=(1, 7, 7),
     )
 
@@ -88,8 +90,10 @@ def create_c2d(
     model_depth: int = 50,
 ) -> ClipNet:
     """A ResNet without temporal convolutions (Wang et al., CVPR 2018); pytorchvideo's `c2d_r50` at depth 50."""
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     return _resnet(
-        locals(),
+        arguments,
+        model_depth,
         stem_conv_kernel_size=(1, 7, 7),
         stage1_pool=nn.MaxPool3d,
         stage_conv_a_kernel_size=((1, 1, 1),) * 4,
@@ -110,8 +114,10 @@ def create_i3d_resnet(
     The I3D of Carreira and Zisserman (CVPR 2017) inflates Inception.
     """
     alternating = [(3, 1, 1), (1, 1, 1)]
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     return _resnet(
-        locals(),
+        arguments,
+        model_depth,
         stem_conv_kernel_size=(5, 7, 7),
         stage1_pool=nn.MaxPool3d,
         stage_conv_a_kernel_size=((3, 1, 1), alternating, alternating, alternating[::-1]),
@@ -128,7 +134,8 @@ def create_r2plus1d_bottleneck(
     model_depth: int = 50,
 ) -> ClipNet:
     """R(2+1)D on a bottleneck ResNet, as pytorchvideo builds it; Tran et al. (CVPR 2018) use basic blocks."""
-    _checked(model_num_class, input_clip_length, input_crop_size, dropout_rate, model_depth)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
+    check_depth(model_depth, _DEPTHS)
     net = create_r2plus1d(
         model_num_class=model_num_class,
         dropout_rate=dropout_rate,
@@ -136,7 +143,7 @@ def create_r2plus1d_bottleneck(
         head_pool=nn.AdaptiveAvgPool3d,
         head_activation=None,
     )
-    return _adopt(net, net.blocks[-1].proj.in_features, input_clip_length, input_crop_size)
+    return _adopt(net, net.blocks[-1].proj.in_features, arguments)
 
 
 @MODEL_REGISTRY.register(name="IR_CSN")
@@ -149,7 +156,8 @@ def create_ir_csn(
     model_depth: int = 50,
 ) -> ClipNet:
     """Interaction-reduced channel-separated network (Tran et al., ICCV 2019), as pytorchvideo builds it."""
-    _checked(model_num_class, input_clip_length, input_crop_size, dropout_rate, model_depth)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
+    check_depth(model_depth, _DEPTHS)
     net = create_csn(
         model_num_class=model_num_class,
         dropout_rate=dropout_rate,
@@ -157,7 +165,7 @@ def create_ir_csn(
         stem_pool=nn.MaxPool3d,
         head_pool=nn.AdaptiveAvgPool3d,
     )
-    return _adopt(net, net.blocks[-1].proj.in_features, input_clip_length, input_crop_size)
+    return _adopt(net, net.blocks[-1].proj.in_features, arguments)
 
 
 # What these were called before their names said which variant they are.
@@ -194,7 +202,8 @@ def create_slowfast_baseline(
 
     `input_clip_length` counts the Fast pathway's frames. The map before the head is already pooled.
     """
-    _checked(model_num_class, input_clip_length, input_crop_size, dropout_rate, model_depth)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
+    check_depth(model_depth, _DEPTHS)
     check_positive(alpha=alpha, beta_inv=beta_inv, fusion_ratio=fusion_ratio, fusion_kernel=fusion_kernel)
     net = create_slowfast(
         slowfast_channel_reduction_ratio=(beta_inv,),
@@ -211,41 +220,34 @@ def create_slowfast_baseline(
     )
     features = net.blocks[-1].proj.in_features
     model = SlowFastNet(
-        net.blocks, num_features=features, input_clip_length=input_clip_length, input_crop_size=input_crop_size
+        net.blocks,
+        num_features=features,
+        input_clip_length=arguments.input_clip_length,
+        input_crop_size=arguments.input_crop_size,
     )
     model.alpha = alpha
     return model
 
 
-def _resnet(arguments: dict[str, Any], **options: Any) -> ClipNet:
+def _resnet(arguments: CommonArguments, model_depth: int, **options: Any) -> ClipNet:
     """pytorchvideo's ResNet with the arguments that all of its variants here share."""
-    length, crop = arguments["input_clip_length"], arguments["input_crop_size"]
-    classes, rate, depth = (arguments[name] for name in ("model_num_class", "dropout_rate", "model_depth"))
-    _checked(classes, length, crop, rate, depth)
+    check_depth(model_depth, _DEPTHS)
     net = create_resnet(
-        model_depth=depth,
-        model_num_class=classes,
-        dropout_rate=rate,
+        model_depth=model_depth,
+        model_num_class=arguments.model_num_class,
+        dropout_rate=arguments.dropout_rate,
         head_pool=nn.AdaptiveAvgPool3d,
         head_output_size=(1, 1, 1),
         **options,
     )
-    return _adopt(net, net.blocks[-1].proj.in_features, length, crop)
+    return _adopt(net, net.blocks[-1].proj.in_features, arguments)
 
 
-def _adopt(net: Net, features: int, clip_length: int, crop_size: int) -> ClipNet:
+def _adopt(net: Net, features: int, arguments: CommonArguments) -> ClipNet:
     accelerate(net)
-    return ClipNet(net.blocks, num_features=features, input_clip_length=clip_length, input_crop_size=crop_size)
-
-
-def _checked(num_class: int, clip_length: int, crop_size: int, dropout_rate: float, depth: int | None = None) -> int:
-    """Check the arguments that all baselines share and return the crop size."""
-    check_positive(model_num_class=num_class, input_clip_length=clip_length, input_crop_size=crop_size)
-    check_dropout(dropout_rate)
-    _check_depth(depth, (50, 101, 152))
-    return crop_size
-
-
-def _check_depth(depth: int | None, known: Sequence[int]) -> None:
-    if depth is not None and depth not in known:
-        raise ModelError(f"model_depth {depth!r} is not one of {', '.join(map(str, known))}")
+    return ClipNet(
+        net.blocks,
+        num_features=features,
+        input_clip_length=arguments.input_clip_length,
+        input_crop_size=arguments.input_crop_size,
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -141,6 +142,35 @@ def _warn_of_raw_values(clip_BCTHW: torch.Tensor) -> None:
         )
 
 
+@dataclass(frozen=True)
+class CommonArguments:
+    """The arguments that every network of clips takes, checked.
+
+    Attributes:
+        model_num_class: number of classes.
+        input_clip_length, input_crop_size: frames, and height and width, of the clips that the network is meant for.
+        dropout_rate: before the classifier.
+        in_channels: channels of a clip.
+    Raises:
+        ModelError: one of them is out of range; names it.
+    """
+
+    model_num_class: int
+    input_clip_length: int
+    input_crop_size: int
+    dropout_rate: float
+    in_channels: int = 3
+
+    def __post_init__(self) -> None:
+        check_positive(
+            model_num_class=self.model_num_class,
+            input_clip_length=self.input_clip_length,
+            input_crop_size=self.input_crop_size,
+            in_channels=self.in_channels,
+        )
+        check_dropout(self.dropout_rate)
+
+
 def check_positive(**sizes: int) -> None:
     """Raise `ModelError` naming the first argument that is not a whole number of at least one."""
     for name, value in sizes.items():
@@ -152,3 +182,10 @@ def check_dropout(dropout_rate: float) -> None:
     """Raise `ModelError` unless the rate lies in [0, 1)."""
     if not 0 <= dropout_rate < 1:
         raise ModelError(f"dropout_rate must lie in [0, 1), got {dropout_rate!r}")
+
+
+def check_depth(model_depth: int, known: Iterable[int]) -> None:
+    """Raise `ModelError` unless the depth is one of `known`."""
+    known = tuple(known)
+    if model_depth not in known:
+        raise ModelError(f"model_depth {model_depth!r} is not one of {', '.join(map(str, known))}")

@@ -14,11 +14,6 @@ BITS = 7
 HEIGHT, WIDTH = 48, 8 * BITS
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def numbered_picture(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     bits = [(number >> bit) & 1 for bit in range(BITS)]
     row = np.repeat(np.array(bits, np.uint8) * 215 + 20, -(-width // BITS))[:width]

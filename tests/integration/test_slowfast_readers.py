@@ -10,18 +10,10 @@ from pytorchvideo_autox3d.config import config_path, leaves
 from pytorchvideo_autox3d.config.readers import READERS, SEARCH, TEST, TRAIN
 from tests.integration.slowfast_support import load_small, needs_slowfast, small_opts
 from tests.reads import recorded_reads
+from tests.small_space import GROUPS, SPACE
 
 pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process")]
 
-SPACE = """
-name: tiny
-stem: {channels: 4}
-head: {channels: 8, hidden: 8}
-groups:
-  - {channels: [4, 8], kernels: [[1, 3]], expansions: [1.5, 3.0], attentions: [none], blocks: 1, stride: 2}
-  - {channels: [8], kernels: [[3, 3]], expansions: [1.5], attentions: [none, glore], blocks: 1, stride: 2}
-"""
-GROUPS = [[[1, 3], 8, 3.0, "none"], [[3, 3], 8, 1.5, "none"]]
 ON = {
     "MIXUP__ENABLE": True, "AUG__ENABLE": True, "AUTOX3D__AUTO_AUGMENT": "", "TENSORBOARD__ENABLE": True,
     "LOG_MODEL_INFO": True, "MODEL__LOSS_FUNC": "soft_cross_entropy",

@@ -9,16 +9,8 @@ from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.jobs import TestJob, TrainJob
 from pytorchvideo_autox3d.registry import MODEL_KEYS
 from tests.reads import recorded_reads
+from tests.small_space import GROUPS, SPACE
 
-SPACE = """
-name: tiny
-stem: {channels: 4}
-head: {channels: 8, hidden: 8}
-groups:
-  - {channels: [4, 8], kernels: [[1, 3]], expansions: [1.5, 3.0], attentions: [none], blocks: 1, stride: 2}
-  - {channels: [8], kernels: [[3, 3]], expansions: [1.5], attentions: [none, glore], blocks: 1, stride: 2}
-"""
-GROUPS = [[[1, 3], 8, 3.0, "none"], [[3, 3], 8, 1.5, "none"]]
 # Whatever can be switched on at once.
 ON = {
     "AUG.ENABLE": True, "MIXUP.ENABLE": True, "TENSORBOARD.ENABLE": True, "TRAIN.MIXED_PRECISION": True,

@@ -1,18 +1,8 @@
 """What the kernels' tests share."""
 
 import pytest
-import torch
 
 from pytorchvideo_autox3d.kernels import batch_norm
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """These tests' shapes are tiny, and threads that wait for a shared core cost far more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

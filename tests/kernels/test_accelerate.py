@@ -11,27 +11,12 @@ from pytorchvideo.models.csn import create_csn
 from pytorchvideo.models.slowfast import create_slowfast
 from pytorchvideo.models.x3d import create_x3d
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytorchvideo_autox3d.kernels import DepthwiseConv3d, accelerate, depthwise_kernels
 from pytorchvideo_autox3d.kernels.fused_layers import FusedSequential, run_layers
+from tests.kernels.operators import Recorder
 
 FUSED = torch.ops.autox3d.batch_norm_act.default
-
-
-class Recorder(TorchDispatchMode):
-    """Remembers the names of the operators that ran."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.seen.append(func)
-        return func(*args, **(kwargs or {}))
-
-    def count(self, name):
-        return sum(str(func).startswith(name) for func in self.seen)
 
 
 @pytest.fixture(autouse=True)

@@ -9,33 +9,19 @@ from fvcore.nn.squeeze_excitation import SqueezeExcitation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels import batch_norm, batch_norm_cpu
 from pytorchvideo_autox3d.kernels.batch_norm import FusedBatchNormAct3d, batch_norm_kernels, norm_act
+from tests.kernels.operators import runs
 
 KERNEL = torch.ops.autox3d.batch_norm_act.default
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "silu": nn.SiLU}
 
 
-class Recorder(TorchDispatchMode):
-    """Remembers the operators that ran."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.seen.append(func)
-        return func(*args, **(kwargs or {}))
-
-
 def uses_kernel(call):
-    with Recorder() as recorder:
-        call()
-    return KERNEL in recorder.seen
+    return runs(KERNEL, call)
 
 
 class Chain(nn.Module):

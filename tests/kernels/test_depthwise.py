@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,26 +21,13 @@ from pytorchvideo_autox3d.kernels.depthwise import (
     depthwise_conv3d,
     depthwise_kernels,
 )
+from tests.kernels.operators import runs
 
 KERNEL = torch.ops.autox3d.depthwise_conv3d.default
 
 
-class Recorder(TorchDispatchMode):
-    """Remembers the operators that ran."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.seen.append(func)
-        return func(*args, **(kwargs or {}))
-
-
 def uses_kernel(call):
-    with Recorder() as recorder:
-        call()
-    return KERNEL in recorder.seen
+    return runs(KERNEL, call)
 
 
 def error(actual, expected):

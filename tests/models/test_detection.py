@@ -13,14 +13,6 @@ from pytorchvideo_autox3d.slowfast import parts
 BOXES = torch.tensor([[0, 4.0, 4.0, 60.0, 40.0], [1, 0.0, 0.0, 64.0, 64.0], [1, 10.0, 20.0, 30.0, 60.0]])
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def backbone(name):
     torch.manual_seed(0)
     if name == "AutoX3D":

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 # Channels of the convolutions of each stage (section 3.3); every stage ends in a pool.
@@ -74,7 +73,7 @@ def create_c3d(
     Raises:
         ModelError: an argument out of range, or clips below 16 x 16^2, of which the pools leave nothing.
     """
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     size = (input_clip_length, input_crop_size, input_crop_size)
     if any(given < least for given, least in zip(size, _SMALLEST, strict=True)):
         least = " x ".join(map(str, _SMALLEST))
@@ -96,9 +95,9 @@ def create_c3d(
     return FixedSizeNet(
         [*blocks, head],
         num_features=width,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        in_channels=in_channels,
+        input_clip_length=arguments.input_clip_length,
+        input_crop_size=arguments.input_crop_size,
+        in_channels=arguments.in_channels,
     )
 
 

@@ -5,57 +5,30 @@ Shapes: B clips, C channels, T frames, H and W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels.depthwise import accelerate
 from pytorchvideo_autox3d.models.heads import create_linear_head
-from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments
 
 RGB_CHANNELS, FLOW_CHANNELS = 3, 2
+TWO_STREAM_CHANNELS = RGB_CHANNELS + FLOW_CHANNELS
 
 
-def check_common(
-    model_num_class: int, input_clip_length: int, input_crop_size: int, dropout_rate: float, in_channels: int
-) -> None:
-    """Raise `ModelError` naming the first of the arguments of every system that is out of range."""
-    check_positive(
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        in_channels=in_channels,
-    )
-    check_dropout(dropout_rate)
-
-
-def check_depth(model_depth: int, known: Iterable[int]) -> None:
-    """Raise `ModelError` unless the depth is one of `known`."""
-    known = tuple(known)
-    if model_depth not in known:
-        raise ModelError(f"model_depth {model_depth!r} is not one of {', '.join(map(str, known))}")
-
-
-def finish(
-    stages: Sequence[nn.Module],
-    *,
-    num_features: int,
-    model_num_class: int,
-    input_clip_length: int,
-    input_crop_size: int,
-    dropout_rate: float,
-    in_channels: int,
-) -> ClipNet:
+def finish(stages: Sequence[nn.Module], arguments: CommonArguments, *, num_features: int) -> ClipNet:
     """The stages and a head (global average pool, dropout, linear layer) as one network, its weights drawn."""
-    head = create_linear_head(in_channels=num_features, num_classes=model_num_class, dropout_rate=dropout_rate)
+    head = create_linear_head(
+        in_channels=num_features, num_classes=arguments.model_num_class, dropout_rate=arguments.dropout_rate
+    )
     net = ClipNet(
         [*stages, head],
         num_features=num_features,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        in_channels=in_channels,
+        input_clip_length=arguments.input_clip_length,
+        input_crop_size=arguments.input_crop_size,
+        in_channels=arguments.in_channels,
     )
     accelerate(net)
     return net
@@ -73,27 +46,18 @@ class TwoStreams(nn.Module):
         return torch.cat((self.rgb(rgb_BCTHW), self.flow(flow_BCTHW)), dim=1)
 
 
-def join_streams(
-    build: Callable[..., ClipNet],
-    *,
-    model_num_class: int,
-    input_clip_length: int,
-    input_crop_size: int,
-    dropout_rate: float,
-) -> ClipNet:
+def join_streams(build: Callable[..., ClipNet], arguments: CommonArguments) -> ClipNet:
     """One network of two streams that `build` makes, whose logits are the sum of both streams' logits.
 
     A linear layer over both maps' pooled channels is the sum of a linear layer over each, so one head serves both.
     The papers train the streams apart and average their scores: that is two runs and `autox3d fuse`.
+
+    Args:
+        build: makes one stream from `input_clip_length`, `input_crop_size` and `in_channels`.
+        arguments: of both streams together, so `in_channels` is `TWO_STREAM_CHANNELS`.
     """
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, RGB_CHANNELS)
-    size = {"input_clip_length": input_clip_length, "input_crop_size": input_crop_size}
+    size = {"input_clip_length": arguments.input_clip_length, "input_crop_size": arguments.input_crop_size}
     rgb, flow = build(**size), build(**size, in_channels=FLOW_CHANNELS)
     return finish(
-        [TwoStreams(rgb.backbone(), flow.backbone())],
-        num_features=rgb.num_features + flow.num_features,
-        model_num_class=model_num_class,
-        **size,
-        dropout_rate=dropout_rate,
-        in_channels=RGB_CHANNELS + FLOW_CHANNELS,
+        [TwoStreams(rgb.backbone(), flow.backbone())], arguments, num_features=rgb.num_features + flow.num_features
     )

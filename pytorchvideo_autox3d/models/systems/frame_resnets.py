@@ -15,8 +15,8 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from pytorchvideo_autox3d.errors import ModelError
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common, check_depth, finish
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments, check_depth
+from pytorchvideo_autox3d.models.systems.common import finish
 from pytorchvideo_autox3d.models.systems.frame_blocks import (
     ChannelwiseMotionConv,
     GroupedSpatioTemporalConv,
@@ -42,7 +42,8 @@ def create_tsm_resnet(
     in_channels: int = 3,
 ) -> ClipNet:
     """TSM (Lin et al., ICCV 2019): the shift goes before the first convolution of every block."""
-    return _frame_resnet(locals(), _shift)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return _frame_resnet(arguments, model_depth, _shift)
 
 
 @MODEL_REGISTRY.register(name="STM_ResNet")
@@ -56,7 +57,8 @@ def create_stm(
     in_channels: int = 3,
 ) -> ClipNet:
     """STM (Jiang et al., ICCV 2019): spatiotemporal and motion features in place of every 3x3 convolution."""
-    return _frame_resnet(locals(), _encode_motion)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return _frame_resnet(arguments, model_depth, _encode_motion)
 
 
 @MODEL_REGISTRY.register(name="GST_ResNet")
@@ -82,7 +84,8 @@ def create_gst(
     """
     if alpha not in (2, 4, 8) or beta not in (1, 2):
         raise ModelError(f"alpha {alpha!r}, beta {beta!r}: expected alpha 2, 4 or 8 and beta 1 or 2")
-    return _frame_resnet(locals(), partial(_group, alpha=alpha, beta=beta))
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return _frame_resnet(arguments, model_depth, partial(_group, alpha=alpha, beta=beta))
 
 
 @MODEL_REGISTRY.register(name="SmallBigNet")
@@ -107,26 +110,24 @@ def create_smallbignet(
     """
     if units not in (1, 2, 3):
         raise ModelError(f"units is {units!r}, expected 1, 2 or 3")
-    return _frame_resnet(locals(), partial(_see_big, units=units))
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return _frame_resnet(arguments, model_depth, partial(_see_big, units=units))
 
 
-def _frame_resnet(arguments: dict[str, Any], change: Change) -> ClipNet:
+def _frame_resnet(arguments: CommonArguments, model_depth: int, change: Change) -> ClipNet:
     """torchvision's ResNet over clips, each of its blocks put through `change`."""
-    names = ("model_num_class", "input_clip_length", "input_crop_size", "dropout_rate", "in_channels")
-    common = {name: arguments[name] for name in names}
-    check_common(**common)
-    check_depth(arguments["model_depth"], _LAYERS)
+    check_depth(model_depth, _LAYERS)
     with without_weights():
-        net = ResNet(Bottleneck, _LAYERS[arguments["model_depth"]])
+        net = ResNet(Bottleneck, _LAYERS[model_depth])
     stem = OrderedDict(conv1=net.conv1, bn1=net.bn1, relu=net.relu, maxpool=net.maxpool)
     stages = [nn.Sequential(stem), net.layer1, net.layer2, net.layer3, net.layer4]
     clip_stages = [inflated(stage) for stage in stages]
-    clip_stages[0].conv1 = conv_like(net.conv1, nn.Conv3d, in_channels=common["in_channels"])
+    clip_stages[0].conv1 = conv_like(net.conv1, nn.Conv3d, in_channels=arguments.in_channels)
     for stage in clip_stages[1:]:
         for block in stage.children():
             assert isinstance(block, Bottleneck)
             change(block)
-    return finish(clip_stages, num_features=512 * Bottleneck.expansion, **common)
+    return finish(clip_stages, arguments, num_features=512 * Bottleneck.expansion)
 
 
 def _shift(block: Any) -> None:

@@ -16,8 +16,9 @@ from torchvision.models.video import S3D
 from torchvision.models.video.s3d import TemporalSeparableConv
 from torchvision.ops.misc import Conv3dNormActivation
 
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common, finish, join_streams
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments
+from pytorchvideo_autox3d.models.systems.common import RGB_CHANNELS, TWO_STREAM_CHANNELS, finish, join_streams
+from pytorchvideo_autox3d.models.systems.inflation import conv_like
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 _FEATURES = 1024
@@ -52,16 +53,8 @@ def create_i3d_inception(
 
     Its even-sized inputs are padded alike on both sides, where TensorFlow pads one more at the end; sizes agree.
     """
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
-    return finish(
-        _stages(in_channels, _full),
-        num_features=_FEATURES,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
-    )
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return finish(_stages(in_channels, _full), arguments, num_features=_FEATURES)
 
 
 @MODEL_REGISTRY.register(name="I3D_TwoStream")
@@ -73,13 +66,8 @@ def create_i3d_two_stream(
     dropout_rate: float = 0.5,
 ) -> ClipNet:
     """An I3D on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W)."""
-    return join_streams(
-        create_i3d_inception,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-    )
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, TWO_STREAM_CHANNELS)
+    return join_streams(create_i3d_inception, arguments)
 
 
 @MODEL_REGISTRY.register(name="S3D_G")
@@ -92,26 +80,15 @@ def create_s3d_g(
     in_channels: int = 3,
 ) -> ClipNet:
     """S3D-G (Xie et al., ECCV 2018): torchvision's S3D with self-gating after every temporal convolution."""
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
-    return finish(
-        _stages(in_channels, _gated),
-        num_features=_FEATURES,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
-    )
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return finish(_stages(in_channels, _gated), arguments, num_features=_FEATURES)
 
 
 def _stages(in_channels: int, change: Callable[[TemporalSeparableConv], nn.Module]) -> list[nn.Module]:
     """torchvision's S3D up to its head, in five stages, each of its separable convolutions put through `change`."""
     features = S3D(norm_layer=_NORM).features
-    spatial = features[0][0][0]
-    if in_channels != spatial.in_channels:
-        features[0][0][0] = nn.Conv3d(
-            in_channels, spatial.out_channels, spatial.kernel_size, spatial.stride, spatial.padding, bias=False
-        )
+    if in_channels != RGB_CHANNELS:
+        features[0][0][0] = conv_like(features[0][0][0], nn.Conv3d, in_channels=in_channels)
     _change(features, change)
     # Rounded up, as TensorFlow's "same" pools are: no size is too small.
     features[_LAST_POOL].ceil_mode = True

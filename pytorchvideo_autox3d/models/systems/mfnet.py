@@ -10,8 +10,8 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common, finish
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments
+from pytorchvideo_autox3d.models.systems.common import finish
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 _FIBERS = 16
@@ -78,7 +78,7 @@ def create_mfnet(
     in_channels: int = 3,
 ) -> ClipNet:
     """MF-Net-3D: 16 fibers, stages of 96 to 768 channels."""
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     stem = OrderedDict(
         conv=nn.Conv3d(in_channels, _STEM, (3, 5, 5), (1, 2, 2), (1, 2, 2), bias=False),
         norm=nn.BatchNorm3d(_STEM),
@@ -93,12 +93,4 @@ def create_mfnet(
         stages.append(nn.Sequential(*units))
         width = channels
     stages.append(nn.Sequential(nn.BatchNorm3d(width), nn.ReLU()))
-    return finish(
-        stages,
-        num_features=width,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
-    )
+    return finish(stages, arguments, num_features=width)

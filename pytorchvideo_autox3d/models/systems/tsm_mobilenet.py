@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models import MobileNetV2
 from torchvision.models.mobilenetv2 import InvertedResidual
 
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common, finish
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments
+from pytorchvideo_autox3d.models.systems.common import finish
 from pytorchvideo_autox3d.models.systems.inflation import conv_like, inflated, without_weights
 from pytorchvideo_autox3d.models.systems.temporal_shift import ShiftConv3d
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
@@ -25,7 +25,7 @@ def create_tsm_mobilenet_v2(
     in_channels: int = 3,
 ) -> ClipNet:
     """TSM (Lin et al., ICCV 2019) on MobileNetV2: the shift goes before every residual block's expansion."""
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     with without_weights():
         net = MobileNetV2()
     features: Any = inflated(net.features)
@@ -33,12 +33,4 @@ def create_tsm_mobilenet_v2(
     for block in features:
         if isinstance(block, InvertedResidual) and block.use_res_connect:
             block.conv[0][0] = conv_like(block.conv[0][0], ShiftConv3d)
-    return finish(
-        list(features),
-        num_features=net.last_channel,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
-    )
+    return finish(list(features), arguments, num_features=net.last_channel)

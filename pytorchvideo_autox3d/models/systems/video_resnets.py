@@ -7,8 +7,9 @@ from typing import Any
 from torch import nn
 from torchvision.models.video.resnet import BasicBlock, BasicStem, Bottleneck, Conv2Plus1D, R2Plus1dStem, VideoResNet
 
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common, check_depth, finish, join_streams
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments, check_depth
+from pytorchvideo_autox3d.models.systems.common import RGB_CHANNELS, TWO_STREAM_CHANNELS, finish, join_streams
+from pytorchvideo_autox3d.models.systems.inflation import conv_like
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 _BASIC_LAYERS = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3]}
@@ -49,16 +50,12 @@ def create_r2plus1d_basic(
     in_channels: int = 3,
 ) -> ClipNet:
     """R(2+1)D (Tran et al., CVPR 2018) as its authors have it, on basic blocks; 2 `in_channels` for flow."""
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     check_depth(model_depth, _BASIC_LAYERS)
     return finish(
         _stages(in_channels, BasicBlock, Conv2Plus1D, _BASIC_LAYERS[model_depth], R2Plus1dStem),
+        arguments,
         num_features=512 * BasicBlock.expansion,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
     )
 
 
@@ -71,13 +68,8 @@ def create_r2plus1d_two_stream(
     dropout_rate: float = 0.0,
 ) -> ClipNet:
     """An R(2+1)D-34 on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W)."""
-    return join_streams(
-        create_r2plus1d_basic,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-    )
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, TWO_STREAM_CHANNELS)
+    return join_streams(create_r2plus1d_basic, arguments)
 
 
 @MODEL_REGISTRY.register(name="IP_CSN")
@@ -91,26 +83,19 @@ def create_ip_csn(
     in_channels: int = 3,
 ) -> ClipNet:
     """Interaction-preserved channel-separated network (Tran et al., ICCV 2019)."""
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     check_depth(model_depth, _BOTTLENECK_LAYERS)
     layers = _BOTTLENECK_LAYERS[model_depth]
     return finish(
         _stages(in_channels, Bottleneck, InteractionPreservedConv, layers, PooledStem),
+        arguments,
         num_features=512 * Bottleneck.expansion,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
     )
 
 
 def _stages(in_channels: int, block: Any, conv: Any, layers: list[int], stem: Any) -> list[nn.Module]:
     """The stem and the four stages of torchvision's video ResNet; the stem takes `in_channels`."""
     net = VideoResNet(block, [conv] * 4, layers, stem)
-    first = net.stem[0]
-    if in_channels != first.in_channels:
-        net.stem[0] = nn.Conv3d(
-            in_channels, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False
-        )
+    if in_channels != RGB_CHANNELS:
+        net.stem[0] = conv_like(net.stem[0], nn.Conv3d, in_channels=in_channels)
     return [net.stem, net.layer1, net.layer2, net.layer3, net.layer4]

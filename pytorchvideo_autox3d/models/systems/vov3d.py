@@ -15,8 +15,7 @@ from torch import nn
 
 from pytorchvideo_autox3d.layers.mbconv import depthwise_conv, pointwise_conv
 from pytorchvideo_autox3d.models.heads import create_projected_head
-from pytorchvideo_autox3d.models.net import ClipNet
-from pytorchvideo_autox3d.models.systems.common import check_common
+from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 # Bottlenecks of a T-OSA module, as the layers of VoVNet's.
@@ -96,19 +95,10 @@ class TOSA(nn.Module):
         return joined_BCTHW + map_BCTHW if self.residual else joined_BCTHW
 
 
-def create_vov3d(
-    plan: VoV3DPlan,
-    *,
-    model_num_class: int,
-    input_clip_length: int,
-    input_crop_size: int,
-    dropout_rate: float,
-    in_channels: int,
-) -> ClipNet:
+def create_vov3d(plan: VoV3DPlan, arguments: CommonArguments) -> ClipNet:
     """The network of a plan, with X3D's stem of a spatial and a temporal convolution and X3D's head."""
-    check_common(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     stem = OrderedDict(
-        spatial=nn.Conv3d(in_channels, plan.stem, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
+        spatial=nn.Conv3d(arguments.in_channels, plan.stem, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
         temporal=depthwise_conv(plan.stem, (5, 1, 1), (1, 1, 1)),
         norm=nn.BatchNorm3d(plan.stem),
         activation=nn.ReLU(),
@@ -123,14 +113,17 @@ def create_vov3d(
             width = outer
         stages.append(nn.Sequential(*modules))
     head = create_projected_head(
-        in_channels=width, num_classes=model_num_class, channels=plan.head, dropout_rate=dropout_rate
+        in_channels=width,
+        num_classes=arguments.model_num_class,
+        channels=plan.head,
+        dropout_rate=arguments.dropout_rate,
     )
     return ClipNet(
         [*stages, head],
         num_features=width,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        in_channels=in_channels,
+        input_clip_length=arguments.input_clip_length,
+        input_crop_size=arguments.input_crop_size,
+        in_channels=arguments.in_channels,
     )
 
 
@@ -149,14 +142,8 @@ def create_vov3d_m(
     in_channels: int = 3,
 ) -> ClipNet:
     """VoV3D-M, reconstructed."""
-    return create_vov3d(
-        _M,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
-    )
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return create_vov3d(_M, arguments)
 
 
 @MODEL_REGISTRY.register(name="VoV3D_L")
@@ -169,11 +156,5 @@ def create_vov3d_l(
     in_channels: int = 3,
 ) -> ClipNet:
     """VoV3D-L, reconstructed."""
-    return create_vov3d(
-        _L,
-        model_num_class=model_num_class,
-        input_clip_length=input_clip_length,
-        input_crop_size=input_crop_size,
-        dropout_rate=dropout_rate,
-        in_channels=in_channels,
-    )
+    arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
+    return create_vov3d(_L, arguments)

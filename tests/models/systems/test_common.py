@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.models.net import CommonArguments
 from pytorchvideo_autox3d.models.systems.common import join_streams
 from pytorchvideo_autox3d.models.systems.temporal_shift import SHIFT_DIVISOR
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
@@ -13,7 +14,7 @@ from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 def joined():
     torch.manual_seed(0)
     build = MODEL_REGISTRY.get("TSM_MobileNetV2")
-    return join_streams(build, model_num_class=4, input_clip_length=2, input_crop_size=32, dropout_rate=0.0).eval()
+    return join_streams(build, CommonArguments(4, 2, 32, 0.0, in_channels=5)).eval()
 
 
 def test_logits_are_the_sum_of_the_streams_logits(joined):

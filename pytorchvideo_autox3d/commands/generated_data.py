@@ -1,0 +1,28 @@
+"""What `make-demo-data` and `make-bench-data` have in common: their arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_SETTINGS = ("seed", "train_per_class", "val_per_class", "test_per_class")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to, the seed, and how many videos of each class."""
+    parser.add_argument("directory", type=Path, help="where to; data of the same settings is reused")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train-per-class", type=int, default=None)
+    parser.add_argument("--val-per-class", type=int, default=None)
+    parser.add_argument("--test-per-class", type=int, default=None)
+
+
+def chosen(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given; the others stay at the data set's defaults."""
+    return {key: getattr(args, key) for key in _SETTINGS if getattr(args, key) is not None}
+
+
+def announce(directory: Path, num_classes: int) -> None:
+    """Say what there is now."""
+    print(f"{directory}: {num_classes} classes; train.csv, val.csv, test.csv")
