@@ -27,7 +27,7 @@ CLIP_LENGTH, SAMPLING_RATE, CROP = 8, 2, 24
 NUM_CLASSES = len(BENCH_CLASSES)
 SPLITS = ("train", "val", "test")
 _EVAL_BATCH = 96
-_NORMALIZE = ClipNormalize()
+NORMALIZE = ClipNormalize()
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def train(
     for epoch in range(recipe.epochs):
         start = time.process_time()
         steps = len(data["train"]) // recipe.batch_size
-        for step, (clip_BCTHW, label_B) in enumerate(_training_clips(data["train"], recipe.batch_size, random)):
+        for step, (clip_BCTHW, label_B) in enumerate(training_clips(data["train"], recipe.batch_size, random)):
             set_lr(optimizer, schedule((epoch + step / steps) / recipe.epochs))
             optimizer.zero_grad(set_to_none=True)
             F.cross_entropy(net(_prepared(clip_BCTHW)), label_B).backward()
@@ -150,7 +150,7 @@ def logits(net: nn.Module, videos: Videos) -> Tensor:
     return torch.cat(parts)
 
 
-def _training_clips(videos: Videos, batch_size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def training_clips(videos: Videos, batch_size: int, random: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """An epoch of random clips: one start and crop a batch, and each video mirrored at random in both directions.
 
     No class changes under either mirroring.
@@ -176,4 +176,4 @@ def _clip(frames_BCTHW: Tensor, start: int, top: int, left: int) -> Tensor:
 
 
 def _prepared(clip_BCTHW: Tensor) -> Tensor:
-    return _NORMALIZE(clip_BCTHW).contiguous(memory_format=torch.channels_last_3d)
+    return NORMALIZE(clip_BCTHW).contiguous(memory_format=torch.channels_last_3d)

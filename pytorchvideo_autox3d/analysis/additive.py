@@ -43,6 +43,10 @@ class AdditiveCost:
         """The least and the greatest cost of all architectures, exact."""
         return float(self.fixed + self.rest(np.min)[0][0]), float(self.fixed + self.rest(np.max)[0][0])
 
+    def unspent(self, most: float) -> AdditiveCost:
+        """`most` less this cost, as a cost of its own."""
+        return AdditiveCost(most - self.fixed, tuple(-group for group in self.groups), -self.head)
+
     def rest(self, best: np.ufunc | object = np.min) -> list[FloatArray]:
         """By group, the best cost from that group on, by the width that enters it; the last is the head alone."""
         after = [self.head]

@@ -147,7 +147,7 @@ def _measure_time(
             train_step(net, optimizer, batch)
 
     def search() -> None:
-        step._update_policy(step.weight_step([batch], LOOP)[0])
+        step.update_policy(step.weight_step([batch], LOOP)[0], LOOP)
 
     def held_out() -> None:
         step.policy_step([batch], LOOP)

@@ -103,12 +103,19 @@ def _search() -> CfgNode:
         WARMUP_EPOCHS=200,
         # In the warm-up one of the samples is the widest architecture (BigNAS; not in the paper).
         SANDWICH=False,
+        # The same in every later step of the weights; beside it the narrowest; the others copy the widest's class
+        # probabilities in place of the labels.
+        SANDWICH_AFTER_WARMUP=False,
+        SANDWICH_NARROWEST=False,
+        DISTILL=False,
+        # Exponential moving average of the weights, by which candidates are ranked; 0 ranks by the weights themselves.
+        EMA_DECAY=0.0,
         # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it. The mean is the scale
         # in which the paper adds the cost to its loss; the sum makes the effective sample size 1 for large batches.
         LIKELIHOOD="mean",
         TEMPERATURE=1.0,
         # Weights r_k - 1/K instead of r_k for alpha: the same expectation with less noise (not in the paper).
-        CONTROL_VARIATE=False,
+        CONTROL_VARIATE=True,
         # Adam on alpha (paper, section 5.1.2).
         POLICY_LR=0.02,
         POLICY_WEIGHT_DECAY=0.0,
@@ -120,6 +127,9 @@ def _search() -> CfgNode:
         TARGET_PARAMS_M=0.0,
         COST_WEIGHT=1.0,
         PARAMS_WEIGHT=1.0,
+        # "hinge", one-sided (paper, equation 2); "lagrangian" brings the expected cost to the target from both sides.
+        COST_TERM="hinge",
+        LAGRANGIAN_LR=0.1,
         # In their place any number of [metric, target, weight]; metrics are gflops, params_m and latency_ms.
         BUDGETS=[],
         # Measured milliseconds of every choice of the space at this clip size: a JSON file.
@@ -129,11 +139,19 @@ def _search() -> CfgNode:
         LATENCY_MACHINE="",
         LATENCY_BACKEND="",
         LATENCY_THREADS=0,
-        # How the result is taken: "most_likely"; "within_budgets", the most probable that meets them; or "best_of", of
-        # the BEST_OF most probable within the budgets the one of the highest validation score.
-        DERIVE="most_likely",
+        # How the result is taken: "most_likely", whatever it costs (the paper); "within_budgets", the most probable
+        # that meets them; "best_of", of the BEST_OF most probable within the budgets the one of the highest validation
+        # score; or "evolution" over such scores, which METHOD one_shot_evolution always takes.
+        DERIVE="within_budgets",
         BEST_OF=16,
         BN_BATCHES=16,
+        # What a validation score is: "accuracy" or "loss".
+        RANK_BY="accuracy",
+        # The share of each target that the most probable architectures must spend where any does; 0 is none.
+        BUDGET_FLOOR=0.0,
+        # Architectures that the evolution scores, and how many of them are alive at once.
+        EVOLUTION_NETWORKS=200,
+        EVOLUTION_POPULATION=40,
         # More budgets in GFLOPs, or in ms: an architecture for each from the same search, in OUTPUT_DIR/pareto.
         PARETO_GFLOPS=[],
         PARETO_LATENCY_MS=[],

@@ -17,6 +17,7 @@ AT_LEAST_ONE = (
     "TRAIN.BATCH_SIZE", "TRAIN.CHECKPOINT_PERIOD", "TEST.BATCH_SIZE", "TEST.NUM_ENSEMBLE_VIEWS", "DATA.NUM_FRAMES",
     "DATA.SAMPLING_RATE", "DATA.TRAIN_CROP_SIZE", "DATA.TEST_CROP_SIZE", "MODEL.NUM_CLASSES", "SOLVER.MAX_EPOCH",
     "AUTOX3D.GRAD_ACCUMULATION", "LOG_PERIOD", "NUM_SHARDS", "SEARCH.BEST_OF", "SEARCH.BN_BATCHES",
+    "SEARCH.EVOLUTION_NETWORKS", "SEARCH.EVOLUTION_POPULATION",
     "BN.NUM_SPLITS", "BN.NUM_SYNC_DEVICES",
 )  # fmt: skip
 NOT_NEGATIVE = (
@@ -36,7 +37,9 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "AUTOX3D.MODALITY": tuple(CHANNELS),
     "DIST_BACKEND": ("nccl", "gloo"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
-    "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of"),
+    "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of", "evolution"),
+    "SEARCH.RANK_BY": ("accuracy", "loss"),
+    "SEARCH.COST_TERM": ("hinge", "lagrangian"),
     "SEARCH.LATENCY_BACKEND": ("", "eager", "onnx", "openvino", "executorch"),
 }
 
@@ -54,7 +57,8 @@ def check_values(cfg: CfgNode) -> None:
     _check_all(cfg, UNSET_OR_ABOVE_ZERO, lambda value: value is None or value > 0, "above 0, or None")
     for key, known in CHOICES.items():
         _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(str(value) or 'nothing' for value in known)}")
-    _check_all(cfg, ("MODEL.DROPOUT_RATE",), lambda rate: 0 <= rate < 1, "in [0, 1)")
+    fractions = ("MODEL.DROPOUT_RATE", "SEARCH.EMA_DECAY", "SEARCH.BUDGET_FLOOR")
+    _check_all(cfg, fractions, lambda rate: 0 <= rate < 1, "in [0, 1)")
     _check_all(
         cfg, ("SEARCH.PARETO_GFLOPS", "SEARCH.PARETO_LATENCY_MS"), _positive_numbers, "a list of numbers above 0"
     )

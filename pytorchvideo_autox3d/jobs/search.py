@@ -20,11 +20,13 @@ from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import RecordRun
 from pytorchvideo_autox3d.jobs.start import check_resumed_classes
 from pytorchvideo_autox3d.latency import network_milliseconds
-from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budgets,
+    Ledger,
     Policy,
     SearchResult,
+    decision_report,
     derive,
     inherited_score,
     pareto,
@@ -33,7 +35,7 @@ from pytorchvideo_autox3d.search import (
     write_result,
 )
 from pytorchvideo_autox3d.search import search as run_search
-from pytorchvideo_autox3d.search.derivation import Score
+from pytorchvideo_autox3d.search.derivation import SCORED, Score
 from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, PARETO_FOLDER, RETRAIN_NAME
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
@@ -77,7 +79,7 @@ class SearchJob:
             latency = _check_keys(cfg)
             retraining = build.retrain_config(cfg)
         with found.collecting():
-            ranking = cfg.SEARCH.DERIVE == "best_of"
+            ranking = build.derivation(cfg) in SCORED
             lists = build.read_lists(cfg, ["train", *(["val"] if ranking else [])])
             parts = build.split_training_list(cfg, lists["train"])
             for part in parts:
@@ -101,12 +103,15 @@ class SearchJob:
         _log_space(supernet, budgets)
         if cfg.LOG_MODEL_INFO:
             _logger.info("the supernet has %.4g M parameters", count_parameters(supernet) / 1e6)
-        run_search(
+        optimizer = build.build_optimizer(cfg, supernet.to(info.device))
+        average = build.build_average(cfg, supernet)
+        ledger = Ledger()
+        history = run_search(
             supernet,
             policy,
             loaders[0],
             loaders[1] if len(loaders) > 1 else None,
-            optimizer=build.build_optimizer(cfg, supernet.to(info.device)),
+            optimizer=optimizer,
             schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
             settings=settings,
             budgets=budgets.budgets,
@@ -115,27 +120,39 @@ class SearchJob:
             output_dir=cfg.OUTPUT_DIR,
             method=cfg.SEARCH.METHOD,
             mix=build.build_mix(cfg),
+            average=average,
+            ledger=ledger,
             auto_resume=cfg.TRAIN.AUTO_RESUME,
             cfg_text=cfg.dump(),
             process_extras={f"faults_{number}": loader.faults for number, loader in enumerate(loaders)},
             extra_hooks=[RecordRun(cfg, self.parts[0].classes), build.fault_hook(*loaders)],
         )
-        score = self._score(info, supernet, loaders[0])
-        derived = derive(policy, budgets=budgets, method=cfg.SEARCH.DERIVE, count=cfg.SEARCH.BEST_OF, score=score)
-        others = _pareto(cfg, policy, budgets, score, derived)
+        score = self._score(info, average.supernet if average else supernet, loaders[0])
+        options = {
+            "method": build.derivation(cfg),
+            "count": cfg.SEARCH.BEST_OF,
+            "score": score,
+            "floor": cfg.SEARCH.BUDGET_FLOOR,
+            "evolution": build.build_evolution(cfg),
+        }
+        derived = derive(policy, budgets=budgets, **options)
+        others = _pareto(cfg, policy, budgets, options, derived)
         if distributed.is_main():
             if self.latency is not None:
                 derived, *others = (_measured(one, supernet, self.latency) for one in (derived, *others))
             changes = build.retrain_changes(cfg, self.retraining)
             recipe: dict[str, Any] = {"train_config": self.retraining, "changes": changes}
-            write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, **recipe)
+            write_result(cfg.OUTPUT_DIR, derived, policy=policy, settings=settings, cost=ledger.to_dict(), **recipe)
             write_pareto(cfg.OUTPUT_DIR, others, **recipe)
             _report(cfg, derived, others, changes)
+            if build.search_method(cfg).learns_policy:
+                for line in decision_report(policy, history, settings):
+                    _logger.warning("%s", line)
         distributed.barrier()
         return derived
 
     def _score(self, info: ProcessInfo, supernet: Supernet, calibration: ClipLoader) -> Score | None:
-        """What best_of ranks architectures by; None where the most likely one is taken."""
+        """What best_of and evolution rank architectures by; None where the most probable one is taken."""
         if self.ranked is None:
             return None
         cfg = self.cfg
@@ -145,21 +162,21 @@ class SearchJob:
             calibration,
             bn_batches=cfg.SEARCH.BN_BATCHES,
             runtime=build.build_runtime(cfg, info.device),
+            rank_by=cfg.SEARCH.RANK_BY,
         )
 
 
 def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     """Build what the keys say, on no device, and look the names up; return what SEARCH.LATENCY_TABLE names."""
-    if not isinstance(SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD"), type):
-        raise ConfigError(
-            f"SEARCH.METHOD: {cfg.SEARCH.METHOD!r} trains no supernet but single networks: see `autox3d bench nas`"
-        )
+    method = build.search_method(cfg)
     MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     if cfg.MODEL.MODEL_NAME not in ("AutoX3D", "AutoX3DSearch"):
         raise ConfigError(f"MODEL.MODEL_NAME is {cfg.MODEL.MODEL_NAME!r}, expected AutoX3DSearch for a search")
     build.build_search_settings(cfg)
     with torch.device("meta"):
         supernet = build.build_supernet(cfg)
+    method.check_space(supernet.space)
+    build.build_evolution(cfg)
     build.build_optimizer(cfg, supernet)
     build.build_schedule(cfg)
     build.build_loss(cfg)
@@ -189,7 +206,7 @@ def _log_space(supernet: Supernet, budgets: Budgets) -> None:
 
 
 def _pareto(
-    cfg: CfgNode, policy: Policy, budgets: Budgets, score: Score | None, derived: SearchResult
+    cfg: CfgNode, policy: Policy, budgets: Budgets, options: Mapping[str, Any], derived: SearchResult
 ) -> list[SearchResult]:
     """One architecture for each of SEARCH.PARETO_*; a target that the other budgets exclude is said, not an error."""
     rows: list[SearchResult] = []
@@ -201,9 +218,9 @@ def _pareto(
                 rows.append(replace(derived, verdicts=tuple(first)))
                 continue
             try:
-                rows += pareto(
-                    policy, budgets=budgets, targets=[target], metric=metric, count=cfg.SEARCH.BEST_OF, score=score
-                )
+                # What is taken whatever it costs is no row of a table of budgets.
+                scored = options if options["method"] in SCORED else {**options, "method": "within_budgets"}
+                rows += pareto(policy, budgets=budgets, targets=[target], metric=metric, **scored)
             except SearchError as error:
                 _logger.warning("SEARCH.%s: %s", key, error)
     return rows
@@ -227,7 +244,9 @@ def _report(cfg: CfgNode, derived: SearchResult, others: Sequence[SearchResult],
     """The search's last lines: what it found, whether it is within the budgets, and how to train it."""
     _logger.info("the search derived:\n%s", derived.architecture.describe())
     if derived.score is not None:
-        _logger.info("top-1 of %.1f%% on the validation list with the weights of the search", derived.score)
+        by_loss = cfg.SEARCH.RANK_BY == "loss"
+        said = f"a loss of {-derived.score:.3f} nats" if by_loss else f"top-1 of {derived.score:.1f}%"
+        _logger.info("%s on the validation list with the weights of the search", said)
     for verdict in derived.verdicts:
         (_logger.info if verdict.met else _logger.warning)("%s", verdict)
     measured = derived.measured_verdict

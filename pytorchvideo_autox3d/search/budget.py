@@ -113,7 +113,7 @@ class Budgets:
         self.table = table
         self.latency = latency
         self.budgets = tuple(budgets)
-        self._costs = {"gflops": table.additive("macs"), "params_m": table.additive("params")}
+        self._costs: dict[str, AdditiveCost] = {"gflops": table.additive("macs"), "params_m": table.additive("params")}
         if latency is not None:
             self._costs["latency_ms"] = latency
         names = [budget.metric for budget in self.budgets]
@@ -134,11 +134,30 @@ class Budgets:
         low, high = self._costs[metric].range()
         return low / METRICS[metric].scale, high / METRICS[metric].scale
 
-    def limits(self) -> list[Limit]:
-        """The budgets as limits on additive costs."""
-        return [
-            Limit(self._costs[budget.metric], budget.target * METRICS[budget.metric].scale) for budget in self.budgets
-        ]
+    def limits(self, floor: float = 0.0) -> list[Limit]:
+        """The budgets as limits on additive costs, and `floor` of each target as a lower limit; 0 is none."""
+        limits = []
+        for budget in self.budgets:
+            cost, target = self._costs[budget.metric], budget.target * METRICS[budget.metric].scale
+            limits.append(Limit(cost, target))
+            if floor > 0:
+                # A network that spends at least so much leaves at most the rest of the dearest one unspent.
+                dearest = cost.range()[1]
+                limits.append(Limit(cost.unspent(dearest), dearest - floor * target))
+        return limits
+
+    def allow(self, architecture: Architecture) -> bool:
+        """Whether an architecture meets every budget."""
+        return all(check.met for check in self.verdicts(architecture))
+
+    def nothing_within(self) -> str:
+        """For an error: that no network is within the budgets."""
+        targets = ", ".join(f"{budget.target:g} {METRICS[budget.metric].unit}" for budget in self.budgets)
+        return f"{self.budgets[0].key}: no network of the space is within {targets} at once"
+
+    def additive(self, metric: str) -> AdditiveCost:
+        """The costs of a metric by choice, in the table's own unit (`METRICS[metric].scale` of them are one unit)."""
+        return self._costs[metric]
 
     def costs(self, indices_KD: torch.Tensor) -> dict[str, np.ndarray]:
         """The cost of architectures given as candidate indices, by metric, in its unit: float64 (K,) each."""

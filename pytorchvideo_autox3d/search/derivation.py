@@ -10,18 +10,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
+from torch.nn import functional
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import Runtime, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.eval_mode import evaluating
-from pytorchvideo_autox3d.search.budget import METRICS, BudgetCheck, Budgets
+from pytorchvideo_autox3d.search.budget import BudgetCheck, Budgets
+from pytorchvideo_autox3d.search.evolution import Evolution, evolve
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
-METHODS = ("most_likely", "within_budgets", "best_of")
+RANK_BY = ("accuracy", "loss")
+METHODS = ("most_likely", "within_budgets", "best_of", "evolution")
+# Those that look at validation scores.
+SCORED = ("best_of", "evolution")
 
 Score = Callable[[Architecture], float]
 """Validation score of an architecture with inherited weights; higher is better."""
@@ -36,7 +41,7 @@ class SearchResult:
         log_probability: under the policy, in nats.
         costs: by metric: gflops, params_m, and latency_ms where a table of it was given.
         verdicts: each budget, met or missed and by how much.
-        score: validation score with inherited weights, where it was measured.
+        score: validation score with inherited weights, where it was measured (`inherited_score`).
         measured_ms: milliseconds of the whole network, where it was run; `costs` has what a table predicts.
     """
 
@@ -76,30 +81,40 @@ def derive(
     policy: Policy,
     *,
     budgets: Budgets,
-    method: str = "most_likely",
+    method: str = "within_budgets",
     count: int = 16,
     score: Score | None = None,
+    floor: float = 0.0,
+    evolution: Evolution | None = None,
 ) -> SearchResult:
     """The architecture that a search ends with, checked against every budget.
 
     Args:
-        method: "most_likely", whatever it costs; "within_budgets", the most probable one that meets every budget; or
-            "best_of": the `count` most probable ones within the budgets are scored, and the best is taken.
-        score: for "best_of"; see `inherited_score`.
+        method: "within_budgets", the most probable one that meets every budget; "most_likely", whatever it costs;
+            "best_of": the `count` most probable ones within the budgets are scored, and the best is taken; or
+            "evolution" over scores, from a population that the policy draws.
+        score: for the last two; see `inherited_score`.
+        floor: for "within_budgets" and "best_of", the share of each target that it must spend where any network does; 0
+            is none.
+        evolution: how far it looks.
     Raises:
         SearchError: an unknown method, no score, or no architecture within the budgets.
     """
+    if method not in METHODS:
+        raise SearchError(f"SEARCH.DERIVE: {method!r} is none of {', '.join(METHODS)}")
     if method == "most_likely":
         return _derived(policy, policy.most_likely(), budgets)
     if method == "within_budgets":
-        return _derived(policy, _within(policy, budgets, 1)[0], budgets)
-    if method != "best_of":
-        raise SearchError(f"SEARCH.DERIVE: {method!r} is none of {', '.join(METHODS)}")
+        return _derived(policy, _within(policy, budgets, 1, floor)[0], budgets)
     if score is None:
-        raise SearchError("SEARCH.DERIVE: best_of needs a validation score")
+        raise SearchError(f"SEARCH.DERIVE: {method} needs a validation score")
     if count < 1:
         raise SearchError(f"SEARCH.BEST_OF: {count} is below 1")
-    return _best(policy, _within(policy, budgets, count), budgets, score)
+    if method == "evolution":
+        scores = evolve(policy, budgets, score, evolution or Evolution())
+        best = max(scores, key=scores.__getitem__)
+        return _derived(policy, best, budgets, scores[best])
+    return _best(policy, _within(policy, budgets, count, floor), budgets, score)
 
 
 def pareto(
@@ -108,23 +123,19 @@ def pareto(
     budgets: Budgets,
     targets: Sequence[float],
     metric: str = "gflops",
-    count: int = 16,
-    score: Score | None = None,
+    method: str | None = None,
+    **options: Any,
 ) -> list[SearchResult]:
-    """One architecture for each of several targets of one metric, from one search.
+    """One architecture for each of several targets of one metric, from one search: `derive`, each time.
 
-    Of the `count` most probable architectures within a target (and within `budgets`' other metrics) the one of the
-    highest score is taken; without `score` the most probable one.
-
+    Args:
+        method: of `derive`; None is "best_of" with a score, and "within_budgets" without one.
+        options: of `derive`.
     Raises:
         SearchError: a target is out of the space's reach, or no architecture is within it and the other budgets.
     """
-    rows: list[SearchResult] = []
-    for target in targets:
-        limits = budgets.with_target(metric, target)
-        found = _within(policy, limits, 1 if score is None else count)
-        rows.append(_derived(policy, found[0], limits) if score is None else _best(policy, found, limits, score))
-    return rows
+    method = method or ("within_budgets" if options.get("score") is None else "best_of")
+    return [derive(policy, budgets=budgets.with_target(metric, target), method=method, **options) for target in targets]
 
 
 def pareto_table(rows: Sequence[SearchResult]) -> str:
@@ -151,25 +162,43 @@ def inherited_score(
     *,
     bn_batches: int,
     runtime: Runtime,
+    rank_by: str = "accuracy",
 ) -> Score:
-    """A score: top-1 accuracy in percent on `validation_loader` of the plain network with inherited weights.
+    """A score on `validation_loader` of the plain network with inherited weights.
 
     The supernet's running statistics mix all architectures, so the network's own are computed first, over `bn_batches`
     batches of `calibration_loader` (training clips). The supernet is not changed.
+
+    Args:
+        rank_by: "accuracy", top-1 in percent; or "loss", the mean cross-entropy in nats with its sign turned, so that
+            higher is better: it tells networks apart that get the same clips right.
+    Raises:
+        SearchError: it is to rank by something else.
     """
+    if rank_by not in RANK_BY:
+        raise SearchError(f"SEARCH.RANK_BY: {rank_by!r} is none of {', '.join(RANK_BY)}")
 
     def score(architecture: Architecture) -> float:
         net = recalibrated(supernet, architecture, calibration_loader, bn_batches=bn_batches, runtime=runtime)
-        right = total = 0
-        with evaluating(net), runtime.autocast():
-            for batch in validation_loader:
-                clip_BCTHW = runtime.prepare(batch.clip_BCTHW)
-                right += int((net(clip_BCTHW).argmax(dim=1) == batch.label_B.to(runtime.device)).sum())
-                total += len(batch.label_B)
-        counts = distributed.all_gather_objects((right, total))
-        return 100.0 * sum(right for right, _ in counts) / sum(total for _, total in counts)
+        accuracy, loss = validate(net, validation_loader, runtime=runtime)
+        return accuracy if rank_by == "accuracy" else -loss
 
     return score
+
+
+def validate(net: nn.Module, loader: Loader, *, runtime: Runtime) -> tuple[float, float]:
+    """Top-1 in percent and the mean cross-entropy in nats over all clips of `loader`, of all processes."""
+    right, loss, total = 0, 0.0, 0
+    with evaluating(net), runtime.autocast():
+        for batch in loader:
+            logits_BK = net(runtime.prepare(batch.clip_BCTHW)).float()
+            label_B = batch.label_B.to(runtime.device)
+            right += int((logits_BK.argmax(dim=1) == label_B).sum())
+            loss += float(functional.cross_entropy(logits_BK, label_B, reduction="sum"))
+            total += len(label_B)
+    counts = distributed.all_gather_objects((right, loss, total))
+    clips = sum(count for _, _, count in counts)
+    return 100.0 * sum(one for one, _, _ in counts) / clips, sum(one for _, one, _ in counts) / clips
 
 
 def recalibrated(
@@ -197,17 +226,18 @@ def _derived(policy: Policy, architecture: Architecture, budgets: Budgets, score
     )
 
 
-def _within(policy: Policy, budgets: Budgets, count: int) -> list[Architecture]:
+def _within(policy: Policy, budgets: Budgets, count: int, floor: float = 0.0) -> list[Architecture]:
     """The `count` most probable architectures within the budgets, best first; fewer where there are fewer.
+
+    Where none spends `floor` of each target, those that spend less.
 
     Raises:
         SearchError: there is none.
     """
-    found = [architecture for architecture, _ in policy.top(count, budgets.limits())]
+    found = policy.top(count, budgets.limits(floor)) or policy.top(count, budgets.limits())
     if not found:
-        targets = ", ".join(f"{budget.target:g} {METRICS[budget.metric].unit}" for budget in budgets.budgets)
-        raise SearchError(f"{budgets.budgets[0].key}: no network of the space is within {targets} at once")
-    return found
+        raise SearchError(budgets.nothing_within())
+    return [architecture for architecture, _ in found]
 
 
 def _best(policy: Policy, candidates: Sequence[Architecture], budgets: Budgets, score: Score) -> SearchResult:

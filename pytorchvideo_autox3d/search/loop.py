@@ -26,15 +26,17 @@ from pytorchvideo_autox3d.engine import (
     read_checkpoint,
     standard_hooks,
 )
-from pytorchvideo_autox3d.engine.protocols import Loader, ProcessStateful
+from pytorchvideo_autox3d.engine.protocols import Loader, ProcessStateful, Stateful
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
+from pytorchvideo_autox3d.search.average import WeightAverage
 from pytorchvideo_autox3d.search.budget import Budget, Budgets
+from pytorchvideo_autox3d.search.ledger import Ledger
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.settings import SearchSettings
-from pytorchvideo_autox3d.search.step import SearchBatch, space_text
+from pytorchvideo_autox3d.search.supernet_step import SearchBatch, SupernetSearch, space_text
 from pytorchvideo_autox3d.supernet import Supernet
 
 HISTORY_NAME = "search_history.jsonl"
@@ -106,6 +108,8 @@ def search(
     latency: AdditiveCost | None = None,
     method: str = "parsec",
     mix: Mix | None = None,
+    average: WeightAverage | None = None,
+    ledger: Ledger | None = None,
     auto_resume: bool = True,
     process_extras: Mapping[str, ProcessStateful] | None = None,
     cfg_text: str = "",
@@ -113,9 +117,10 @@ def search(
 ) -> list[dict[str, Any]]:
     """Train the supernet and the policy, in place; return one record an epoch, kept in `search_history.jsonl` too.
 
-    A record has epoch (from 1), lr, loss, ess, samples, grad_norm, after the warm-up policy_loss and policy_ess, and of
-    the policy as the epoch leaves it: entropy (nats), gflops, params_m and, with `latency`, latency_ms of the most
-    probable architecture (the paper's Figure 4). Checkpoints hold all that decides how it goes on: killed and resumed
+    A record has epoch (from 1), lr, loss, ess, samples, grad_norm, after the warm-up policy_loss, policy_ess and
+    alpha_snr (`GradientNoise`), macs (multiply-adds computed so far, in 1e12), and of the policy as the epoch leaves
+    it: entropy (nats), gflops, params_m and, with `latency`, latency_ms of the most probable architecture (the paper's
+    Figure 4). Checkpoints hold all that decides how it goes on: killed and resumed
     on the CPU, a search ends bit for bit as one that was not.
 
     Args:
@@ -127,6 +132,8 @@ def search(
         latency: what a budget in latency_ms looks up.
         method: a name in SEARCH.
         mix: of the weights' clips and labels (mixup).
+        average: of the supernet's weights, kept up to date in every step.
+        ledger: where what is spent is counted.
         process_extras: as in `engine.train`.
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one.
     Raises:
@@ -139,6 +146,7 @@ def search(
     last = last_checkpoint(output_dir) if auto_resume else None
     if last is not None:
         _check_same_space(last, supernet)
+        _check_same_average(last, average)
     distributed.seed_all(settings.seed)
     model = AutoX3DSearchNet(supernet, policy)
     runtime.place(model).train()
@@ -146,7 +154,7 @@ def search(
         policy.parameters(), lr=settings.policy_lr, weight_decay=settings.policy_weight_decay
     )
     scaler = runtime.scaler()
-    step = SEARCH_REGISTRY.get(method)(
+    step: SupernetSearch = SEARCH_REGISTRY.get(method)(
         supernet,
         policy,
         optimizer=optimizer,
@@ -156,8 +164,12 @@ def search(
         runtime=runtime,
         scaler=scaler,
         mix=mix,
+        ledger=ledger,
     )
-    extras = {"search": step, "policy_optimizer": policy_optimizer}
+    extras: dict[str, Stateful] = {"search": step, "policy_optimizer": policy_optimizer}
+    if average is not None:
+        extras["average"] = average
+        extra_hooks = [average, *extra_hooks]
     checkpointer = Checkpointer(
         output_dir,
         model=model,
@@ -171,7 +183,7 @@ def search(
         step,
         PairedLoader(weight_loader, policy_loader, warmup_epochs=settings.warmup_epochs),
         max_epoch=settings.epochs,
-        hooks=[LRHook(optimizer, schedule), *_hooks(model, limits, checkpointer, settings, extra_hooks)],
+        hooks=[LRHook(optimizer, schedule), *_hooks(model, step, limits, checkpointer, settings, extra_hooks)],
         accumulation=settings.accumulation,
     )
     if last is not None:
@@ -181,14 +193,20 @@ def search(
 
 def _hooks(
     model: AutoX3DSearchNet,
+    step: SupernetSearch,
     budgets: Budgets,
     checkpointer: Checkpointer,
     settings: SearchSettings,
     extra: Sequence[Hook],
 ) -> list[Hook]:
     def read() -> dict[str, float]:
-        policy = model.policy
-        return {"entropy": float(policy.entropy().detach()), **budgets.cost_of(policy.most_likely())}
+        policy, ratio = model.policy, step.noise.signal_to_noise
+        return {
+            "entropy": float(policy.entropy().detach()),
+            **({} if math.isnan(ratio) else {"alpha_snr": ratio}),
+            "macs": step.ledger.macs / 1e12,
+            **budgets.cost_of(policy.most_likely()),
+        }
 
     return [
         MetricHook(read),
@@ -228,6 +246,17 @@ def _check_same_space(path: str, supernet: Supernet) -> None:
         raise SearchError(
             f"{path}: was saved by a search over another space or channel selection than {supernet.space.name!r} with "
             f"{supernet.channel_selection!r}; choose another OUTPUT_DIR, or set TRAIN.AUTO_RESUME False"
+        )
+
+
+def _check_same_average(path: str, average: WeightAverage | None) -> None:
+    """An average can't begin where the weights are old already, nor go unused."""
+    there = "average" in read_checkpoint(path).get("extra_states", {})
+    if there != (average is not None):
+        kept = "an" if there else "no"
+        raise SearchError(
+            f"{path}: was saved with {kept} average of the weights (SEARCH.EMA_DECAY); choose another OUTPUT_DIR, or "
+            "set TRAIN.AUTO_RESUME False"
         )
 
 

@@ -161,33 +161,45 @@ def evolution(problem: Problem, generator: torch.Generator, *, population: int =
     for number in order[:population]:
         scores[problem.candidates[number]] = yield Train(problem.candidates[number], problem.epochs[-1])
         alive.append((problem.candidates[number], scores[problem.candidates[number]]))
-    allowed = set(problem.candidates)
-    while len(scores) < len(allowed):
+    open_candidates = set(problem.candidates) - scores.keys()
+    while open_candidates:
         chosen = torch.randint(len(alive), (min(sample, len(alive)),), generator=generator).tolist()
         parent = max((alive[number] for number in chosen), key=lambda one: one[1])[0]
-        child = _new_child(parent, allowed - scores.keys(), generator)
+        child = new_child(parent, open_candidates.__contains__, generator)
+        assert child is not None, "every candidate is within reach of a walk without end"
+        open_candidates.remove(child)
         scores[child] = yield Train(child, problem.epochs[-1])
         alive = [*alive[1:], (child, scores[child])]
 
 
-def _new_child(parent: Architecture, allowed: set[Architecture], generator: torch.Generator) -> Architecture:
-    """A random member of `allowed` that differs from `parent` in one decision, else in two, and so on."""
+def new_child(
+    parent: Architecture,
+    allowed: Callable[[Architecture], bool],
+    generator: torch.Generator,
+    *,
+    tries: int | None = None,
+) -> Architecture | None:
+    """A random allowed architecture that differs from `parent` in one decision, else in two, and so on.
+
+    None where `tries` draws (None: as many as it takes) found none.
+    """
     space = parent.space
     sizes = [len(decision.candidates) for decision in space.decisions]
     open_decisions = [place for place, size in enumerate(sizes) if size > 1]
     indices = list(parent.indices)
-    tries = 0
-    while True:
+    tried = 0
+    while open_decisions and (tries is None or tried < tries):
         # Neighbours that are all trained or too dear must not trap it: after some tries the walk goes further away.
         child = list(indices)
-        for _ in range(1 + tries // 20):
+        for _ in range(1 + tried // 20):
             place = open_decisions[int(torch.randint(len(open_decisions), (1,), generator=generator))]
             step = 1 + int(torch.randint(sizes[place] - 1, (1,), generator=generator))
             child[place] = (child[place] + step) % sizes[place]
         architecture = Architecture.from_indices(space, child)
-        if architecture in allowed:
+        if allowed(architecture):
             return architecture
-        tries += 1
+        tried += 1
+    return None
 
 
 @SEARCH_REGISTRY.register(name="successive_halving")

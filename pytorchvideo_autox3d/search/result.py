@@ -34,12 +34,14 @@ def write_result(
     settings: SearchSettings,
     train_config: Mapping[str, Any] | None = None,
     changes: Sequence[str] = (),
+    cost: Mapping[str, float] | None = None,
 ) -> dict[str, Path]:
     """Write `architecture.json`, `retrain.yaml` and `search_result.json` beside the history; return their paths.
 
     Args:
         train_config: the recipe as nested config keys; `retrain.yaml` is that with the architecture written out.
         changes: what it does otherwise than the search, a line each, for its head.
+        cost: of the search (`Ledger.to_dict`).
     """
     folder = Path(output_dir)
     paths = {name: folder / name for name in (ARCHITECTURE_NAME, RETRAIN_NAME, RESULT_NAME)}
@@ -52,6 +54,7 @@ def write_result(
         "coverage": coverage_matrices(policy),
         "num_samples": settings.num_samples,
         "warmup_epochs": settings.warmup_epochs,
+        **({} if cost is None else {"cost": dict(cost)}),
     }
     write_json(paths[RESULT_NAME], result)
     return paths

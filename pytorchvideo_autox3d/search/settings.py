@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytorchvideo_autox3d.errors import SearchError
 
 LIKELIHOODS = ("mean", "sum")
+COST_TERMS = ("hinge", "lagrangian")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,10 @@ class SearchSettings:
             supplement).
         sandwich: one of the K samples of a warm-up step is the widest architecture (SANDWICH; BigNAS, arXiv 2003.11142,
             section 3.1; not in the paper). Its features help the others where the warm-up is short.
+        sandwich_after_warmup: the same in every later step of the weights (SANDWICH_AFTER_WARMUP).
+        sandwich_narrowest: beside the widest goes the narrowest architecture (SANDWICH_NARROWEST).
+        distill: in a step with a sandwich the widest alone learns the labels, and the others learn its class
+            probabilities (DISTILL; in-place distillation of the same paper).
         num_samples: K, the architectures sampled a step (NUM_SAMPLES; 4.1).
         warmup_samples: K in the warm-up; 0 is num_samples (WARMUP_SAMPLES).
         adaptive_samples: K shrinks with the policy's entropy, down to min_samples, as in FP-NAS (ADAPTIVE_SAMPLES).
@@ -29,8 +34,11 @@ class SearchSettings:
             of another, so that one sample of K counts. In the mean, a cost weight of 1 means the same at every batch
             size, as where the paper adds the cost to its loss (equation 2).
         temperature: divides log-likelihood minus cost (TEMPERATURE). "mean" at 1/B is "sum" with B times the cost.
-        control_variate: alpha's weights are r_k - 1/K instead of r_k: the same expectation, less noise
-            (CONTROL_VARIATE).
+        control_variate: alpha's weights are r_k - 1/K instead of r_k (CONTROL_VARIATE): the same expectation, less
+            noise. (K - 1) / K times what a leave-one-out baseline gives, the mean of the other samples' weights.
+        cost_term: "hinge", the paper's equation 2, one-sided; or "lagrangian", which brings the policy's expected cost
+            to the target from both sides (COST_TERM).
+        lagrangian_lr: how fast its multipliers move (LAGRANGIAN_LR).
         shared: alpha learns from the batches of the weights (SHARED).
         policy_lr, policy_weight_decay: of Adam on alpha (POLICY_LR, POLICY_WEIGHT_DECAY; 5.1.2).
         accumulation: batches an update, of the weights and of alpha (AUTOX3D.GRAD_ACCUMULATION).
@@ -48,13 +56,18 @@ class SearchSettings:
     epochs: int = 600
     warmup_epochs: int = 200
     sandwich: bool = False
+    sandwich_after_warmup: bool = False
+    sandwich_narrowest: bool = False
+    distill: bool = False
     num_samples: int = 13
     warmup_samples: int = 0
     adaptive_samples: bool = False
     min_samples: int = 2
     likelihood: str = "mean"
     temperature: float = 1.0
-    control_variate: bool = False
+    control_variate: bool = True
+    cost_term: str = "hinge"
+    lagrangian_lr: float = 0.1
     shared: bool = False
     policy_lr: float = 0.02
     policy_weight_decay: float = 0.0
@@ -83,7 +96,29 @@ class SearchSettings:
             raise SearchError(f"SEARCH.MIN_SAMPLES: {self.min_samples} is above SEARCH.NUM_SAMPLES {self.num_samples}")
         if self.likelihood not in LIKELIHOODS:
             raise SearchError(f"SEARCH.LIKELIHOOD: {self.likelihood!r} is none of {', '.join(LIKELIHOODS)}")
-        rates = {"SEARCH.TEMPERATURE": self.temperature, "SEARCH.POLICY_LR": self.policy_lr}
+        if self.cost_term not in COST_TERMS:
+            raise SearchError(f"SEARCH.COST_TERM: {self.cost_term!r} is none of {', '.join(COST_TERMS)}")
+        self._check_sandwich()
+        rates = {
+            "SEARCH.TEMPERATURE": self.temperature,
+            "SEARCH.POLICY_LR": self.policy_lr,
+            "SEARCH.LAGRANGIAN_LR": self.lagrangian_lr,
+        }
         for key, rate in rates.items():
             if not (rate > 0 and math.isfinite(rate)):
                 raise SearchError(f"{key}: {rate} is not above 0")
+
+    def _check_sandwich(self) -> None:
+        """Its ends are samples of a step; alpha and the others need some beside them."""
+        sandwich = self.sandwich or self.sandwich_after_warmup
+        for key, value in (("DISTILL", self.distill), ("SANDWICH_NARROWEST", self.sandwich_narrowest)):
+            if value and not sandwich:
+                raise SearchError(f"SEARCH.{key}: needs SEARCH.SANDWICH or SEARCH.SANDWICH_AFTER_WARMUP")
+        ends = 1 + self.sandwich_narrowest
+        least = self.min_samples if self.adaptive_samples else self.num_samples
+        counts = {"WARMUP_SAMPLES": self.warmup_samples or self.num_samples} if self.sandwich else {}
+        if self.sandwich_after_warmup:
+            counts["MIN_SAMPLES" if self.adaptive_samples else "NUM_SAMPLES"] = least
+        for key, count in counts.items():
+            if count < ends or (key != "WARMUP_SAMPLES" and self.shared and count == ends):
+                raise SearchError(f"SEARCH.{key}: {count} samples leave none beside the {ends} of the sandwich")

@@ -91,6 +91,20 @@ class Architecture:
         )
         return cls(choices, space)
 
+    @classmethod
+    def narrowest(cls, space: SearchSpace) -> Architecture:
+        """The fewest channels, the lowest expansion and the smallest kernel everywhere, without attention if may be."""
+        choices = (
+            GroupChoice(
+                kernel=min(group.kernels, key=lambda kernel: (kernel[0] * kernel[1] ** 2, kernel)),
+                channels=min(group.channels),
+                expansion=min(group.expansions),
+                attention="none" if "none" in group.attentions else group.attentions[0],
+            )
+            for group in space.groups
+        )
+        return cls(choices, space)
+
     @property
     def indices(self) -> tuple[int, ...]:
         """The candidate index of every decision: the inverse of `from_indices`."""

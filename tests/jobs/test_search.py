@@ -91,6 +91,35 @@ def test_search_writes_what_trains_its_result(options, tmp_path, capsys):
     assert list(figures) == ["search_curve", "policy", "coverage"]
 
 
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        (
+            "one_shot_evolution",
+            {"SEARCH.EVOLUTION_NETWORKS": 3, "SEARCH.EVOLUTION_POPULATION": 2, "SEARCH.RANK_BY": "loss"},
+        ),
+        ("darts", {"SEARCH.DERIVE": "within_budgets", "SEARCH.COST_TERM": "lagrangian"}),
+        ("parsec", {"SEARCH.EMA_DECAY": 0.5, "SEARCH.RANK_BY": "loss"}),
+    ],
+)
+def test_every_method_writes_its_result_and_what_it_cost(options, tmp_path, capsys, method, changes):
+    jobs.run(demo_cfg(options(**{"SEARCH.METHOD": method, **changes})))
+    result = json.loads((tmp_path / "out" / "search_result.json").read_text())
+    assert result["cost"]["macs"] > 0
+    assert set(result["cost"]) == {"macs", "cpu_seconds", "peak_bytes"}
+    assert result["derived"]["budgets"][0]["met"]
+    assert read_history(str(tmp_path / "out"))[-1]["macs"] == pytest.approx(result["cost"]["macs"] / 1e12)
+    printed = capsys.readouterr().out
+    assert ("a loss of" in printed) == ("SEARCH.RANK_BY" in changes)
+    assert ("has NOT decided" in printed) == (method != "one_shot_evolution")
+
+
+def test_an_average_begins_with_the_search(options):
+    jobs.run(demo_cfg(options()))
+    with pytest.raises(SearchError, match=r"saved with no average of the weights \(SEARCH.EMA_DECAY\)"):
+        jobs.run(demo_cfg(options(**{"SEARCH.EMA_DECAY": 0.9})))
+
+
 def test_one_search_gives_an_architecture_a_budget(options, tmp_path, capsys):
     targets = [0.00028, 0.0003]
     cfg = demo_cfg(options(**{"SEARCH.PARETO_GFLOPS": targets, "SEARCH.DERIVE": "most_likely"}))
@@ -272,9 +301,9 @@ def test_shared_search_uses_the_whole_list(options):
             "SEARCH.LATENCY_BACKEND is 'tpu', expected one of nothing, eager",
         ),
         (
-            {"SEARCH.METHOD": "darts"},
+            {"SEARCH.METHOD": "dart"},
             RegistryError,
-            "SEARCH.METHOD: no entry named 'darts'; known: evolution, parsec, r",
+            "SEARCH.METHOD: no entry named 'dart'; did you mean 'darts'",
         ),
         ({"SEARCH.METHOD": "random"}, ConfigError, "SEARCH.METHOD: 'random' trains no supernet but single networks"),
         ({"SEARCH.NUM_SAMPLES": 0}, SearchError, "SEARCH.NUM_SAMPLES: 0 is below 1"),

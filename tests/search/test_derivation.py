@@ -30,7 +30,7 @@ def middle_budget(table, share: float = 0.5) -> Budget:
 def test_most_likely_is_checked_against_every_budget(trained):
     supernet, policy = trained
     budgets = Budgets(cost_table(supernet), [middle_budget(cost_table(supernet), 0.001)])
-    derived = derive(policy, budgets=budgets)
+    derived = derive(policy, budgets=budgets, method="most_likely")
     assert derived.architecture == policy.most_likely()
     assert derived.log_probability == pytest.approx(float(policy.log_probability(derived.architecture).detach()))
     (verdict,) = derived.verdicts

@@ -20,6 +20,10 @@ def test_defaults_are_the_papers():
         ({"likelihood": "median"}, "SEARCH.LIKELIHOOD: 'median' is none of mean, sum"),
         ({"temperature": 0.0}, "SEARCH.TEMPERATURE: 0.0 is not above 0"),
         ({"policy_lr": float("nan")}, "SEARCH.POLICY_LR: nan"),
+        ({"cost_term": "square"}, "SEARCH.COST_TERM: 'square' is none of hinge, lagrangian"),
+        ({"distill": True}, "SEARCH.DISTILL: needs SEARCH.SANDWICH"),
+        ({"sandwich": True, "sandwich_narrowest": True, "warmup_samples": 1}, "WARMUP_SAMPLES: 1 samples leave none"),
+        ({"sandwich_after_warmup": True, "shared": True, "num_samples": 1, "min_samples": 1}, "NUM_SAMPLES: 1 samples"),
     ],
 )
 def test_bad_values_name_the_key(values, message):

@@ -8,7 +8,15 @@ from torch import nn
 from pytorchvideo_autox3d.engine import Runtime
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
-from pytorchvideo_autox3d.search import Budget, Budgets, ParsecSearch, SearchBatch, SearchSettings, cost_table
+from pytorchvideo_autox3d.search import (
+    Budget,
+    Budgets,
+    OneShotSearch,
+    ParsecSearch,
+    SearchBatch,
+    SearchSettings,
+    cost_table,
+)
 from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
 from pytorchvideo_autox3d.space import Architecture
 
@@ -94,19 +102,19 @@ def test_each_sample_runs_forward_once(make_pair, make_loader):
     assert len(calls) == 10
 
 
-def expected_move(samples, policy) -> torch.Tensor:
-    """By hand, of a uniform alpha: sum_k r_k (one-hot of sample k - 1/M) a decision, r the softmax of -loss.
+def expected_move(samples, policy, *, least: int = 10) -> torch.Tensor:
+    """By hand, of a uniform alpha: sum_k (r_k - 1/K) one-hot of sample k, by decision, r the softmax of -loss.
 
     Adam's first step is the rate, 0.02, in the direction of each entry's sign.
     """
-    weight_K = torch.softmax(-samples.loss_K, dim=0)
+    weight_K = torch.softmax(-samples.loss_K, dim=0) - 1 / len(samples.loss_K)
     rows = [
-        (weight_K[:, None] * torch.nn.functional.one_hot(column, size)).sum(0) - 1 / size
+        (weight_K[:, None] * torch.nn.functional.one_hot(column, size)).sum(0)
         for column, size in zip(samples.indices_KD.T, policy.sizes, strict=True)
     ]
     gradient = torch.cat(rows)
-    assert (gradient.abs() > 1e-4).sum() > 10
-    return 0.02 * gradient.sign() * (gradient.abs() > 1e-4)
+    assert (gradient.abs() > 1e-5).sum() > least
+    return 0.02 * gradient.sign() * (gradient.abs() > 1e-5)
 
 
 def assert_moved(policy, expected: torch.Tensor) -> None:
@@ -172,7 +180,68 @@ def test_sandwich_puts_the_widest_into_every_step_of_the_warm_up(make_pair, make
     assert [choice.channels for choice in Architecture.widest(supernet.space).groups] == [8, 12]
     later = SimpleNamespace(epoch=1, step_in_epoch=0, steps_per_epoch=9)
     first = [step.weight_step([first_batch(make_loader)], later)[0].indices_KD[0].tolist() for _ in range(4)]
-    assert any(indices != step.widest_D.tolist() for indices in first)
+    assert any(indices != list(Architecture.widest(supernet.space).indices) for indices in first)
+
+
+def test_a_sandwich_later_on_teaches_alpha_nothing(make_pair, make_loader):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy), sandwich_after_warmup=True, sandwich_narrowest=True, shared=True)
+    weight_step, kept = step.weight_step, []
+    step.weight_step = lambda *arguments: kept.append(weight_step(*arguments)) or kept[-1]
+    step([SearchBatch(first_batch(make_loader))], LOOP)
+    ((samples, _),) = kept
+    first = policy.architectures(samples.indices_KD)[:2]
+    assert first == [Architecture.widest(supernet.space), Architecture.narrowest(supernet.space)]
+    drawn = dataclasses.replace(
+        samples, indices_KD=samples.indices_KD[2:], loss_K=samples.loss_K[2:], weight_K=samples.weight_K[2:]
+    )
+    assert_moved(policy, expected_move(drawn, policy, least=5))
+
+
+def test_the_others_learn_what_the_widest_says(make_pair, make_loader):
+    supernet, policy = make_pair()
+    for module in supernet.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    step = make_step((supernet, policy), sandwich_after_warmup=True, distill=True)
+    step.optimizer.param_groups[0]["lr"] = 0.0
+    batch = first_batch(make_loader)
+    samples, _ = step.weight_step([batch], LOOP)
+    got = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
+    supernet.zero_grad()
+    logits = [supernet(batch.clip_BCTHW, one) for one in policy.architectures(samples.indices_KD)]
+    taught = logits[0].detach().softmax(1)
+    losses = [-(taught * one.log_softmax(1)).sum(1).mean() for one in logits[1:]]
+    losses.insert(0, nn.functional.cross_entropy(logits[0], batch.label_B))
+    weights = torch.softmax(-torch.stack([nn.functional.cross_entropy(one, batch.label_B) for one in logits]), 0)
+    (weights.detach() * torch.stack(losses)).sum().backward()
+    for name, parameter in supernet.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_one_shot_samples_weigh_the_same_and_alpha_stays(make_pair, make_loader):
+    supernet, policy = make_pair()
+    parsec = make_step((supernet, policy), shared=True)
+    step = OneShotSearch(
+        supernet, policy, optimizer=parsec.optimizer, policy_optimizer=parsec.policy_optimizer, budgets=parsec.budgets,
+        settings=parsec.settings, runtime=parsec.runtime,
+    )  # fmt: skip
+    samples, _ = step.weight_step([first_batch(make_loader)], LOOP)
+    assert samples.weight_K.tolist() == [0.2] * 5
+    step([SearchBatch(first_batch(make_loader))], LOOP)
+    assert not policy.alpha.detach().any()
+    costs = step.budgets.costs(samples.indices_KD)["gflops"]
+    assert step.ledger.macs > 3 * 8 * costs.sum() * 1e9  # the second step's come on top
+    assert SEARCH_REGISTRY.get("one_shot_evolution") is OneShotSearch
+
+
+def test_what_is_spent_is_counted(make_pair, make_loader):
+    supernet, policy = make_pair()
+    step = make_step((supernet, policy))
+    kept = [step.policy_step([first_batch(make_loader)], LOOP), step.weight_step([first_batch(make_loader)], LOOP)[0]]
+    forward, both = (step.budgets.costs(samples.indices_KD)["gflops"].sum() * 1e9 for samples in kept)
+    assert step.ledger.macs == pytest.approx(8 * (forward + 3 * both))
 
 
 def test_warm_up_ignores_the_cost_and_has_its_own_k(make_pair, make_loader):

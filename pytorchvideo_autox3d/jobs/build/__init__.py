@@ -30,21 +30,27 @@ from pytorchvideo_autox3d.jobs.build.optimisation import (
 )
 from pytorchvideo_autox3d.jobs.build.retraining import retrain_changes, retrain_config
 from pytorchvideo_autox3d.jobs.build.search import (
+    build_average,
     build_budgets,
+    build_evolution,
     build_latency,
     build_search_loaders,
     build_search_settings,
     build_supernet,
     check_part,
+    derivation,
+    search_method,
     split_training_list,
 )
 
 __all__ = [
     "AUTOCAST",
     "build_architecture",
+    "build_average",
     "build_budgets",
     "build_card",
     "build_dataset",
+    "build_evolution",
     "build_fault_policy",
     "build_latency",
     "build_loader",
@@ -64,12 +70,14 @@ __all__ = [
     "build_train_settings",
     "build_views",
     "check_part",
+    "derivation",
     "fault_hook",
     "naming",
     "precision_of",
     "read_lists",
     "retrain_changes",
     "retrain_config",
+    "search_method",
     "spare_classes",
     "split_training_list",
 ]

@@ -14,11 +14,14 @@ from pytorchvideo_autox3d.jobs.build.data import build_loader
 from pytorchvideo_autox3d.jobs.build.model import build_space
 from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.jobs.build.optimisation import tensorboard_dir
-from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
+from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
     Budgets,
+    Evolution,
     SearchSettings,
+    SupernetSearch,
+    WeightAverage,
     cost_table,
     split_halves,
 )
@@ -81,12 +84,52 @@ def _budgets(cfg: CfgNode) -> list[Budget]:
     return [Budget(metric, target, weight) for metric, target, weight in wanted if target != 0]
 
 
+def search_method(cfg: CfgNode) -> type[SupernetSearch]:
+    """SEARCH.METHOD, a search that trains a supernet.
+
+    Raises:
+        RegistryError: there is no such method.
+        ConfigError: it trains single networks.
+    """
+    method = SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
+    if not isinstance(method, type):
+        raise ConfigError(
+            f"SEARCH.METHOD: {cfg.SEARCH.METHOD!r} trains no supernet but single networks: see `autox3d bench nas`"
+        )
+    return method
+
+
+def derivation(cfg: CfgNode) -> str:
+    """How the architecture is derived: as the method says, else as SEARCH.DERIVE does."""
+    return search_method(cfg).derivation or str(cfg.SEARCH.DERIVE)
+
+
+def learns_from_whole_list(cfg: CfgNode) -> bool:
+    """Whether the weights learn from all of the training list: alpha shares it, or there is none to learn."""
+    return bool(cfg.SEARCH.SHARED) or not search_method(cfg).learns_policy
+
+
+def build_average(cfg: CfgNode, supernet: Supernet) -> WeightAverage | None:
+    """SEARCH.EMA_DECAY's average of a supernet that lies where it will run; None without."""
+    return WeightAverage(supernet, cfg.SEARCH.EMA_DECAY) if cfg.SEARCH.EMA_DECAY else None
+
+
+def build_evolution(cfg: CfgNode) -> Evolution:
+    """How far an evolution looks."""
+    return Evolution(
+        networks=cfg.SEARCH.EVOLUTION_NETWORKS, population=cfg.SEARCH.EVOLUTION_POPULATION, seed=cfg.RNG_SEED
+    )
+
+
 def build_search_settings(cfg: CfgNode) -> SearchSettings:
     """SEARCH, and what of SOLVER, TRAIN and AUTOX3D the search's own loop takes."""
     return SearchSettings(
         epochs=cfg.SEARCH.EPOCHS,
         warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
         sandwich=cfg.SEARCH.SANDWICH,
+        sandwich_after_warmup=cfg.SEARCH.SANDWICH_AFTER_WARMUP,
+        sandwich_narrowest=cfg.SEARCH.SANDWICH_NARROWEST,
+        distill=cfg.SEARCH.DISTILL,
         num_samples=cfg.SEARCH.NUM_SAMPLES,
         warmup_samples=cfg.SEARCH.WARMUP_SAMPLES,
         adaptive_samples=cfg.SEARCH.ADAPTIVE_SAMPLES,
@@ -94,7 +137,9 @@ def build_search_settings(cfg: CfgNode) -> SearchSettings:
         likelihood=cfg.SEARCH.LIKELIHOOD,
         temperature=cfg.SEARCH.TEMPERATURE,
         control_variate=cfg.SEARCH.CONTROL_VARIATE,
-        shared=cfg.SEARCH.SHARED,
+        cost_term=cfg.SEARCH.COST_TERM,
+        lagrangian_lr=cfg.SEARCH.LAGRANGIAN_LR,
+        shared=learns_from_whole_list(cfg),
         policy_lr=cfg.SEARCH.POLICY_LR,
         policy_weight_decay=cfg.SEARCH.POLICY_WEIGHT_DECAY,
         accumulation=cfg.AUTOX3D.GRAD_ACCUMULATION,
@@ -119,7 +164,7 @@ def build_search_loaders(cfg: CfgNode, info: ProcessInfo, parts: Sequence[Manife
 
 def split_training_list(cfg: CfgNode, whole: Manifest) -> list[Manifest]:
     """The training list as the weights and alpha take it: two parts, or all of it for both."""
-    if cfg.SEARCH.SHARED:
+    if learns_from_whole_list(cfg):
         return [whole]
     return [whole.subset(part) for part in split_halves(len(whole), cfg.SEARCH.POLICY_SPLIT, seed=cfg.RNG_SEED)]
 

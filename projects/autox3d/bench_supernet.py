@@ -1,0 +1,161 @@
+"""Supernets over the space of the table of networks, trained on its data: what the scripts about searches share.
+
+Shapes: V videos, B clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nasbench_recipe
+import numpy as np
+import simplejson
+import torch
+from nasbench_recipe import CLIP_LENGTH, CROP, NORMALIZE, NUM_CLASSES, Videos
+from torch import Tensor
+
+from pytorchvideo_autox3d.engine import Runtime, build_optimizer, make_schedule, set_lr
+from pytorchvideo_autox3d.nasbench import NasBench
+from pytorchvideo_autox3d.search import Budgets, OneShotSearch, Policy, SearchSettings, WeightAverage, cost_table
+from pytorchvideo_autox3d.space import SearchSpace
+from pytorchvideo_autox3d.supernet import Supernet
+
+RUNTIME = Runtime(device=torch.device("cpu"), preprocess=NORMALIZE)
+
+
+@dataclass(frozen=True)
+class BenchBatch:
+    """Clips of the bench data, as the search's parts take them."""
+
+    clip_BCTHW: Tensor
+    label_B: Tensor
+    video_B: Tensor
+    view_B: Tensor
+
+
+class TrainingClips:
+    """Random clips of a list of videos, another draw each epoch."""
+
+    def __init__(self, videos: Videos, batch_size: int, *, seed: int = 0) -> None:
+        self.videos, self.batch_size, self.seed, self.epoch = videos, batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.videos) // self.batch_size
+
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[BenchBatch]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        for clip_BCTHW, label_B in nasbench_recipe.training_clips(self.videos, self.batch_size, random):
+            yield _batch(clip_BCTHW, label_B)
+
+
+class CentreClips:
+    """The one clip of every video that networks are tested on."""
+
+    def __init__(self, videos: Videos) -> None:
+        self.batches = [_batch(clip_BCTHW, label_B) for clip_BCTHW, label_B in videos.centre_clips()]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        """The clips are the same in each."""
+
+    def __iter__(self) -> Iterator[BenchBatch]:
+        return iter(self.batches)
+
+
+def _batch(clip_BCTHW: Tensor, label_B: Tensor) -> BenchBatch:
+    order = torch.arange(len(label_B))
+    return BenchBatch(clip_BCTHW, label_B, order, torch.zeros_like(order))
+
+
+@dataclass(frozen=True)
+class SupernetRecipe:
+    """How a supernet is trained; rates, warm-up and clipping are the table's."""
+
+    epochs: int = 10
+    samples: int = 4
+    selection: str = "fair"
+    weight_decay: float = 1e-4
+    sandwich: bool = False
+    sandwich_narrowest: bool = False
+    distill: bool = False
+    batch_size: int = 32
+    base_lr: float = 0.1
+    ema_decay: float = 0.99
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def make_supernet(space: SearchSpace, selection: str) -> Supernet:
+    """A fresh supernet for the bench data."""
+    return Supernet(
+        space, model_num_class=NUM_CLASSES, channel_selection=selection, input_clip_length=CLIP_LENGTH,
+        input_crop_size=CROP, dropout_rate=0.0,
+    )  # fmt: skip
+
+
+def train_supernet(
+    space: SearchSpace, videos: Videos, recipe: SupernetRecipe, *, seed: int, progress: Any = None
+) -> tuple[Supernet, WeightAverage, dict[str, float]]:
+    """Train on uniform samples; return the supernet, its average, and what it cost (`Ledger`)."""
+    torch.manual_seed(seed)
+    supernet = make_supernet(space, recipe.selection).train()
+    RUNTIME.place(supernet)
+    average = WeightAverage(supernet, recipe.ema_decay)
+    policy = Policy(space=space)
+    step = OneShotSearch(
+        supernet,
+        policy,
+        optimizer=build_optimizer(supernet, base_lr=recipe.base_lr, weight_decay=recipe.weight_decay),
+        policy_optimizer=torch.optim.Adam(policy.parameters()),
+        budgets=Budgets(cost_table(supernet)),
+        settings=SearchSettings(
+            epochs=recipe.epochs, warmup_epochs=0, num_samples=recipe.samples, sandwich=recipe.sandwich,
+            sandwich_narrowest=recipe.sandwich_narrowest, distill=recipe.distill, clip_norm=5.0, shared=True, seed=seed,
+        ),
+        runtime=RUNTIME,
+    )  # fmt: skip
+    schedule = make_schedule(
+        base_lr=recipe.base_lr, max_epoch=recipe.epochs, warmup_epochs=0.2 * recipe.epochs, cosine_after_warmup=True
+    )
+    loader = TrainingClips(videos, recipe.batch_size, seed=seed)
+    for epoch in range(recipe.epochs):
+        loader.set_epoch(epoch)
+        for number, batch in enumerate(loader):
+            set_lr(step.optimizer, schedule((epoch + number / len(loader)) / recipe.epochs))
+            where = SimpleNamespace(epoch=epoch, step_in_epoch=number, steps_per_epoch=len(loader))
+            step.weight_step([batch], where)
+            average.update()
+        if progress is not None:
+            progress(epoch)
+    return supernet, average, step.ledger.to_dict()
+
+
+def accuracies_so_far(bench: NasBench, journal: Path, *, seed: int = 0) -> dict[int, float]:
+    """Final test top-1 in percent by network, from the table and from what the journal has beyond it."""
+    known = {int(n): float(value) for n, value in enumerate(bench.accuracies(seed=seed)) if not np.isnan(value)}
+    for path in sorted(journal.glob(f"{seed}_*.json")):
+        row = simplejson.loads(path.read_text(encoding="utf8"))
+        known[int(path.stem.split("_")[1])] = 100.0 * row["test_right"][-1] / bench.table.card["videos"]["test"]
+    return known
+
+
+def bootstrap_interval(
+    statistic: Any, columns: Sequence[Sequence[float]], *, repeats: int = 1000
+) -> tuple[float, float]:
+    """The 95% interval of a statistic of several columns over resampled rows."""
+    table = np.array(columns, dtype=float)
+    random = np.random.default_rng(0)
+    values = [statistic(*table[:, random.integers(0, table.shape[1], table.shape[1])]) for _ in range(repeats)]
+    low, high = np.nanpercentile(values, (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,49 @@
+"""An average of the supernet's last weights, by which architectures are ranked in place of the weights themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pytorchvideo_autox3d.engine import Hook, TrainLoop
+from pytorchvideo_autox3d.supernet import Supernet
+
+
+class WeightAverage(Hook):
+    """Exponential moving average of the weights, updated after every step (SEARCH.EMA_DECAY).
+
+    Running statistics are not averaged: an architecture's own are computed before it is ranked.
+
+    Args:
+        supernet: where it lies when the search runs.
+        decay: of the average a step; 1 / (1 - decay) steps count.
+    """
+
+    def __init__(self, supernet: Supernet, decay: float) -> None:
+        self._average = AveragedModel(supernet, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self._source = supernet
+
+    @property
+    def supernet(self) -> Supernet:
+        """The supernet of the averaged weights."""
+        average = self._average.module
+        assert isinstance(average, Supernet)
+        return average
+
+    def after_step(self, loop: TrainLoop) -> None:
+        self.update()
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the present weights in."""
+        self._average.update_parameters(self._source)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averaged weights, and how many updates they hold."""
+        return self._average.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self._average.load_state_dict(state)

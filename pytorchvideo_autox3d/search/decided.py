@@ -1,0 +1,54 @@
+"""Has the policy decided? What a search says at its end when it has not, and what to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.settings import SearchSettings
+
+# Of the uniform policy's entropy. At a half, a decision between two candidates stands at 89 to 11.
+DECIDED_SHARE = 0.5
+# An effective sample size above this share of K: the samples' weights are nearly equal.
+_NEARLY_EQUAL = 0.95
+
+
+def decision_report(policy: Policy, history: Sequence[Mapping[str, Any]], settings: SearchSettings) -> list[str]:
+    """Lines for the end of the log; none where the policy has decided.
+
+    Args:
+        history: of `search`: the last record's `alpha_snr`, `policy_ess` (or `ess`) and `samples`.
+    """
+    highest, left = math.log(policy.space.size), float(policy.entropy().detach())
+    if highest == 0 or left <= DECIDED_SHARE * highest:
+        return []
+    last = history[-1] if history else {}
+    lines = [
+        f"the policy has NOT decided: {left:.2f} of {highest:.2f} nats of entropy are left (decided: half or less), so "
+        "that other architectures are as good a guess as the one above"
+    ]
+    ratio = last.get("alpha_snr")
+    if ratio is not None:
+        needed = f"{1 / ratio**2:.0f} steps sum up to as much signal as noise" if ratio > 0 else "no signal is seen"
+        lines.append(f"alpha's gradient in the last epoch: signal to noise {ratio:.3f} a step; {needed}")
+    return [*lines, f"what to change: {'; '.join(_advice(last, settings))}"]
+
+
+def _advice(last: Mapping[str, Any], settings: SearchSettings) -> list[str]:
+    """What was measured to raise the signal or lower the noise (docs/search.md), as far as it is not set yet."""
+    advice = []
+    if "samples" in last and not settings.control_variate:
+        advice.append("SEARCH.CONTROL_VARIATE True")
+    ess = last.get("policy_ess", last.get("ess"))
+    if ess is not None and ess > _NEARLY_EQUAL * last.get("samples", settings.num_samples):
+        advice.append(f"a lower SEARCH.TEMPERATURE than {settings.temperature:g} (all samples weigh nearly the same)")
+    if "samples" in last:
+        advice.append(f"more samples than SEARCH.NUM_SAMPLES {settings.num_samples}")
+    learning = settings.epochs - settings.warmup_epochs
+    return [
+        *advice,
+        f"more epochs of alpha than the {learning} after the warm-up, or a higher SEARCH.POLICY_LR",
+        "or let scores decide: SEARCH.DERIVE best_of",
+    ]

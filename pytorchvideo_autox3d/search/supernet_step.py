@@ -1,0 +1,193 @@
+"""What the searches that train a supernet have in common: what they hold, how clips come in, how the weights move.
+
+Shapes: B clips, C x T x H x W pixels; K samples, D decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import simplejson
+import torch
+from torch import Tensor
+
+from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine import CrossEntropy, Runtime, clip_gradients
+from pytorchvideo_autox3d.engine.protocols import Batch, Position
+from pytorchvideo_autox3d.engine.supervised import Mix
+from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.search.budget import Budgets
+from pytorchvideo_autox3d.search.gradient_noise import GradientNoise
+from pytorchvideo_autox3d.search.lagrangian import Lagrangian
+from pytorchvideo_autox3d.search.ledger import Ledger
+from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.settings import SearchSettings
+from pytorchvideo_autox3d.space import Architecture, SearchSpace, space_to_dict
+from pytorchvideo_autox3d.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class SearchBatch:
+    """What a step learns from: a batch for the weights, and one for alpha unless it is frozen or shares the other."""
+
+    weights: Batch
+    policy: Batch | None = None
+
+    @property
+    def label_B(self) -> Tensor:
+        """The labels that count as the step's clips."""
+        return self.weights.label_B
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A prepared batch: clips, classes or distributions over them, and its share of the step's clips."""
+
+    clip_BCTHW: Tensor
+    target: Tensor
+    share: float
+
+
+class SupernetSearch:
+    """The step of a search over a supernet, for `engine.TrainLoop` over batches of `SearchBatch`.
+
+    Args:
+        supernet, policy: what learns; placed by `runtime`, the supernet in train mode.
+        optimizer, policy_optimizer: over their parameters.
+        budgets: the cost-aware term.
+        settings: how.
+        scaler: of the precision; its state is saved by the caller.
+        mix: replaces clips and labels that the weights learn from (mixup); alpha learns from clips as they are, but
+            with `settings.shared`.
+        ledger: where what is spent is counted; by default one of its own.
+
+    Attributes:
+        learns_policy: whether alpha learns; else it stays uniform, and needs no part of the training list.
+        derivation: how the architecture is derived where that is not for SEARCH.DERIVE to say.
+        ledger: what has been spent.
+        noise: of alpha's gradient, in this epoch.
+    """
+
+    learns_policy = True
+    derivation: str | None = None
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        policy: Policy,
+        *,
+        optimizer: torch.optim.Optimizer,
+        policy_optimizer: torch.optim.Optimizer,
+        budgets: Budgets,
+        settings: SearchSettings,
+        runtime: Runtime,
+        scaler: torch.amp.GradScaler | None = None,
+        mix: Mix | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.supernet = supernet
+        self.policy = policy
+        self.optimizer = optimizer
+        self.policy_optimizer = policy_optimizer
+        self.budgets = budgets
+        self.settings = settings
+        self.runtime = runtime
+        self.scaler = scaler or runtime.scaler()
+        self.mix = mix
+        self.loss = CrossEntropy(label_smoothing=settings.label_smoothing)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.ledger = ledger or Ledger()
+        self.noise = GradientNoise()
+        self.lagrangian = Lagrangian(budgets, settings.lagrangian_lr) if settings.cost_term == "lagrangian" else None
+        self._noise_epoch = -1
+
+    @classmethod
+    def check_space(cls, space: SearchSpace) -> None:
+        """Raise `SearchError` for a space that the method can't search; any can be, unless a subclass says."""
+
+    def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
+        """One step; returns what is logged of it."""
+        raise NotImplementedError
+
+    def policy_batches(self, batches: Sequence[SearchBatch]) -> list[Batch]:
+        """What alpha learns from; raises `SearchError` where it has no batch of its own."""
+        own = [batch.policy for batch in batches if batch.policy is not None]
+        if len(own) < len(batches):
+            raise SearchError("alpha has no batch of its own, and SEARCH.SHARED is False")
+        return own
+
+    def prepared(self, batches: Sequence[Batch], mix: Mix | None) -> list[Clips]:
+        """The batches as every sample sees them."""
+        number = sum(len(batch.label_B) for batch in batches)
+        prepared = []
+        for batch in batches:
+            clip_BCTHW = self.runtime.prepare(batch.clip_BCTHW)
+            target = batch.label_B.to(self.runtime.device, non_blocking=True)
+            if mix is not None:
+                clip_BCTHW, target = mix(clip_BCTHW, target)
+            prepared.append(Clips(clip_BCTHW, target, len(target) / number))
+        return prepared
+
+    def move_weights(self) -> Tensor:
+        """One step of the weights' optimiser by the gradients that stand in `.grad`; returns their norm."""
+        # All processes sampled the same architectures, so the same parameters have gradients.
+        distributed.average_gradients(self.supernet.parameters())
+        self.scaler.unscale_(self.optimizer)
+        norm = clip_gradients(
+            self.supernet.parameters(), max_norm=self.settings.clip_norm, max_value=self.settings.clip_value
+        )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return norm
+
+    def move_policy(self, descent: Tensor, loop: Position) -> None:
+        """One step of alpha's optimiser against `descent`, and one of the budgets' multipliers."""
+        if loop.epoch != self._noise_epoch:
+            self.noise, self._noise_epoch = GradientNoise(), loop.epoch
+        self.noise.add(descent)
+        self.policy.alpha.grad = descent
+        self.policy_optimizer.step()
+        self.policy.alpha.grad = None
+        if self.lagrangian is not None:
+            self.lagrangian.update(self.policy)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sampling generator, the space that alpha belongs to, and what is counted."""
+        state = {
+            "generator": self.generator.get_state(),
+            "space": space_text(self.supernet),
+            "ledger": self.ledger.state_dict(),
+            "noise": self.noise.state_dict(),
+            "noise_epoch": self._noise_epoch,
+        }
+        return state if self.lagrangian is None else {**state, "lagrangian": self.lagrangian.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`; what checkpoints of earlier releases did not hold begins anew."""
+        self.generator.set_state(state["generator"].cpu())
+        if "ledger" in state:
+            self.ledger.load_state_dict(state["ledger"])
+            self.noise.load_state_dict(state["noise"])
+            self._noise_epoch = state["noise_epoch"]
+        if self.lagrangian is not None and "lagrangian" in state:
+            self.lagrangian.load_state_dict(state["lagrangian"])
+
+
+def space_text(supernet: Supernet) -> str:
+    """The space and its channel selection as one string: what must be equal for a search to go on."""
+    return simplejson.dumps(
+        {"space": space_to_dict(supernet.space), "selection": supernet.channel_selection}, sort_keys=True
+    )
+
+
+def check_finite(loss: float, architecture: Architecture, loop: Position) -> None:
+    """Raise `SearchError` that names the step and the sample whose loss is not finite."""
+    if not math.isfinite(loss):
+        raise SearchError(
+            f"epoch {loop.epoch + 1}, step {loop.step_in_epoch + 1} of {loop.steps_per_epoch}: the loss of the sample "
+            f"[{architecture.one_line()}] is {loss}; the last checkpoint is intact (lower SOLVER.BASE_LR, or set "
+            "SOLVER.CLIP_GRAD_L2NORM)"
+        )
