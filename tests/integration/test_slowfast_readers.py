@@ -10,7 +10,7 @@ from pytorchvideo_autox3d.config import config_path, leaves
 from pytorchvideo_autox3d.config.readers import READERS, SEARCH, TEST, TRAIN
 from tests.integration.slowfast_support import load_small, needs_slowfast, small_opts
 from tests.reads import recorded_reads
-from tests.small_space import GROUPS, SPACE
+from tests.small_space import GROUPS, SPACE, write_latency_table
 
 pytestmark = [needs_slowfast, pytest.mark.usefixtures("_quiet_process")]
 
@@ -59,11 +59,13 @@ def reads(tmp_path_factory):
            SOLVER__LR_POLICY="steps_with_relative_lrs", SOLVER__STEPS=[0, 1], SOLVER__LRS=[1, 0.1])  # fmt: skip
     record(TRAIN, "autox3d/X3D_S.yaml", **theirs, **alone[TRAIN])
     record(TEST, "autox3d/X3D_S.yaml", **theirs, **alone[TEST])
-    record(SEARCH, "autox3d/search_demo.yaml", **{**ours, "AUTOX3D__GROUPS": [], "OUTPUT_DIR": folder / "search"},
+    searched = {**ours, "AUTOX3D__GROUPS": [], "OUTPUT_DIR": folder / "search",
+                "SOLVER__MAX_EPOCH": None, "BN__NUM_BATCHES_PRECISE": None}  # fmt: skip
+    latencies = write_latency_table(load_small("autox3d/search_demo.yaml", **searched), folder / "latency.json")
+    record(SEARCH, "autox3d/search_demo.yaml", **searched, SEARCH__LATENCY_TABLE=latencies,
            SEARCH__EPOCHS=2, SEARCH__WARMUP_EPOCHS=1, SEARCH__NUM_SAMPLES=1, SEARCH__MIN_SAMPLES=1, SEARCH__BEST_OF=1,
            SEARCH__BN_BATCHES=1, SEARCH__TARGET_GFLOPS=0.0002, MIXUP__ENABLE=True, AUG__ENABLE=True,
-           TENSORBOARD__ENABLE=True, TRAIN__BATCH_SIZE=2, SOLVER__MAX_EPOCH=None,
-           BN__NUM_BATCHES_PRECISE=None)  # fmt: skip
+           TENSORBOARD__ENABLE=True, TRAIN__BATCH_SIZE=2)  # fmt: skip
     from pytorchvideo_autox3d.slowfast.compat import find_slowfast
     from pytorchvideo_autox3d.slowfast.configuration import load_cfg
 

@@ -9,7 +9,7 @@ from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.jobs import TestJob, TrainJob
 from pytorchvideo_autox3d.registry import MODEL_KEYS
 from tests.reads import recorded_reads
-from tests.small_space import GROUPS, SPACE
+from tests.small_space import GROUPS, SPACE, write_latency_table
 
 # Whatever can be switched on at once.
 ON = {
@@ -51,11 +51,12 @@ def reads(tmp_path_factory):
         "SEARCH.TARGET_GFLOPS": 0.0002, "SEARCH.PARETO_GFLOPS": [0.0002], "SOLVER.MAX_EPOCH": 300,
         "BN.NUM_BATCHES_PRECISE": 200,
     }  # fmt: skip
+    latencies = write_latency_table(cfg_of("autox3d/search_demo.yaml", searching), folder / "latency.json")
     alone = {TRAIN: {"TEST.ENABLE": False}, TEST: {"TRAIN.ENABLE": False}}
     found = {
         TRAIN: _launched(cfg_of("autox3d/demo.yaml", ON, alone[TRAIN])),
         TEST: _launched(cfg_of("autox3d/demo.yaml", alone[TEST])),
-        SEARCH: _launched(cfg_of("autox3d/search_demo.yaml", ON, searching)),
+        SEARCH: _launched(cfg_of("autox3d/search_demo.yaml", ON, searching, {"SEARCH.LATENCY_TABLE": latencies})),
     }
     for job, kind in ((TRAIN, TrainJob), (TEST, TestJob)):
         for change in VARIANTS:

@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import cli, jobs
-from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable, complexity, count_module, machine_name
+from pytorchvideo_autox3d.analysis import complexity, count_module
 from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import config_path, load_cfg, value_at
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, DataError, RegistryError, SearchError
 from pytorchvideo_autox3d.jobs import SearchJob, build
 from pytorchvideo_autox3d.kernels import depthwise_kernels
-from pytorchvideo_autox3d.search import cost_table, read_history
+from pytorchvideo_autox3d.search import read_history
 from pytorchvideo_autox3d.space import Architecture
+from tests.small_space import write_latency_table
 
 SPACE = """
 name: tiny
@@ -135,13 +136,7 @@ def test_one_search_gives_an_architecture_a_budget(options, tmp_path, capsys):
 
 @pytest.fixture
 def latency_table(options, tmp_path) -> Path:
-    """Milliseconds that are a thousandth of a network's multiply-adds, of the demo's space and clip size."""
-    supernet = build.build_supernet(demo_cfg(options()))
-    macs = cost_table(supernet).additive("macs")
-    cost = AdditiveCost(macs.fixed / 1e3, tuple(group / 1e3 for group in macs.groups), macs.head / 1e3)
-    table = LatencyTable(supernet.space, (4, 32, 32), 1, "eager", 1, machine_name(), cost)
-    table.to_json(tmp_path / "latency.json")
-    return tmp_path / "latency.json"
+    return write_latency_table(demo_cfg(options()), tmp_path / "latency.json")
 
 
 def test_milliseconds_as_a_budget(options, latency_table, tmp_path, capsys):
