@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
@@ -43,21 +42,19 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d import latency
     from pytorchvideo_autox3d.analysis import machine_name
     from pytorchvideo_autox3d.files import write_json
-    from pytorchvideo_autox3d.latency.tables import FITTED, TESTED
     from pytorchvideo_autox3d.space import load_space
 
     space, clip = load_space(args.space), clip_of(args.clip)
     machine = args.machine or machine_name()
-    setting = latency.Setting(
-        space.name, clip, args.batch, args.backend, args.threads or torch.get_num_threads(), machine
-    )
-    pieces = latency.pieces_of(space, clip, networks=FITTED + TESTED)
+    elsewhere = args.export_blocks or args.measured
+    backend, threads = "onnx" if elsewhere else args.backend, args.threads or torch.get_num_threads()
+    setting = latency.Setting(space.name, clip, args.batch, backend, threads, machine)
+    pieces = latency.pieces_to_measure(space, clip, backend)
     if args.export_blocks:
-        latency.write_portable(pieces, replace(setting, backend="onnx"), args.export_blocks)
+        latency.write_portable(pieces, setting, args.export_blocks)
         print(f"{len(pieces)} pieces: run {args.export_blocks}/run_blocks.py on the other machine")
         return
     if args.measured:
-        setting = replace(setting, backend="onnx")
         measured = latency.read_measured(args.measured, setting)
         absent = [key for key in pieces if key not in measured]
         if absent:

@@ -3,7 +3,7 @@
 from pytorchvideo_autox3d.latency.measure import Measured, Setting, measure_pieces, network_milliseconds, read_measured
 from pytorchvideo_autox3d.latency.pieces import Piece, pieces_of
 from pytorchvideo_autox3d.latency.portable import write_portable
-from pytorchvideo_autox3d.latency.tables import Agreement, make_table
+from pytorchvideo_autox3d.latency.tables import Agreement, make_table, pieces_to_measure
 
 __all__ = [
     "Agreement",
@@ -14,6 +14,7 @@ __all__ = [
     "measure_pieces",
     "network_milliseconds",
     "pieces_of",
+    "pieces_to_measure",
     "read_measured",
     "write_portable",
 ]

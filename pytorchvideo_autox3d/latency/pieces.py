@@ -34,11 +34,15 @@ class Piece:
         key: says all that its time depends on; equal parts of different groups have equal keys.
         shape: of one map that it takes.
         build: makes it, with fresh weights.
+        out: shape of the map that it gives; None for logits.
+        first: whether it takes the clip.
     """
 
     key: str
     shape: Shape
     build: Callable[[], nn.Module]
+    out: Shape | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ class Grid:
         """The first convolution."""
         stem = self.space.stem
         build = partial(create_stem, 3, stem.channels, stem.temporal_kernel, norm=nn.BatchNorm3d, activation=nn.ReLU)
-        return Piece(
-            f"stem {stem.channels} t{stem.temporal_kernel} at {self._at(self.clip[1])}", (3, *self.clip), build
-        )
+        size = -(-self.clip[1] // STEM_STRIDE)
+        key = f"stem {stem.channels} t{stem.temporal_kernel} at {self._at(self.clip[1])}"
+        return Piece(key, (3, *self.clip), build, (stem.channels, self.clip[0], size, size), first=True)
 
     def block(
         self, entering: int, channels: int, kernel: tuple[int, int], expansion: float, size: int, plan: BlockPlan
@@ -76,21 +80,22 @@ class Grid:
             se_ratio=SE_RATIO if plan.squeeze_excite else 0.0,
         )  # fmt: skip
         window = f"k{kernel[0]}x{kernel[1]} s{plan.stride}{' se' if plan.squeeze_excite else ''}"
-        residual = (channels, frames, out, out) if plan.stride == 1 and entering == channels else None
-        at, entry, exit = self._at(size), (entering, frames, size, size), (inner, frames, out, out)
+        adds = plan.stride == 1 and entering == channels
+        taken, wide = (entering, frames, size, size), (inner, frames, size, size)
+        filtered, given = (inner, frames, out, out), (channels, frames, out, out)
+        project = partial(_Projection, make, given if adds else None)
+        name = f"project {inner}-{channels}{' add' if adds else ''} at {self._at(out)}"
         return (
-            Piece(f"expand {entering}-{inner} at {at}", entry, partial(_expand, make)),
-            Piece(f"depthwise {inner} {window} at {at}", (inner, *entry[1:]), partial(_filter, make)),
-            Piece(
-                f"project {inner}-{channels}{' add' if residual else ''} at {self._at(out)}", exit,
-                partial(_Projection, make, residual),
-            ),
-        )  # fmt: skip
+            Piece(f"expand {entering}-{inner} at {self._at(size)}", taken, partial(_expand, make), wide),
+            Piece(f"depthwise {inner} {window} at {self._at(size)}", wide, partial(_filter, make), filtered),
+            Piece(name, filtered, project, given),
+        )
 
     def attention(self, name: str, channels: int, size: int) -> Piece:
         """One attention block; "none" computes nothing and is no piece."""
         build = partial(ATTENTION_REGISTRY.get(name), channels, norm=nn.BatchNorm3d)
-        return Piece(f"{name} {channels} at {self._at(size)}", (channels, self.clip[0], size, size), build)
+        shape = (channels, self.clip[0], size, size)
+        return Piece(f"{name} {channels} at {self._at(size)}", shape, build, shape)
 
     def head(self, channels: int, size: int) -> Piece:
         """The head, for 400 classes."""
@@ -148,14 +153,21 @@ def network_key(number: int, architecture: Architecture) -> str:
     return f"network {number}, {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def whole_networks(space: SearchSpace, clip: tuple[int, int, int], count: int) -> dict[str, Piece]:
+    """So many random networks as pieces by key."""
+    grid = Grid(space, clip)
+    networks = [grid.network(number, one) for number, one in enumerate(random_networks(space, count))]
+    return {piece.key: piece for piece in networks}
+
+
 def random_networks(space: SearchSpace, count: int) -> list[Architecture]:
     """The same architectures for every table of a space."""
     generator = torch.Generator().manual_seed(0)
     return [space.sample(generator) for _ in range(count)]
 
 
-def pieces_of(space: SearchSpace, clip: tuple[int, int, int], *, networks: int) -> dict[str, Piece]:
-    """All pieces of a space at a clip size (T, S, S) by key, and so many whole networks."""
+def pieces_of(space: SearchSpace, clip: tuple[int, int, int]) -> dict[str, Piece]:
+    """All pieces of a space at a clip size (T, S, S) by key."""
     grid = Grid(space, clip)
     pieces = [grid.stem()]
     for number, widths, size, plan in grid.groups():
@@ -170,5 +182,4 @@ def pieces_of(space: SearchSpace, clip: tuple[int, int, int], *, networks: int) 
             inner = -(-size // plan[0].stride)
             pieces += [grid.attention(name, channels, inner) for name in group.attentions if name != "none"]
     pieces += [grid.head(channels, grid.last_size()) for channels in space.groups[-1].channels]
-    pieces += [grid.network(number, one) for number, one in enumerate(random_networks(space, networks))]
     return {piece.key: piece for piece in pieces}

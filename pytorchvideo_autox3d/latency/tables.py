@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pytorchvideo_autox3d.analysis import AdditiveCost, LatencyTable
+from pytorchvideo_autox3d.latency.frames import framed, without_frame
 from pytorchvideo_autox3d.latency.measure import Measured, Setting
-from pytorchvideo_autox3d.latency.pieces import Grid, network_key, random_networks
+from pytorchvideo_autox3d.latency.pieces import Grid, Piece, network_key, pieces_of, random_networks, whole_networks
 from pytorchvideo_autox3d.space import SearchSpace
 
 FITTED, TESTED = 8, 30
@@ -45,6 +46,14 @@ class Agreement:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {**asdict(self), "predicted": list(self.predicted), "measured": list(self.measured)}
+
+
+def pieces_to_measure(space: SearchSpace, clip: tuple[int, int, int], backend: str) -> dict[str, Piece]:
+    """All that `make_table` needs: the pieces, in frames where they are exported, and whole networks."""
+    pieces = pieces_of(space, clip)
+    if backend != "eager":
+        pieces = {piece.key: piece for piece in framed(pieces.values())}
+    return {**pieces, **whole_networks(space, clip, FITTED + TESTED)}
 
 
 def make_table(
@@ -88,11 +97,11 @@ def _cost(space: SearchSpace, clip: tuple[int, int, int], milliseconds: Mapping[
                 pieces += grid.block(channels, channels, kernel, expansion, inner, one)
             if group.attentions[a] != "none":
                 pieces.append(grid.attention(group.attentions[a], channels, inner))
-            values[w, k, c, e, a] = sum(milliseconds[piece.key] for piece in pieces)
+            values[w, k, c, e, a] = sum(without_frame(piece, milliseconds) for piece in pieces)
         groups.append(values)
-    last = grid.last_size()
-    head = np.array([milliseconds[grid.head(channels, last).key] for channels in space.groups[-1].channels])
-    return AdditiveCost(milliseconds[grid.stem().key], tuple(groups), head)
+    last = [grid.head(channels, grid.last_size()) for channels in space.groups[-1].channels]
+    head = np.array([without_frame(piece, milliseconds) for piece in last])
+    return AdditiveCost(without_frame(grid.stem(), milliseconds), tuple(groups), head)
 
 
 def _agreement(predicted: np.ndarray, whole: np.ndarray, measured: Mapping[str, Measured]) -> Agreement:

@@ -31,7 +31,7 @@ SETTING = Setting("small", CLIP, 1, "eager", 1, "a machine")
 
 @pytest.fixture(scope="module")
 def pieces():
-    return dict(list(pieces_of(small_space(), CLIP, networks=0).items())[:3])
+    return dict(list(pieces_of(small_space(), CLIP).items())[:3])
 
 
 def test_real_pieces_are_timed_and_kept(pieces, tmp_path):

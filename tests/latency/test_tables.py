@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.analysis import LatencyTable, count_parameters
-from pytorchvideo_autox3d.latency import Measured, Setting, make_table, pieces_of
+from pytorchvideo_autox3d.latency import Measured, Setting, make_table, pieces_to_measure
 from pytorchvideo_autox3d.latency.pieces import Grid, network_key, random_networks
 from pytorchvideo_autox3d.latency.tables import FITTED, TESTED
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
@@ -18,7 +18,7 @@ SETTING = Setting("small", CLIP, 1, "eager", 1, "a machine")
 
 @pytest.fixture(scope="module")
 def pieces():
-    return pieces_of(small_space(), CLIP, networks=FITTED + TESTED)
+    return pieces_to_measure(small_space(), CLIP, "eager")
 
 
 @pytest.fixture(scope="module")
