@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytorchvideo_autox3d import __version__
-from pytorchvideo_autox3d.errors import AutoX3DError, TrainingInterrupted
+from pytorchvideo_autox3d.errors import AutoX3DError, Interrupted
 
 # Read when torch loads, so set before any command imports it. OpenMP's default, to spin for milliseconds at barriers,
 # makes a small model's step several times slower as soon as another process wants the same cores; not to spin at all
@@ -51,12 +51,12 @@ INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 def run_safely(command: Callable[[], Any]) -> int:
-    """Run a command; return its exit code: 0, 1 with one line for a user's error, 130 when interrupted."""
+    """Run a command; return its exit code: 0, 1 with one line for a user's error, 130 or 143 after a signal."""
     try:
         command()
-    except TrainingInterrupted as stop:
+    except Interrupted as stop:
         print(f"interrupted: {stop}", file=sys.stderr)
-        return INTERRUPTED
+        return stop.exit_code
     except AutoX3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,11 +1,11 @@
 """The error family: everything a user can get wrong, each as one line that names the thing at fault.
 
-The command line prints the message of any `AutoX3DError` without a traceback and exits with 1 (130 for
-`TrainingInterrupted`); every other
-exception is a bug of ours and keeps its traceback. Messages are a single line and name the key, the file, the
-line number or the shape concerned.
+The command line prints the message of any `AutoX3DError` without a traceback and exits with 1 (`Interrupted` with 128
+and the number of the signal); every other exception is a bug of ours and keeps its traceback. Messages are a single
+line and name the key, the file, the line number or the shape concerned.
 """
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,8 +62,20 @@ class TrainingError(AutoX3DError, RuntimeError):
     """Training can't go on: a loss that is not finite; names the step."""
 
 
-class TrainingInterrupted(TrainingError):
-    """A stop was asked for (Ctrl-C, SIGTERM); says what was saved and how to go on. The command line exits with 130."""
+class Interrupted(AutoX3DError):
+    """A stop was asked for; says what was saved and how to go on.
+
+    `exit_code` is the command line's: 128 and the number of the signal, as shells have it; 130 after Ctrl-C, 143 after
+    SIGTERM.
+    """
+
+    def __init__(self, message: str = "", *, signal_number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + int(signal_number)
+
+
+class TrainingInterrupted(Interrupted, TrainingError):
+    """A training or a search was asked to stop, and saved a checkpoint first."""
 
 
 class SearchError(AutoX3DError, ValueError):

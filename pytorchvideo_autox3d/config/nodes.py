@@ -46,6 +46,11 @@ def _autox3d() -> CfgNode:
         SE_RATIO=0.0625,
         LABEL_SMOOTHING=0.0,
         GRAD_ACCUMULATION=1,
+        # Minutes between checkpoints inside an epoch; 0 writes none.
+        CHECKPOINT_MINUTES=30.0,
+        # Of the last so many checkpoints those inside an epoch stay too; of whole epochs EPOCHS_KEPT do, 0 is all.
+        CHECKPOINTS_KEPT=2,
+        EPOCHS_KEPT=0,
         CHANNELS_LAST=True,
         # Used where TRAIN.MIXED_PRECISION is on: "bfloat16" or "float16" (with loss scaling).
         AUTOCAST="bfloat16",

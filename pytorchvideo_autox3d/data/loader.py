@@ -39,6 +39,10 @@ class ClipLoader:
         """Choose the epoch, and the batch that the next iteration alone starts at (to resume within an epoch)."""
         self._sampler.epoch, self._sampler.start_batch = epoch, start_batch
 
+    def files(self, batch: ClipBatch) -> list[str]:
+        """The file of every clip of a batch, each once."""
+        return list(dict.fromkeys(self.dataset.paths[int(video)] for video in batch.video_B))
+
     def __iter__(self) -> Iterator[ClipBatch]:
         for loaded in self._loader:
             if isinstance(loaded, AutoX3DError):

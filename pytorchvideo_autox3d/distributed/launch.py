@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import pickle
+import signal
 import socket
 import tempfile
 import uuid
@@ -29,7 +30,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
-from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, Interrupted
 
 _TORCHRUN_KEYS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _RENDEZVOUS_TIMEOUT_SECONDS = 900
@@ -98,7 +99,7 @@ def launch(
         backend: as in `init_from_env`.
 
     Under torchrun all but `backend` are ignored. Raises `ConfigError` for settings that make no job; an error of the
-    error family in a worker is raised here as it was there; Ctrl-C raises KeyboardInterrupt.
+    error family in a worker is raised here as it was there; Ctrl-C raises KeyboardInterrupt, SIGTERM `Interrupted`.
     """
     if under_torchrun():
         return _run_in_group(fn, args, backend)
@@ -113,7 +114,11 @@ def launch(
         except ChildFailedError as failure:
             raise _recorded_error(scratch) or failure from None
         except SignalException as stop:
-            raise _recorded_error(scratch) or KeyboardInterrupt(str(stop)) from None
+            if (recorded := _recorded_error(scratch)) is not None:
+                raise recorded from None
+            if stop.sigval == signal.SIGINT:
+                raise KeyboardInterrupt(str(stop)) from None
+            raise Interrupted(f"the job was stopped by {stop.sigval.name}", signal_number=stop.sigval) from None
     return results[min(results)]
 
 

@@ -1,9 +1,11 @@
 """Training and testing from plain arguments; knows nothing of architectures and data formats."""
 
 from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
-from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, checkpoint_path, last_checkpoint
+from pytorchvideo_autox3d.engine.checkpoint import Checkpointer
+from pytorchvideo_autox3d.engine.checkpoint_folder import Keeping, checkpoint_path, last_checkpoint
 from pytorchvideo_autox3d.engine.hooks import (
     CheckpointHook,
+    CounterHook,
     DataTimeHook,
     EvalHook,
     HistoryHook,
@@ -44,6 +46,7 @@ from pytorchvideo_autox3d.engine.weights import (
 __all__ = [
     "CheckpointHook",
     "Checkpointer",
+    "CounterHook",
     "CrossEntropy",
     "DataTimeHook",
     "EvalHook",
@@ -51,6 +54,7 @@ __all__ = [
     "EvalViews",
     "HistoryHook",
     "Hook",
+    "Keeping",
     "LRHook",
     "LoadSummary",
     "LogHook",

@@ -1,56 +1,41 @@
 """Checkpoints in PySlowFast's layout, whole or not there at all, and read without running code from them.
 
-    <output_dir>/checkpoints/checkpoint_epoch_00012.pyth                 after epoch 12
-    <output_dir>/checkpoints/checkpoint_epoch_00013_step_00000120.pyth   stopped in epoch 13, after its step 120
-
 Keys as PySlowFast has them: epoch (the last whole epoch, from 0), model_state, optimizer_state, scaler_state and cfg
 (text).
 Ours beside them: model_card (what it takes to use the model), loop_state, rng_states and process_states (one a
-process), extra_states (by name: a search's policy, say).
+process), process_buffers (inside an epoch, of several processes: the batch statistics of each), extra_states (by name:
+a search's policy, say). `checkpoint_folder` names the files.
 """
 
 from __future__ import annotations
 
+import io
 import logging
-import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from iopath.common.file_io import g_pathmgr
-from torch import nn
+from torch import Tensor, nn
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
+from pytorchvideo_autox3d.engine.checkpoint_folder import (
+    Keeping,
+    checkpoint_path,
+    last_checkpoint,
+    point_latest_to,
+    write_checkpoint,
+)
 from pytorchvideo_autox3d.engine.protocols import ProcessStateful, Stateful
 from pytorchvideo_autox3d.engine.weights import load_model_state, unwrapped
 from pytorchvideo_autox3d.errors import CheckpointError
-from pytorchvideo_autox3d.files import atomic_write
 
 _logger = logging.getLogger(__name__)
 _WEIGHTS_ALONE = (
     "to take its weights alone, name it in TRAIN.CHECKPOINT_FILE_PATH with TRAIN.CHECKPOINT_EPOCH_RESET True and "
     "another OUTPUT_DIR"
 )
-_NAME = re.compile(r"checkpoint_epoch_(\d+)(?:_step_(\d+))?\.pyth")
-
-
-def checkpoint_dir(output_dir: str) -> str:
-    """The folder of a run's checkpoints."""
-    return os.path.join(output_dir, "checkpoints")
-
-
-def checkpoint_path(output_dir: str, epoch: int, step: int = 0) -> str:
-    """The file for `epoch` whole epochs (PySlowFast counts from 1 here) and `step` updates of the next."""
-    name = f"checkpoint_epoch_{epoch + 1:05d}_step_{step:08d}.pyth" if step else f"checkpoint_epoch_{epoch:05d}.pyth"
-    return os.path.join(checkpoint_dir(output_dir), name)
-
-
-def last_checkpoint(output_dir: str) -> str | None:
-    """The checkpoint that got furthest, or None."""
-    found = _positions(output_dir)
-    return os.path.join(checkpoint_dir(output_dir), found[max(found)]) if found else None
 
 
 class Checkpointer:
@@ -63,6 +48,7 @@ class Checkpointer:
         cfg_text: the config as yaml, kept for the reader.
         process_extras: objects with a state in each process, by name: counters of faults.
         card: plain data that says how the model is used (a `ModelCard`'s), kept as `model_card`.
+        keeping: which checkpoints stay.
     """
 
     def __init__(
@@ -76,6 +62,7 @@ class Checkpointer:
         process_extras: Mapping[str, ProcessStateful] | None = None,
         cfg_text: str = "",
         card: Mapping[str, Any] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.output_dir = output_dir
         self.model = model
@@ -85,22 +72,38 @@ class Checkpointer:
         self.process_extras = dict(process_extras or {})
         self.cfg_text = cfg_text
         self.card = card
+        self.keeping = keeping or Keeping()
 
     def save(self, loop_state: Mapping[str, Any]) -> str:
         """Write the checkpoint for `TrainLoop.state_dict()`; every process calls this. Returns the path.
 
-        An older checkpoint from the midst of an epoch is removed: the new one is further.
+        It is put together in memory first, so that a full disk is an error like that of any other file.
+
+        Raises:
+            AutoX3DError: it can't be written; names the file and the cause. Older checkpoints are untouched.
         """
         own = {name: extra.state_dict() for name, extra in self.process_extras.items()}
         rng_states = distributed.all_gather_objects(loop_state["rng"])
         process_states = distributed.all_gather_objects(own)
+        buffers = self._gathered_buffers() if loop_state["step"] else []
         path = checkpoint_path(self.output_dir, loop_state["epoch"], loop_state["step"])
         if distributed.is_main():
-            with atomic_write(path) as beside:
-                torch.save(self._content(loop_state, rng_states, process_states), beside)
-            self._remove_superseded(path)
+            content = self._content(loop_state, rng_states, process_states)
+            serialised = io.BytesIO()
+            torch.save(content | ({"process_buffers": buffers} if buffers else {}), serialised)
+            write_checkpoint(path, serialised.getbuffer(), self.keeping)
         distributed.barrier()
         return path
+
+    def resume(self) -> dict[str, Any] | None:
+        """Restore the run's furthest whole checkpoint, if it has one; return the state for the loop."""
+        path = last_checkpoint(self.output_dir, tell=distributed.is_main())
+        if path is None:
+            return None
+        if distributed.is_main():
+            point_latest_to(path)
+        _logger.info("resuming from %s", path)
+        return self.load(path)
 
     def existing(self, epoch: int, step: int) -> str | None:
         """The file of `checkpoint_path`, if there is one."""
@@ -121,6 +124,7 @@ class Checkpointer:
         extra_states = checkpoint.get("extra_states", {})
         for name, extra in self.extras.items():
             self._restore(name, extra, extra_states, path)
+        self._restore_buffers(checkpoint.get("process_buffers", []))
         for name, process_extra in self.process_extras.items():
             process_extra.load_state_dicts([one[name] for one in checkpoint.get("process_states", []) if name in one])
         return self._loop_state(checkpoint)
@@ -142,12 +146,20 @@ class Checkpointer:
             "extra_states": {name: extra.state_dict() for name, extra in self.extras.items()},
         }
 
-    def _remove_superseded(self, path: str) -> None:
-        kept = os.path.basename(path)
-        limit = next(position for position, name in _positions(self.output_dir).items() if name == kept)
-        for position, name in _positions(self.output_dir).items():
-            if position[1] and position < limit:
-                os.remove(os.path.join(checkpoint_dir(self.output_dir), name))
+    def _gathered_buffers(self) -> list[dict[str, Tensor]]:
+        """Each process's own buffers: inside an epoch the running statistics differ. None for a single process."""
+        if not distributed.is_distributed():
+            return []
+        own = {name: buffer.detach().cpu() for name, buffer in unwrapped(self.model).named_buffers()}
+        return distributed.all_gather_objects(own)
+
+    def _restore_buffers(self, buffers: list[dict[str, Tensor]]) -> None:
+        """This process's own, where as many processes go on; else all keep the first one's, from the model's state."""
+        if len(buffers) != distributed.world_size():
+            return
+        for name, buffer in unwrapped(self.model).named_buffers():
+            if name in buffers[distributed.rank()]:
+                buffer.copy_(buffers[distributed.rank()][name])
 
     @staticmethod
     def _restore(key: str, target: Stateful | None, states: Mapping[str, Any], path: str) -> None:
@@ -180,15 +192,3 @@ class Checkpointer:
             )
         rng = rng_states[distributed.rank()] if same_job else None
         return {**bare, **empty, **checkpoint.get("loop_state", {}), "rng": rng}
-
-
-def _positions(output_dir: str) -> dict[tuple[int, int], str]:
-    """(whole epochs, updates of the next) -> file name, of each checkpoint of a run."""
-    folder = checkpoint_dir(output_dir)
-    names = g_pathmgr.ls(folder) if g_pathmgr.isdir(folder) else []
-    found = {}
-    for name in names:
-        if match := _NAME.fullmatch(name):
-            epoch, step = int(match[1]), int(match[2] or 0)
-            found[(epoch - 1, step) if step else (epoch, 0)] = name
-    return found

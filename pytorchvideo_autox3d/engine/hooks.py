@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,13 +47,25 @@ class LRHook(Hook):
 
 
 class MetricHook(Hook):
-    """Keeps metrics up to date from a function: fault counts of a loader, the entropy of a policy."""
+    """Brings metrics up to date from a function, every `period` steps and at an epoch's end: a policy's entropy."""
+
+    def __init__(self, read: Callable[[], Mapping[str, float]], *, period: int = 1) -> None:
+        self._read = read
+        self._period = period
+
+    def after_step(self, loop: TrainLoop) -> None:
+        if loop.step_in_epoch % self._period == 0 or loop.step_in_epoch == loop.steps_per_epoch:
+            loop.metrics.update(self._read())
+
+
+class CounterHook(Hook):
+    """Sums a function's counts over all processes, with the loss of each step: videos that were skipped."""
 
     def __init__(self, read: Callable[[], Mapping[str, float]]) -> None:
         self._read = read
 
-    def after_step(self, loop: TrainLoop) -> None:
-        loop.metrics.update(self._read())
+    def counters(self) -> Mapping[str, float]:
+        return self._read()
 
 
 class LogHook(Hook):
@@ -195,15 +208,36 @@ class HistoryHook(Hook):
 
 
 class CheckpointHook(Hook):
-    """Saves every `period` epochs (TRAIN.CHECKPOINT_PERIOD), after the last, and when a stop was asked for."""
+    """Saves every `period` epochs (TRAIN.CHECKPOINT_PERIOD), after the last, and when a stop was asked for.
 
-    def __init__(self, checkpointer: Checkpointer, *, period: int) -> None:
+    Inside an epoch it saves some `minutes` after the last time, by the clock of the first process (seconds); the others
+    learn of it with the loss of the next step.
+    """
+
+    def __init__(
+        self,
+        checkpointer: Checkpointer,
+        *,
+        period: int,
+        minutes: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._checkpointer = checkpointer
         self._period = period
+        self._minutes = minutes
+        self._clock = clock
         self._saved: tuple[int, int] | None = None
 
     def before_train(self, loop: TrainLoop) -> None:
-        self._saved = _position(loop)
+        self._saved, self._saved_at = _position(loop), self._clock()
+
+    def after_step(self, loop: TrainLoop) -> None:
+        if loop.step_in_epoch == loop.steps_per_epoch:
+            return  # what follows an epoch belongs into its checkpoint
+        if loop.saves:
+            self._save(loop)
+        elif self._minutes > 0 and distributed.is_main():
+            loop.wants_save = self._clock() - self._saved_at >= 60.0 * self._minutes
 
     def after_epoch(self, loop: TrainLoop) -> None:
         if is_due(loop, self._period):
@@ -215,8 +249,9 @@ class CheckpointHook(Hook):
         return existing or self._save(loop)
 
     def _save(self, loop: TrainLoop) -> str:
-        self._saved = _position(loop)
-        return self._checkpointer.save(loop.state_dict())
+        path = self._checkpointer.save(loop.state_dict())
+        self._saved, self._saved_at = _position(loop), self._clock()
+        return path
 
 
 def _position(loop: TrainLoop) -> tuple[int, int]:

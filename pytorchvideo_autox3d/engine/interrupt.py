@@ -9,22 +9,29 @@ from typing import Any
 
 from pytorchvideo_autox3d import distributed
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequest:
-    """Context in which SIGINT and SIGTERM set `requested`; a second SIGINT raises KeyboardInterrupt at once.
+    """Context in which SIGINT and SIGTERM set `number`; a second SIGINT raises KeyboardInterrupt at once.
 
     Under torchrun the terminal's SIGINT arrives twice, the second time from the agent, which kills a process that takes
     too long: there the second asks for no more than the first.
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.number = 0
         self._previous: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether this process was asked to stop."""
+        return self.number != 0
 
     def __enter__(self) -> StopRequest:
         # Python lets only the main thread set handlers; elsewhere the default behaviour stays.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOP_SIGNALS:
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -37,4 +44,4 @@ class StopRequest:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT and not distributed.is_distributed():
             raise KeyboardInterrupt
-        self.requested = True
+        self.number = number

@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ class _StdoutHandler(logging.StreamHandler[Any]):
         super().emit(record)
 
 
+class _LogFile(logging.FileHandler):
+    """Says once that the log can't be written (a full disk), and leaves the job to go on without."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._failed:
+            print(f"warning: {self.baseFilename} can't be written: {sys.exc_info()[1]}", file=sys.stderr)
+        self._failed = True
+
+    def close(self) -> None:
+        with suppress(OSError):  # what could not be written is tried once more here
+            super().close()
+
+
 def setup_logging(output_dir: str | None = None) -> None:
     """Show the package's log on stdout and append it to `<output_dir>/stdout.log`; on the main process alone.
 
@@ -42,7 +58,7 @@ def setup_logging(output_dir: str | None = None) -> None:
     if output_dir is not None and distributed.is_main():
         path = Path(output_dir, "stdout.log")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, encoding="utf8"))
+        handlers.append(_LogFile(path, encoding="utf8"))
     for handler in handlers:
         handler.setFormatter(logging.Formatter(_FORMAT, datefmt="%m/%d %H:%M:%S"))
         logger.addHandler(handler)

@@ -6,7 +6,7 @@ Shapes: B clips, C colours, T frames, H and W pixels, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -35,8 +35,18 @@ class Loader(Protocol):
     def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None: ...
 
 
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A loader that can say which files a batch of it was made of, for an error to name."""
+
+    def files(self, batch: Any) -> list[str]: ...
+
+
 class Position(Protocol):
-    """Where the loop stands, as far as a step may ask: the running epoch from 0, and the updates done in it."""
+    """Where the loop stands, as far as a step may ask: the running epoch from 0, and the updates done in it.
+
+    `files_at_fault` names the files of the running step, as `TrainLoop` has it.
+    """
 
     @property
     def epoch(self) -> int: ...
@@ -44,6 +54,7 @@ class Position(Protocol):
     def step_in_epoch(self) -> int: ...
     @property
     def steps_per_epoch(self) -> int: ...
+    def files_at_fault(self, at_fault: bool) -> str: ...
 
 
 class Step(Protocol):

@@ -20,10 +20,12 @@ import torch
 from torch import Tensor
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.engine.interrupt import StopRequest
-from pytorchvideo_autox3d.engine.protocols import Loader, Step
+from pytorchvideo_autox3d.engine.interrupt import STOP_SIGNALS, StopRequest
+from pytorchvideo_autox3d.engine.protocols import Loader, NamesFiles, Step
 from pytorchvideo_autox3d.engine.rng import restore_rng_state, rng_state
-from pytorchvideo_autox3d.errors import CheckpointError, TrainingError, TrainingInterrupted
+from pytorchvideo_autox3d.errors import CheckpointError, DataError, TrainingError, TrainingInterrupted
+
+_FILES_NAMED = 8  # in an error; a step of many processes learns from hundreds
 
 
 class Hook:
@@ -37,6 +39,10 @@ class Hook:
 
     def before_step(self, loop: TrainLoop) -> None:
         """The batches are there, the update is not yet made."""
+
+    def counters(self) -> Mapping[str, float]:
+        """Counts of this process, the same names in each: `loop.metrics` has their sums over all processes."""
+        return {}
 
     def after_step(self, loop: TrainLoop) -> None:
         """`loop.scalars`, `loop.data_time` and `loop.compute_time` are those of this step."""
@@ -96,6 +102,8 @@ class TrainLoop:
         metrics: values that hooks keep up to date and logs show as they are (the learning rate, fault counts).
         data_time, compute_time: seconds that the last step waited for batches, and computed.
         means: `EpochMeans` of the running epoch.   history: one record a finished epoch.
+        wants_save: set by a hook of one process: all are to save after the next step.
+        saves: whether any process wanted that before this step.
     """
 
     def __init__(
@@ -121,6 +129,9 @@ class TrainLoop:
         self.history: list[dict[str, Any]] = []
         self._rng: dict[str, Any] | None = None
         self._stop = StopRequest()
+        self._stop_signal = 0
+        self._window: list[Any] = []
+        self.wants_save = self.saves = False
 
     @property
     def progress(self) -> float:
@@ -213,8 +224,10 @@ class TrainLoop:
         fetched = time.perf_counter()
         for hook in self.hooks:
             hook.before_step(self)
-        self.scalars, stop = self._reduce(self.step(window, self))
-        self._check_loss()
+        self._window = window
+        own = self.step(window, self)
+        self.scalars, stop = self._reduce(own)
+        self._check_loss(own)
         self.data_time, self.compute_time = fetched - begin, time.perf_counter() - fetched
         clips = sum(len(batch.label_B) for batch in window)
         self.means.add(self.scalars, clips=clips, data_time=self.data_time, compute_time=self.compute_time)
@@ -223,12 +236,25 @@ class TrainLoop:
             hook.after_step(self)
         return stop
 
+    def files_at_fault(self, at_fault: bool) -> str:
+        """The files that the running step learns from in the processes that are at fault, as a text; "" for no names.
+
+        Every process calls this. A loader that names files does so in `files(batch)`.
+        """
+        own: list[str] = []
+        if at_fault and isinstance(self.loader, NamesFiles):
+            own = [name for batch in self._window for name in self.loader.files(batch)]
+        names = sorted({name for part in distributed.all_gather_objects(own) for name in part})
+        more = f" and {len(names) - _FILES_NAMED} more" if len(names) > _FILES_NAMED else ""
+        return f"; it learnt from {', '.join(names[:_FILES_NAMED])}{more}" if names else ""
+
     def _fetch(self, batches: Iterator[Any]) -> list[Any]:
         try:
             window = list(islice(batches, self.accumulation))
-        except RuntimeError:
+        except (RuntimeError, DataError):
             # Ctrl-C reaches the loader's workers too, and a worker that is gone makes the loader raise.
             if self._stop.requested and not distributed.is_distributed():
+                self._stop_signal = self._stop.number
                 self._interrupt()
             raise
         if not window:
@@ -236,21 +262,30 @@ class TrainLoop:
         return window
 
     def _reduce(self, scalars: Mapping[str, Tensor | float]) -> tuple[dict[str, float], bool]:
-        """Average over processes, and agree whether to stop, in one message and one wait for the device."""
+        """Average over processes, sum their counters, agree whether to stop and save: one message, one wait."""
         device = next((value.device for value in scalars.values() if isinstance(value, Tensor)), None)
-        values = [torch.as_tensor(value, device=device).detach().reshape(()).double() for value in scalars.values()]
-        values.append(torch.tensor(float(self._stop.requested), dtype=torch.float64, device=device))
-        *means, stop = distributed.all_reduce_mean(torch.stack(values)).tolist()
-        return dict(zip(scalars, means, strict=True)), stop > 0
+        counters = {name: count for hook in self.hooks for name, count in hook.counters().items()}
+        asked = [float(self._stop.number == number) for number in STOP_SIGNALS]
+        values = [*scalars.values(), *counters.values(), *asked, float(self.wants_save)]
+        own = [torch.as_tensor(value, device=device).detach().reshape(()).double() for value in values]
+        means = distributed.all_reduce_mean(torch.stack(own)).tolist()
+        sums = [round(mean * distributed.world_size(), 6) for mean in means[len(scalars) :]]
+        self.metrics.update(zip(counters, sums, strict=False))
+        *stops, save = sums[len(counters) :]
+        self._stop_signal = next((number for number, asked in zip(STOP_SIGNALS, stops, strict=True) if asked), 0)
+        self.wants_save, self.saves = False, save > 0
+        return dict(zip(scalars, means, strict=False)), self._stop_signal != 0
 
     def _agree_to_stop(self) -> bool:
-        return any(distributed.all_gather_objects(self._stop.requested))
+        self._stop_signal = max(distributed.all_gather_objects(self._stop.number))
+        return self._stop_signal != 0
 
-    def _check_loss(self) -> None:
+    def _check_loss(self, own: Mapping[str, Tensor | float]) -> None:
         loss = self.scalars["loss"]
         if not math.isfinite(loss):
+            files = self.files_at_fault(not math.isfinite(float(own["loss"])))
             raise TrainingError(
-                f"{self._where()}: the loss is {loss}; the last checkpoint is intact "
+                f"{self._where()}: the loss is {loss}{files}; the last checkpoint is intact "
                 "(lower SOLVER.BASE_LR, warm up longer, or set SOLVER.CLIP_GRAD_L2NORM)"
             )
 
@@ -259,7 +294,8 @@ class TrainLoop:
         kept = f"saved {', '.join(saved)}" if saved else "nothing was saved"
         raise TrainingInterrupted(
             f"training was interrupted in epoch {self.epoch + 1} of {self.max_epoch}, after step {self.step_in_epoch} "
-            f"of {self.steps_per_epoch}; {kept}: the same command resumes from the last checkpoint"
+            f"of {self.steps_per_epoch}; {kept}: the same command resumes from the last checkpoint",
+            signal_number=self._stop_signal,
         )
 
     def _where(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine import hooks as H
-from pytorchvideo_autox3d.engine.checkpoint import Checkpointer, last_checkpoint
+from pytorchvideo_autox3d.engine.checkpoint import Checkpointer
+from pytorchvideo_autox3d.engine.checkpoint_folder import Keeping
 from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
 from pytorchvideo_autox3d.engine.protocols import Loader, Loss, ProcessStateful
 from pytorchvideo_autox3d.engine.runtime import Runtime
@@ -35,6 +36,7 @@ class TrainSettings:
         accumulation: batches an update (AUTOX3D.GRAD_ACCUMULATION).
         clip_norm, clip_value: limits of the gradient, one of them at most (SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL).
         checkpoint_period: in epochs; the last is always saved (TRAIN.CHECKPOINT_PERIOD).
+        keeping: checkpoints inside an epoch, and how many stay.
         eval_period: in epochs; the last is always evaluated, and 0 is never (TRAIN.EVAL_PERIOD).
         log_period: in steps (LOG_PERIOD).
         precise_bn_batches: batches that BN's statistics are averaged over anew (BN.NUM_BATCHES_PRECISE); 0 is off.
@@ -47,6 +49,7 @@ class TrainSettings:
     clip_norm: float | None = None
     clip_value: float | None = None
     checkpoint_period: int = 10
+    keeping: Keeping = field(default_factory=Keeping)
     eval_period: int = 10
     log_period: int = 10
     precise_bn_batches: int = 0
@@ -110,6 +113,7 @@ def train(
         process_extras=process_extras,
         cfg_text=cfg_text,
         card=card,
+        keeping=settings.keeping,
     )
     loop_state = start_from(
         checkpointer,
@@ -152,10 +156,8 @@ def start_from(
 
     Returns the state for `TrainLoop.load_state_dict`, or None to start at epoch 0.
     """
-    last = last_checkpoint(checkpointer.output_dir) if auto_resume else None
-    if last is not None:
-        _logger.info("resuming from %s", last)
-        return checkpointer.load(last)
+    if auto_resume and (state := checkpointer.resume()) is not None:
+        return state
     if not checkpoint_file:
         return None
     summary = load_weights(checkpointer.model, checkpoint_file)
@@ -193,7 +195,7 @@ def standard_hooks(
         H.DataTimeHook(),
         *([H.TensorBoardHook(tensorboard_dir, period=log_period)] if tensorboard_dir else []),
         H.HistoryHook(checkpointer.output_dir, name=history_name),
-        H.CheckpointHook(checkpointer, period=checkpoint_period),
+        H.CheckpointHook(checkpointer, period=checkpoint_period, minutes=checkpointer.keeping.minutes),
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 import torch
@@ -15,6 +17,7 @@ from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
 from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector
+from pytorchvideo_autox3d.jobs.output_lock import output_lock
 from pytorchvideo_autox3d.jobs.search import SearchJob
 from pytorchvideo_autox3d.jobs.test import TestJob
 from pytorchvideo_autox3d.jobs.train import TrainJob
@@ -54,7 +57,14 @@ def run(cfg: CfgNode) -> None:
     jobs = make_jobs(cfg)
     if info.device.type == "cpu":
         keep_freed_memory()
-    _open_output(cfg)
+    with ExitStack() as held:
+        if distributed.is_main():
+            held.enter_context(output_lock(cfg.OUTPUT_DIR))
+        _open_output(cfg)
+        _run_jobs(cfg, jobs, info)
+
+
+def _run_jobs(cfg: CfgNode, jobs: Sequence[Job], info: ProcessInfo) -> None:
     _logger.info("running on %s, %d process(es)", info.device, info.world_size)
     if idle := idle_keys(cfg, get_cfg()):
         _logger.info("%s", idle)

@@ -16,7 +16,10 @@ from pytorchvideo_autox3d.files import write_text
 
 CONFIG_NAME = "config.yaml"
 # Where a run is, and what it does besides, may differ from one start to the next.
-_FREE = ("OUTPUT_DIR", "LOG_PERIOD", "NUM_GPUS", "NUM_SHARDS", "SHARD_ID", "TENSORBOARD", "DATA_LOADER", "TEST")
+_FREE = (
+    "OUTPUT_DIR", "LOG_PERIOD", "NUM_GPUS", "NUM_SHARDS", "SHARD_ID", "TENSORBOARD", "DATA_LOADER", "TEST",
+    "AUTOX3D.CHECKPOINT_MINUTES", "AUTOX3D.CHECKPOINTS_KEPT", "AUTOX3D.EPOCHS_KEPT",
+)  # fmt: skip
 _logger = logging.getLogger(__name__)
 
 

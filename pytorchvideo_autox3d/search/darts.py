@@ -121,5 +121,5 @@ class DartsSearch(SupernetSearch):
 
     def _agreed(self, loss: Tensor, loop: Position) -> float:
         value = float(distributed.all_reduce_mean(loss))
-        check_finite(value, Architecture.widest(self.supernet.space), loop)
+        check_finite(value, Architecture.widest(self.supernet.space), loop, own=loss)
         return value

@@ -26,7 +26,7 @@ from pytorchvideo_autox3d.engine import (
     read_checkpoint,
     standard_hooks,
 )
-from pytorchvideo_autox3d.engine.protocols import Loader, ProcessStateful, Stateful
+from pytorchvideo_autox3d.engine.protocols import Loader, NamesFiles, ProcessStateful, Stateful
 from pytorchvideo_autox3d.engine.supervised import Mix
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
@@ -68,6 +68,14 @@ class PairedLoader:
         else:
             for batch, other in zip(self.weights, self._endless(self.policy), strict=False):
                 yield SearchBatch(batch, other)
+
+    def files(self, batch: SearchBatch) -> list[str]:
+        """The files of both halves, as far as their loaders name them."""
+        names: list[str] = []
+        for loader, part in ((self.weights, batch.weights), (self.policy, batch.policy)):
+            if part is not None and isinstance(loader, NamesFiles):
+                names += loader.files(part)
+        return names
 
     def _endless(self, loader: Loader) -> Iterator[Any]:
         """Pass after pass over `loader`, from where the epoch starts; no two of a search have the same number."""
@@ -178,6 +186,7 @@ def search(
         extras=extras,
         process_extras=process_extras,
         cfg_text=cfg_text,
+        keeping=settings.keeping,
     )
     loop = TrainLoop(
         step,
@@ -186,8 +195,8 @@ def search(
         hooks=[LRHook(optimizer, schedule), *_hooks(model, step, limits, checkpointer, settings, extra_hooks)],
         accumulation=settings.accumulation,
     )
-    if last is not None:
-        loop.load_state_dict(checkpointer.load(last))
+    if last is not None and (state := checkpointer.resume()) is not None:
+        loop.load_state_dict(state)
     return loop.run()
 
 
@@ -209,7 +218,7 @@ def _hooks(
         }
 
     return [
-        MetricHook(read),
+        MetricHook(read, period=settings.log_period),
         *extra,
         # Each process has moved the running statistics by its own clips; a checkpoint holds one set.
         PeriodicHook(lambda loop: average_bn_stats(model), settings.checkpoint_period),

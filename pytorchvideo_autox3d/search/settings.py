@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pytorchvideo_autox3d.engine import Keeping
 from pytorchvideo_autox3d.errors import SearchError
 
 LIKELIHOODS = ("mean", "sum")
@@ -45,6 +46,7 @@ class SearchSettings:
         label_smoothing: of the cross entropy (AUTOX3D.LABEL_SMOOTHING).
         clip_norm, clip_value: limits of the weights' gradient, one of them at most (SOLVER.CLIP_GRAD_*).
         checkpoint_period: in epochs (TRAIN.CHECKPOINT_PERIOD).
+        keeping: checkpoints inside an epoch, and how many stay.
         log_period: in steps (LOG_PERIOD).
         tensorboard_dir: where to log for TensorBoard; None is nowhere.
         seed: of the samples and of dropout (RNG_SEED).
@@ -76,6 +78,7 @@ class SearchSettings:
     clip_norm: float | None = None
     clip_value: float | None = None
     checkpoint_period: int = 1
+    keeping: Keeping = field(default_factory=Keeping)
     log_period: int = 10
     tensorboard_dir: str | None = None
     seed: int = 0

@@ -125,7 +125,7 @@ class ParsecSearch(SupernetSearch):
             self._count(float(macs_K[number]), batches, gradient is not None)
             # Every process must weight a sample alike, so they agree on its likelihood first.
             losses.append(float(distributed.all_reduce_mean(loss)))
-            check_finite(losses[-1], architecture, loop)
+            check_finite(losses[-1], architecture, loop, own=loss)
             if gradient is not None:
                 gradient.sample(self.score(scale * losses[-1] + float(penalty_K[number])))
         loss_K = torch.tensor(losses, dtype=torch.float64)

@@ -183,11 +183,15 @@ def space_text(supernet: Supernet) -> str:
     )
 
 
-def check_finite(loss: float, architecture: Architecture, loop: Position) -> None:
-    """Raise `SearchError` that names the step and the sample whose loss is not finite."""
+def check_finite(loss: float, architecture: Architecture, loop: Position, *, own: Tensor) -> None:
+    """Raise `SearchError` that names the step, the sample and the files where a loss is not finite.
+
+    `loss` is the mean over the processes, so that all of them get here; `own` is this process's.
+    """
     if not math.isfinite(loss):
+        files = loop.files_at_fault(not math.isfinite(float(own)))
         raise SearchError(
             f"epoch {loop.epoch + 1}, step {loop.step_in_epoch + 1} of {loop.steps_per_epoch}: the loss of the sample "
-            f"[{architecture.one_line()}] is {loss}; the last checkpoint is intact (lower SOLVER.BASE_LR, or set "
-            "SOLVER.CLIP_GRAD_L2NORM)"
+            f"[{architecture.one_line()}] is {loss}{files}; the last checkpoint is intact (lower SOLVER.BASE_LR, or "
+            "set SOLVER.CLIP_GRAD_L2NORM)"
         )

@@ -4,8 +4,6 @@ import torch
 from pytorchvideo_autox3d.engine import (
     Checkpointer,
     build_optimizer,
-    checkpoint_path,
-    last_checkpoint,
     read_checkpoint,
 )
 from pytorchvideo_autox3d.engine.rng import rng_state
@@ -62,20 +60,6 @@ def test_round_trip_of_every_part(tmp_path):
     assert (state["epoch"], state["step"], len(state["history"])) == (3, 0, 3)
 
 
-def test_the_last_is_the_furthest_and_partial_ones_give_way(tmp_path):
-    assert last_checkpoint(str(tmp_path)) is None
-    saver = checkpointer(tmp_path)
-    paths = [saver.save(loop_state(*position)) for position in [(9,), (10,), (10, 3)]]
-    assert paths[-1].endswith("checkpoint_epoch_00011_step_00000003.pyth")
-    assert last_checkpoint(str(tmp_path)) == paths[-1]
-    (tmp_path / "checkpoints" / "notes.txt").touch()
-    saver.save(loop_state(11))
-    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    whole = [f"checkpoint_epoch_000{n:02d}.pyth" for n in (9, 10, 11)]
-    assert names == [*whole, "notes.txt"]
-    assert last_checkpoint(str(tmp_path)) == checkpoint_path(str(tmp_path), 11)
-
-
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
     class Broken:
         def state_dict(self):
@@ -89,7 +73,8 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(TypeError, match="pickle"):
         checkpointer(tmp_path, seed=3, extras={"broken": Broken()}).save(loop_state(1))
     assert torch.equal(read_checkpoint(path)["model_state"]["6.weight"], before)
-    assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["checkpoint_epoch_00001.pyth"]
+    names = sorted(entry.name for entry in (tmp_path / "checkpoints").iterdir())
+    assert names == ["checkpoint_epoch_00001.pyth", "latest.pyth"]
 
 
 class Evil:

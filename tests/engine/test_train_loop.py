@@ -1,6 +1,7 @@
 """The loop alone, with a step that only counts."""
 
 import os
+import pickle
 import signal
 
 import pytest
@@ -91,6 +92,42 @@ def test_a_loss_that_is_not_finite_names_epoch_and_step(value):
     with pytest.raises(TrainingError, match=r"epoch 2, step 2 of 4: the loss is (nan|inf)"):
         loop.run()
     assert recorder.events[-1] == "after_train"
+
+
+def test_a_loss_that_is_not_finite_names_the_files_of_the_step():
+    class Named(SyntheticLoader):
+        def files(self, batch):
+            return [f"{video}.mp4" for video in batch.video_B.tolist()]
+
+    def step(batches, loop):
+        return {"loss": torch.tensor(float("nan") if loop.global_step == 1 else 1.0)}
+
+    loop = TrainLoop(step, Named(batches=4, batch_size=2), max_epoch=1, accumulation=2)
+    with pytest.raises(TrainingError, match=r"step 2 of 2: .* it learnt from 4\.mp4, 5\.mp4, 6\.mp4, 7\.mp4;"):
+        loop.run()
+
+
+def test_counters_are_in_the_metrics_of_their_own_step():
+    class Counts(Hook):
+        counted = 0
+
+        def before_step(self, loop):
+            self.counted += 2
+
+        def counters(self):
+            return {"bad": float(self.counted)}
+
+        def after_step(self, loop):
+            assert loop.metrics["bad"] == self.counted
+
+    assert TrainLoop(CountingStep(), SyntheticLoader(batches=3), max_epoch=1, hooks=[Counts()]).run()[0]["bad"] == 6
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_has_the_exit_code_of_its_signal(number, code):
+    with pytest.raises(TrainingInterrupted) as raised:
+        TrainLoop(CountingStep(), SyntheticLoader(), max_epoch=1, hooks=[StopAt(1, number)]).run()
+    assert pickle.loads(pickle.dumps(raised.value)).exit_code == raised.value.exit_code == code
 
 
 @pytest.mark.parametrize(("stop_at", "number"), [(2, signal.SIGINT), (5, signal.SIGTERM), (3, signal.SIGINT)])

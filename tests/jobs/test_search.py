@@ -193,7 +193,7 @@ def test_ctrl_c_ends_a_search_with_130_and_it_goes_on(options, tmp_path, capsys,
     monkeypatch.setattr(build.optimisation, "build_preprocess", lambda cfg: StopsAt(1))
     assert cli.main(command) == 130
     assert "interrupted: training was interrupted in epoch 1 of 2" in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "out" / "checkpoints").iterdir()] == [
+    assert [path.name for path in (tmp_path / "out" / "checkpoints").glob("checkpoint_*")] == [
         "checkpoint_epoch_00001_step_00000001.pyth"
     ]
     monkeypatch.undo()

@@ -158,7 +158,7 @@ def test_a_nan_stops_the_search_and_leaves_the_last_checkpoint(make_pair, make_l
     supernet, policy = make_pair()
     with pytest.raises(SearchError, match=r"epoch 2, step 2 of 3: the loss of the sample \["):
         run((supernet, policy), make_loader, tmp_path, hooks=[Poison()])
-    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    (checkpoint,) = (tmp_path / "checkpoints").glob("checkpoint_*")
     assert checkpoint.name == "checkpoint_epoch_00001.pyth"
     state = torch.load(checkpoint, weights_only=True)["model_state"]
     assert all(torch.isfinite(tensor).all() for tensor in state.values())

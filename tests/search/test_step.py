@@ -20,7 +20,7 @@ from pytorchvideo_autox3d.search import (
 from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
 from pytorchvideo_autox3d.space import Architecture
 
-LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9)
+LOOP = SimpleNamespace(epoch=0, step_in_epoch=4, steps_per_epoch=9, files_at_fault=lambda at_fault: "")
 
 
 def make_step(pair, *, budgets=(), **values) -> ParsecSearch:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import torch
 from fvcore.common.config import CfgNode
 
-from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.data import (
     UNNAMED,
     ClassNames,
@@ -22,7 +20,7 @@ from pytorchvideo_autox3d.data import (
 )
 from pytorchvideo_autox3d.data import build_loader as make_loader
 from pytorchvideo_autox3d.distributed import ProcessInfo
-from pytorchvideo_autox3d.engine import EvalViews, MetricHook
+from pytorchvideo_autox3d.engine import CounterHook, EvalViews
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.naming import naming
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
@@ -173,13 +171,11 @@ def build_preprocess(cfg: CfgNode) -> ClipNormalize:
     return ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD)
 
 
-def fault_hook(*loaders: ClipLoader) -> MetricHook:
+def fault_hook(*loaders: ClipLoader) -> CounterHook:
     """The skipped videos of all loaders and processes in every log line; one that two of them met counts twice."""
 
     def read() -> dict[str, float]:
         own = [loader.faults.metrics() for loader in loaders]
-        totals = {name: sum(metrics[name] for metrics in own) for name in own[0]}
-        sums = distributed.all_reduce_mean(torch.tensor(list(totals.values()))) * distributed.world_size()
-        return dict(zip(totals, sums.tolist(), strict=True))
+        return {name: sum(metrics[name] for metrics in own) for name in own[0]}
 
-    return MetricHook(read)
+    return CounterHook(read)

@@ -11,6 +11,7 @@ from torch import nn
 from pytorchvideo_autox3d.engine import (
     CrossEntropy,
     EvalSettings,
+    Keeping,
     Precision,
     Runtime,
     Schedule,
@@ -83,6 +84,12 @@ def build_runtime(cfg: CfgNode, device: torch.device) -> Runtime:
     )
 
 
+def build_keeping(cfg: CfgNode) -> Keeping:
+    """AUTOX3D.CHECKPOINT_MINUTES, CHECKPOINTS_KEPT and EPOCHS_KEPT."""
+    node = cfg.AUTOX3D
+    return Keeping(minutes=node.CHECKPOINT_MINUTES, last=node.CHECKPOINTS_KEPT, epochs=node.EPOCHS_KEPT)
+
+
 def build_train_settings(cfg: CfgNode) -> TrainSettings:
     """Everything of TRAIN, SOLVER and BN that the training loop itself needs."""
     return TrainSettings(
@@ -91,6 +98,7 @@ def build_train_settings(cfg: CfgNode) -> TrainSettings:
         clip_norm=cfg.SOLVER.CLIP_GRAD_L2NORM,
         clip_value=cfg.SOLVER.CLIP_GRAD_VAL,
         checkpoint_period=cfg.TRAIN.CHECKPOINT_PERIOD,
+        keeping=build_keeping(cfg),
         eval_period=cfg.TRAIN.EVAL_PERIOD,
         log_period=cfg.LOG_PERIOD,
         precise_bn_batches=cfg.BN.NUM_BATCHES_PRECISE if cfg.BN.USE_PRECISE_STATS else 0,

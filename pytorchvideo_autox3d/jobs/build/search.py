@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.errors import ConfigError, SearchError
 from pytorchvideo_autox3d.jobs.build.data import build_loader
 from pytorchvideo_autox3d.jobs.build.model import build_space
 from pytorchvideo_autox3d.jobs.build.naming import naming
-from pytorchvideo_autox3d.jobs.build.optimisation import tensorboard_dir
+from pytorchvideo_autox3d.jobs.build.optimisation import build_keeping, tensorboard_dir
 from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY, SEARCH_REGISTRY
 from pytorchvideo_autox3d.search import (
     Budget,
@@ -147,6 +147,7 @@ def build_search_settings(cfg: CfgNode) -> SearchSettings:
         clip_norm=cfg.SOLVER.CLIP_GRAD_L2NORM,
         clip_value=cfg.SOLVER.CLIP_GRAD_VAL,
         checkpoint_period=cfg.TRAIN.CHECKPOINT_PERIOD,
+        keeping=build_keeping(cfg),
         log_period=cfg.LOG_PERIOD,
         tensorboard_dir=tensorboard_dir(cfg),
         seed=cfg.RNG_SEED,
