@@ -99,7 +99,7 @@ def test_latency_of_each_network(script, arguments):
 def test_clips_are_of_the_video_and_mirrored_by_chance(recipe):
     frames = torch.arange(16 * 28 * 28, dtype=torch.int32).view(1, 1, 16, 28, 28).expand(64, 3, -1, -1, -1)
     videos = recipe.Videos(frames, torch.zeros(64, dtype=torch.int64))
-    ((clip, _),) = recipe._training_clips(videos, 64, np.random.default_rng(0))
+    ((clip, _),) = recipe.training_clips(videos, 64, np.random.default_rng(0))
     assert clip.shape == (64, 3, 8, 24, 24)
     time = clip[:, 0, :, 0, 0] // 28**2
     assert (time.diff(dim=1) == 2).all()
