@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorchvideo_autox3d.commands.demo_models import demo_entries, search_config
-from pytorchvideo_autox3d.commands.demo_report import demo_report, measured_latencies, model_result, search_outcome
+from pytorchvideo_autox3d.commands.demo_report import demo_report, measured_latencies, model_result, search_summary
 
 if TYPE_CHECKING:
     from fvcore.common.config import CfgNode
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         _run_once(entry.cfg, "test_results.json")
     latencies = measured_latencies(entries)
     results = [model_result(entry, latencies[entry.name]) for entry in entries]
-    report = demo_report(args, entries[0].cfg, results, settings, search_outcome(search_cfg))
+    report = demo_report(args, entries[0].cfg, results, settings, search_summary(search_cfg))
     page, data = write_report(args.output / "report.html", report)
     for result in results:
         print(f"{result.name}: {result.top1:.1f}% top-1, {result.gflops * 1e3:.2f} M multiply-adds")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fvcore.common.config import CfgNode
 
     from pytorchvideo_autox3d.data.tools import DemoSettings
-    from pytorchvideo_autox3d.report import ClipStrip, DemoReport, ModelResult, SearchResult
+    from pytorchvideo_autox3d.report import ClipStrip, DemoReport, ModelResult, SearchSummary
 
 LATENCY_REPEATS = 50
 
@@ -69,13 +69,13 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, **{f"val_{key}": value for key, value in validation.items()}}
 
 
-def search_outcome(cfg: CfgNode) -> SearchResult:
+def search_summary(cfg: CfgNode) -> SearchSummary:
     """The search of a folder as the page shows it."""
-    from pytorchvideo_autox3d.report import PolicyTable, SearchResult
+    from pytorchvideo_autox3d.report import PolicyTable, SearchSummary
     from pytorchvideo_autox3d.search import read_history, read_result
 
     result = read_result(cfg.OUTPUT_DIR)
-    return SearchResult(
+    return SearchSummary(
         history=read_history(cfg.OUTPUT_DIR),
         target_gflops=cfg.SEARCH.TARGET_GFLOPS,
         num_samples=result["num_samples"],
@@ -91,7 +91,7 @@ def demo_report(
     cfg: CfgNode,
     results: list[ModelResult],
     settings: DemoSettings,
-    search: SearchResult,
+    search: SearchSummary,
 ) -> DemoReport:
     """All that the page says."""
     from pytorchvideo_autox3d.analysis import describe_machine

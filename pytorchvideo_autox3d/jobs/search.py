@@ -212,10 +212,10 @@ def _pareto(
     rows: list[SearchResult] = []
     for metric, key, _ in PARETO:
         for target in sorted(set(cfg.SEARCH[key])):
-            if (metric, target) in [(one.metric, one.target) for one in derived.verdicts] and derived.within_budgets:
-                # A row's first verdict is of the budget that it was derived for.
-                first = sorted(derived.verdicts, key=lambda one: one.metric != metric)
-                rows.append(replace(derived, verdicts=tuple(first)))
+            if (metric, target) in [(one.metric, one.target) for one in derived.checks] and derived.within_budgets:
+                # A row's first check is of the budget that it was derived for.
+                first = sorted(derived.checks, key=lambda one: one.metric != metric)
+                rows.append(replace(derived, checks=tuple(first)))
                 continue
             try:
                 # What is taken whatever it costs is no row of a table of budgets.
@@ -247,9 +247,9 @@ def _report(cfg: CfgNode, derived: SearchResult, others: Sequence[SearchResult],
         by_loss = cfg.SEARCH.RANK_BY == "loss"
         said = f"a loss of {-derived.score:.3f} nats" if by_loss else f"top-1 of {derived.score:.1f}%"
         _logger.info("%s on the validation list with the weights of the search", said)
-    for verdict in derived.verdicts:
-        (_logger.info if verdict.met else _logger.warning)("%s", verdict)
-    measured = derived.measured_verdict
+    for check in derived.checks:
+        (_logger.info if check.met else _logger.warning)("%s", check)
+    measured = derived.measured_check
     if measured is not None:
         (_logger.info if measured.met else _logger.warning)("measured whole: %s on this machine", measured)
     if others:

@@ -6,7 +6,7 @@ from pytorchvideo_autox3d.report.contact_sheet import contact_sheet, film_strip
 from pytorchvideo_autox3d.report.curves import draw_accuracy_cost, draw_training_curves
 from pytorchvideo_autox3d.report.html import write_report
 from pytorchvideo_autox3d.report.model_result import ModelResult
-from pytorchvideo_autox3d.report.results import ClipStrip, DemoReport, PolicyTable, SearchResult
+from pytorchvideo_autox3d.report.results import ClipStrip, DemoReport, PolicyTable, SearchSummary
 from pytorchvideo_autox3d.report.search import (
     draw_coverage,
     draw_policy,
@@ -19,7 +19,7 @@ __all__ = [
     "DemoReport",
     "ModelResult",
     "PolicyTable",
-    "SearchResult",
+    "SearchSummary",
     "contact_sheet",
     "draw_accuracy_cost",
     "draw_architecture",

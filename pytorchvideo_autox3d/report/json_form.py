@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytorchvideo_autox3d.report.model_result import ModelResult
-from pytorchvideo_autox3d.report.results import DemoReport, SearchResult
+from pytorchvideo_autox3d.report.results import DemoReport, SearchSummary
 
 
 def model_to_dict(model: ModelResult, total: int) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _report_to_dict(report: DemoReport) -> dict[str, Any]:
     }
 
 
-def _search_to_dict(search: SearchResult) -> dict[str, Any]:
+def _search_to_dict(search: SearchSummary) -> dict[str, Any]:
     plain = {f.name: getattr(search, f.name) for f in dataclasses.fields(search)}
     coverage = {name: [[int(hit) for hit in row] for row in matrix] for name, matrix in search.coverage.items()}
     return {**plain, "policy": [dataclasses.asdict(table) for table in search.policy], "coverage": coverage}

@@ -31,7 +31,7 @@ class PolicyTable:
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchSummary:
     """A search: its history, the policy it ended with, and how its channel selection covers the filters.
 
     Args:
@@ -83,7 +83,7 @@ class DemoReport:
     num_views: int = 1
     task: str = ""
     machine: Mapping[str, str] = field(default_factory=dict)
-    search: SearchResult | None = None
+    search: SearchSummary | None = None
     clips: Sequence[ClipStrip] = ()
     commands: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()

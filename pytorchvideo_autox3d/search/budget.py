@@ -148,7 +148,7 @@ class Budgets:
 
     def allow(self, architecture: Architecture) -> bool:
         """Whether an architecture meets every budget."""
-        return all(check.met for check in self.verdicts(architecture))
+        return all(check.met for check in self.checks(architecture))
 
     def nothing_within(self) -> str:
         """For an error: that no network is within the budgets."""
@@ -174,7 +174,7 @@ class Budgets:
         indices = torch.tensor([architecture.indices])
         return {name: float(values[0]) for name, values in self.costs(indices).items()}
 
-    def verdicts(self, architecture: Architecture) -> tuple[BudgetCheck, ...]:
+    def checks(self, architecture: Architecture) -> tuple[BudgetCheck, ...]:
         """Each budget against one architecture."""
         costs = self.cost_of(architecture)
         return tuple(BudgetCheck(b.metric, b.target, costs[b.metric]) for b in self.budgets)

@@ -40,7 +40,7 @@ class SearchResult:
         architecture: the choices.
         log_probability: under the policy, in nats.
         costs: by metric: gflops, params_m, and latency_ms where a table of it was given.
-        verdicts: each budget, met or missed and by how much.
+        checks: each budget, met or missed and by how much.
         score: validation score with inherited weights, where it was measured (`inherited_score`).
         measured_ms: milliseconds of the whole network, where it was run; `costs` has what a table predicts.
     """
@@ -48,14 +48,14 @@ class SearchResult:
     architecture: Architecture
     log_probability: float
     costs: dict[str, float]
-    verdicts: tuple[BudgetCheck, ...]
+    checks: tuple[BudgetCheck, ...]
     score: float | None = None
     measured_ms: float | None = None
 
     @property
-    def measured_verdict(self) -> BudgetCheck | None:
+    def measured_check(self) -> BudgetCheck | None:
         """The latency budget against the whole network as it was measured; None without either."""
-        budget = next((verdict for verdict in self.verdicts if verdict.metric == "latency_ms"), None)
+        budget = next((check for check in self.checks if check.metric == "latency_ms"), None)
         if budget is None or self.measured_ms is None:
             return None
         return replace(budget, cost=self.measured_ms)
@@ -63,7 +63,7 @@ class SearchResult:
     @property
     def within_budgets(self) -> bool:
         """Whether every budget is met."""
-        return all(verdict.met for verdict in self.verdicts)
+        return all(check.met for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -72,7 +72,7 @@ class SearchResult:
             "log_probability": self.log_probability,
             "score": self.score,
             **self.costs,
-            "budgets": [verdict.to_dict() for verdict in self.verdicts],
+            "budgets": [check.to_dict() for check in self.checks],
             **({} if self.measured_ms is None else {"measured_ms": self.measured_ms}),
         }
 
@@ -145,7 +145,7 @@ def pareto_table(rows: Sequence[SearchResult]) -> str:
     lines = ["".join(f"{head:>10}" for head in heads)]
     for row in rows:
         milliseconds = [_cell(row.costs.get("latency_ms")), _cell(row.measured_ms)] if with_ms else []
-        cells = [f"{row.verdicts[0].target:g}", _cell(row.costs["gflops"]), _cell(row.costs["params_m"])]
+        cells = [f"{row.checks[0].target:g}", _cell(row.costs["gflops"]), _cell(row.costs["params_m"])]
         cells += [*milliseconds, _cell(row.score, ".2f"), _cell(row.log_probability, ".2f")]
         lines.append("".join(f"{cell:>10}" for cell in cells))
     return "\n".join(lines)
@@ -221,7 +221,7 @@ def _derived(policy: Policy, architecture: Architecture, budgets: Budgets, score
         architecture,
         float(policy.log_probability(architecture).detach()),
         budgets.cost_of(architecture),
-        budgets.verdicts(architecture),
+        budgets.checks(architecture),
         score,
     )
 

@@ -80,7 +80,7 @@ def write_pareto(
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for row in rows:
-        first = row.verdicts[0]
+        first = row.checks[0]
         target = f"{first.target:g}{'ms' if first.metric == 'latency_ms' else ''}"
         paths.append(folder / f"architecture_{target}.json")
         row.architecture.to_json(paths[-1])

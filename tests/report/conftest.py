@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pytorchvideo_autox3d.report import ClipStrip, DemoReport, ModelResult, PolicyTable, SearchResult, film_strip
+from pytorchvideo_autox3d.report import ClipStrip, DemoReport, ModelResult, PolicyTable, SearchSummary, film_strip
 from pytorchvideo_autox3d.space import load_space
 
 CLASSES = ["left", "right"]
@@ -40,7 +40,7 @@ def models(architecture):
 
 @pytest.fixture
 def report(models):
-    search = SearchResult(
+    search = SearchSummary(
         history=[{"epoch": e, "gflops": 0.06 / e, "entropy": 3.0 / e, "ess": 5.0} for e in (1, 2, 3)],
         target_gflops=0.05,
         num_samples=13,

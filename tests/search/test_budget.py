@@ -82,12 +82,12 @@ def test_two_budgets_for_one_metric(table):
         Budgets(table, [middle, middle])
 
 
-def test_verdict_says_by_how_much(space, table):
+def test_a_check_says_by_how_much(space, table):
     low, high = Budgets(table).range("gflops")
     target = (low + high) / 2
     dearest = Architecture.from_indices(space, [len(decision.candidates) - 1 for decision in space.decisions])
-    (verdict,) = Budgets(table, [Budget("gflops", target)]).verdicts(dearest)
-    assert not verdict.met
-    assert verdict.to_dict()["excess"] == pytest.approx(high / target - 1)
-    assert str(verdict).startswith("MISSED: ")
-    assert f"({100 * (high / target - 1):+.1f}%)" in str(verdict)
+    (check,) = Budgets(table, [Budget("gflops", target)]).checks(dearest)
+    assert not check.met
+    assert check.to_dict()["excess"] == pytest.approx(high / target - 1)
+    assert str(check).startswith("MISSED: ")
+    assert f"({100 * (high / target - 1):+.1f}%)" in str(check)

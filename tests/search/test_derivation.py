@@ -33,10 +33,10 @@ def test_most_likely_is_checked_against_every_budget(trained):
     derived = derive(policy, budgets=budgets, method="most_likely")
     assert derived.architecture == policy.most_likely()
     assert derived.log_probability == pytest.approx(float(policy.log_probability(derived.architecture).detach()))
-    (verdict,) = derived.verdicts
-    assert verdict.cost == derived.costs["gflops"]
-    assert derived.within_budgets == verdict.met
-    assert derived.to_dict()["budgets"][0]["met"] == verdict.met
+    (check,) = derived.checks
+    assert check.cost == derived.costs["gflops"]
+    assert derived.within_budgets == check.met
+    assert derived.to_dict()["budgets"][0]["met"] == check.met
 
 
 def within_by_enumeration(policy, budgets) -> list[tuple[float, object]]:
@@ -44,7 +44,7 @@ def within_by_enumeration(policy, budgets) -> list[tuple[float, object]]:
     space = policy.space
     rows = itertools.product(*(range(len(decision.candidates)) for decision in space.decisions))
     every = (Architecture.from_indices(space, row) for row in rows)
-    fitting = [one for one in every if all(verdict.met for verdict in budgets.verdicts(one))]
+    fitting = [one for one in every if all(check.met for check in budgets.checks(one))]
     return sorted(((float(policy.log_probability(one).detach()), one) for one in fitting), key=lambda pair: -pair[0])
 
 
@@ -94,12 +94,12 @@ def test_measured_milliseconds_are_held_against_the_target(trained):
     target = sum(latency.range()) / 2
     budgets = Budgets(cost_table(supernet), [Budget("latency_ms", target)], latency=latency)
     derived = derive(policy, budgets=budgets, method="within_budgets")
-    assert derived.measured_verdict is None
+    assert derived.measured_check is None
     assert derived.costs["latency_ms"] <= target
     slow = replace(derived, measured_ms=1.1 * target)
-    assert not slow.measured_verdict.met
-    assert "MISSED" in str(slow.measured_verdict)
-    assert "(+10.0%)" in str(slow.measured_verdict)
+    assert not slow.measured_check.met
+    assert "MISSED" in str(slow.measured_check)
+    assert "(+10.0%)" in str(slow.measured_check)
     assert slow.to_dict()["measured_ms"] == 1.1 * target
     assert "measured" in pareto_table([slow])
 
@@ -124,7 +124,7 @@ def test_pareto_gives_one_architecture_a_target(trained):
     assert all(row.within_budgets for row in rows)
     assert rows[0].log_probability <= rows[-1].log_probability
     for row, target in zip(rows, targets, strict=True):
-        assert row.verdicts[0].target == target
+        assert row.checks[0].target == target
         assert row.architecture == within_by_enumeration(policy, budgets.with_target("gflops", target))[0][1]
     assert len(pareto_table(rows).splitlines()) == 4
     scored = pareto(policy, budgets=budgets, targets=targets[-1:], count=5, score=lambda a: float(a.groups[0].channels))
