@@ -71,6 +71,7 @@ def parse_arguments(description: str, table: int) -> argparse.Namespace:
     parser.add_argument("--overlay", nargs="*", default=[], metavar="YAML", help="configs read over each system's")
     parser.add_argument("--opts", nargs="*", default=[], metavar="KEY VALUE", help="keys set over all of these")
     parser.add_argument("--frame-scale", type=float, default=1.0, help="of the frames of every system's clip")
+    parser.add_argument("--max-frames", type=int, default=None, help="of any clip: how many the videos have")
     parser.add_argument("--systems", nargs="*", default=None, help="names in the hub; default: the table's")
     parser.add_argument("--output", type=Path, default=Path(f"output/table{table}"), help="runs and the result")
     parser.add_argument("--budget", type=float, default=None, help="GFLOPs a video; default: the cheapest row's")
@@ -143,6 +144,8 @@ def _config(system: System, name: str, args: argparse.Namespace) -> CfgNode:
     prefix = str(args.data) if args.prefix is None else args.prefix
     classes = int(read_list(str(args.data / "train.csv"), path_prefix=prefix).labels.max()) + 1
     frames = max(1, round(system.frames * args.frame_scale))
+    if args.max_frames is not None:
+        frames = min(frames, args.max_frames)
     folder = args.output / f"{system.hub}_{Path(name).stem}_{frames}"
     opts: list[Any] = ["DATA.PATH_TO_DATA_DIR", str(args.data), "DATA.PATH_PREFIX", prefix, "OUTPUT_DIR", str(folder)]
     opts += ["MODEL.NUM_CLASSES", classes, "DATA.NUM_FRAMES", frames, "TEST.ENABLE", False, *args.opts]
