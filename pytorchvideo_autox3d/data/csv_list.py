@@ -25,8 +25,8 @@ _PATH_AND_NAME = {
 }
 
 
-def read_csv(path: str, *, prefix: str = "") -> Entries:
-    """Read a list: a path, a separator, a label on every line; or paths alone.
+def read_csv(path: str, *, prefix: str = "", most: int | None = None) -> Entries:
+    """Read a list, or its first `most` lines: a path, a separator, a label on every line; or paths alone.
 
     The separator (tab, comma or space) is sniffed, and the label is the last field, so unquoted paths may hold spaces.
     A path or a name may stand in double quotes; one header line ("path label") and empty lines are passed over. A label
@@ -35,7 +35,7 @@ def read_csv(path: str, *, prefix: str = "") -> Entries:
     Raises:
         DataError: the list is missing, or a line (named as file:line) does not parse.
     """
-    lines = read_lines(path)
+    lines = read_lines(path)[:most]
     separator = _sniff_separator([line for _, line in lines[:_LINES_SNIFFED]])
     if lines and _is_header(lines[0][1], separator):
         del lines[0]

@@ -51,6 +51,10 @@ class Entries:
         """Whether a label is a whole number; a name beside it is then no class, unless a classes.json has it."""
         return any(isinstance(label, int) for label in self.labels)
 
+    def place_of_number(self) -> str:
+        """Where the first label stands that is a whole number; one must."""
+        return self._place(next(index for index, label in enumerate(self.labels) if isinstance(label, int)))
+
     def numbered(self, classes: ClassNames, *, num_classes: int | None = None) -> Manifest:
         """The list with every class as its number.
 

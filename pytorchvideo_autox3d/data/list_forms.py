@@ -16,6 +16,7 @@ from pytorchvideo_autox3d.data.manifest import Manifest, Places
 from pytorchvideo_autox3d.errors import DataError, NoListError
 
 TRAIN = "train"
+_LINES_LOOKED_AT = 50
 
 
 def find_list(
@@ -32,6 +33,7 @@ def find_list(
         raise NoListError(f"{folder}: holds no {mode}.csv, no {mode}.json and no folder {mode} of class folders")
     entries = _read(path, path_prefix)
     ClassNames.find(*_folders_of(path)).check_agrees(classes)
+    _refuse_numbers_beside_names(path, entries)
     classes = classes or _numbering(path, entries)
     if not classes and entries.class_names and not entries.has_numbers:
         raise DataError(
@@ -46,8 +48,8 @@ def read_list(
 ) -> Manifest:
     """Read a list in whichever form it has.
 
-    A folder: each of its folders that holds a video is a class, but hidden ones; without any, the videos in it are a
-    list without labels. Ending in .json: {path: label}, {path: {"label": label}}, [[path, label]],
+    A folder: each of its folders that holds a video, at any depth, is a class, but hidden ones; without any, the videos
+    in it are a list without labels. Ending in .json: {path: label}, {path: {"label": label}}, [[path, label]],
     [{"path": path, "label": label}], [path], or Kinetics' own {id: {"annotations": {"label", "segment"}}} with files
     named id_start_end.mp4. All else: see `csv_list.read_csv`.
 
@@ -62,10 +64,12 @@ def read_list(
 
     Raises:
         DataError: the list is missing or empty; a line does not parse; a label is out of range, or a name that the
-            numbering lacks. Names the file, and the line, entry or folder at fault.
+            numbering lacks, or a number where the training list beside it has names. Names the file, and the line,
+            entry or folder at fault.
     """
     path = path.rstrip("/") or path
     entries = _read(path, path_prefix)
+    _refuse_numbers_beside_names(path, entries)
     classes = classes or _numbering(path, entries) or _own_numbering(entries)
     return entries.numbered(classes, num_classes=num_classes)
 
@@ -79,6 +83,27 @@ def _numbering(path: str, entries: Entries) -> ClassNames:
     if training == path:
         return _own_numbering(entries)
     return _own_numbering(_read(training, "")) if g_pathmgr.exists(training) else UNNAMED
+
+
+def _refuse_numbers_beside_names(path: str, entries: Entries) -> None:
+    """Raise `DataError` for numbers whose classes are names in the training list beside them, and in no classes.json.
+
+    Whoever wrote the numbers counted the names in an order of their own, which may not be that of `ClassNames`.
+    """
+    training = _list_path(os.path.dirname(path), TRAIN)
+    if not entries.has_numbers or training == path or ClassNames.find(*_folders_of(path)):
+        return
+    if g_pathmgr.exists(training) and _begins_with_names(training):
+        found = f"the label is a number, but {training} has names"
+        raise DataError(
+            f"{entries.place_of_number()}: {found}; write names here too, or their numbers to {CLASSES_FILE}"
+        )
+
+
+def _begins_with_names(path: str) -> bool:
+    """Whether a list's labels are names, by its first lines where it is long; folders 0, 1, 2, ... are numbers."""
+    entries = read_csv(path, most=_LINES_LOOKED_AT) if _is_csv(path) else _read(path, "")
+    return any(name != str(number) for number, name in enumerate(_own_numbering(entries)))
 
 
 def _folders_of(path: str) -> tuple[str, ...]:
@@ -98,9 +123,13 @@ def _list_path(folder: str, mode: str) -> str:
 
 
 def _read(path: str, prefix: str) -> Entries:
-    if g_pathmgr.isdir(path):
-        return _read_folder(path)
-    return _read_json_list(path, prefix) if path.endswith(".json") else read_csv(path, prefix=prefix)
+    if _is_csv(path):
+        return read_csv(path, prefix=prefix)
+    return _read_json_list(path, prefix) if path.endswith(".json") else _read_folder(path)
+
+
+def _is_csv(path: str) -> bool:
+    return not path.endswith(".json") and not g_pathmgr.isdir(path)
 
 
 def _read_folder(folder: str) -> Entries:
@@ -109,8 +138,8 @@ def _read_folder(folder: str) -> Entries:
     labels: list[Label] = []
     for name in here:
         if g_pathmgr.isdir(os.path.join(folder, name)):
-            found = _videos(_visible(os.path.join(folder, name)))
-            paths += [f"{name}/{video}" for video in found]
+            found = list(_videos_below(folder, name))
+            paths += found
             labels += [name] * len(found)
     outside = _videos(here)
     if not paths:
@@ -118,6 +147,15 @@ def _read_folder(folder: str) -> Entries:
     if outside:
         raise DataError(f"{folder}: {outside[0]!r} lies beside the class folders, in none of them")
     return Entries(folder, paths, labels, prefix=folder)
+
+
+def _videos_below(folder: str, name: str) -> Iterator[str]:
+    """The videos of a class folder and of the folders in it, as paths from `folder`, without hidden ones."""
+    here = _visible(os.path.join(folder, name))
+    yield from (f"{name}/{video}" for video in _videos(here))
+    for below in here:
+        if g_pathmgr.isdir(os.path.join(folder, name, below)):
+            yield from _videos_below(folder, f"{name}/{below}")
 
 
 def _visible(folder: str) -> list[str]:

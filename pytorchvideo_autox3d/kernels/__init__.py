@@ -9,7 +9,6 @@ from pytorchvideo_autox3d.kernels.batch_norm import (
 )
 from pytorchvideo_autox3d.kernels.depthwise_conv import (
     DepthwiseConv3d,
-    DepthwiseConvAct3d,
     depthwise_conv3d,
     depthwise_kernels,
     set_depthwise_kernels,
@@ -18,7 +17,6 @@ from pytorchvideo_autox3d.kernels.recomputation import recompute_activations, se
 
 __all__ = [
     "DepthwiseConv3d",
-    "DepthwiseConvAct3d",
     "FusedBatchNormAct3d",
     "accelerate",
     "batch_norm_kernels",

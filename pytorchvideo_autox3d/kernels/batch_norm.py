@@ -42,11 +42,6 @@ _ACTIVATION_OF = {
 }
 
 
-def batch_norm_kernels_enabled() -> bool:
-    """Whether batch normalisations use this package's kernels where they apply."""
-    return _switch.enabled
-
-
 def set_batch_norm_kernels(enabled: bool) -> None:
     """Turn the kernels on or off for the whole process; the environment's AUTOX3D_BATCH_NORM=0 keeps them off."""
     _switch.set(enabled)

@@ -3,19 +3,15 @@
 from pytorchvideo_autox3d.kernels.accelerate import accelerate
 from pytorchvideo_autox3d.kernels.depthwise_conv import (
     DepthwiseConv3d,
-    DepthwiseConvAct3d,
     depthwise_conv3d,
     depthwise_kernels,
-    depthwise_kernels_enabled,
     set_depthwise_kernels,
 )
 
 __all__ = [
     "DepthwiseConv3d",
-    "DepthwiseConvAct3d",
     "accelerate",
     "depthwise_conv3d",
     "depthwise_kernels",
-    "depthwise_kernels_enabled",
     "set_depthwise_kernels",
 ]

@@ -11,7 +11,6 @@ Switch: the environment variable AUTOX3D_DEPTHWISE=0 or `set_depthwise_kernels(F
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,11 +30,6 @@ _DTYPES = {
 }
 # A vector of fewer channels would leave the registers half empty.
 _LEAST_CHANNELS = 4
-
-
-def depthwise_kernels_enabled() -> bool:
-    """Whether depthwise convolutions use this package's kernels where they apply."""
-    return _switch.enabled
 
 
 def set_depthwise_kernels(enabled: bool) -> None:
@@ -103,8 +97,13 @@ def depthwise_conv3d(
     """`F.conv3d` of x (B, C, T, H, W) with weight (C, 1, t, s, s); by the kernels where they apply.
 
     `groups` defaults to the weight's output channels. `activation` ("none", "relu" or "silu") is applied to the
-    result; without gradients bias and activation cost the kernels no pass of their own. Errors are those of `F.conv3d`.
+    result; without gradients bias and activation cost the kernels no pass of their own.
+
+    Raises:
+        ModelError: no such activation. Other errors are those of `F.conv3d`.
     """
+    if activation not in ACTIVATION_FUNCTIONS:
+        raise ModelError(f"activation {activation!r} is none of {', '.join(ACTIVATION_FUNCTIONS)}")
     groups = weight.shape[0] if groups is None else groups
     activate = ACTIVATION_FUNCTIONS[activation]
     if not _switch.enabled or transformed():
@@ -141,32 +140,3 @@ class DepthwiseConv3d(nn.Conv3d):
             return depthwise_conv3d(
                 input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
-
-
-class DepthwiseConvAct3d(DepthwiseConv3d):
-    """A `DepthwiseConv3d` whose result goes through an activation, for inference in one pass over memory.
-
-    Arguments, parameters and state are those of `nn.Conv3d`, and `activation`: "none", "relu" or "silu". Gradients
-    flow, at the cost of the separate layers.
-
-    Raises:
-        ModelError: no such activation.
-    """
-
-    def __init__(self, *args: Any, activation: str = "none", **options: Any) -> None:
-        super().__init__(*args, **options)
-        if activation not in ACTIVATION_FUNCTIONS:
-            raise ModelError(f"activation {activation!r} is none of {', '.join(ACTIVATION_FUNCTIONS)}")
-        self.activation = activation
-
-    def forward(self, input: Tensor) -> Tensor:
-        if torch.jit.is_scripting() or self.padding_mode != "zeros" or isinstance(self.padding, str):
-            out = self._conv_forward(input, self.weight, self.bias)
-            return F.relu(out) if self.activation == "relu" else F.silu(out) if self.activation == "silu" else out
-        else:  # noqa: RET505 -- as in `DepthwiseConv3d`
-            return depthwise_conv3d(
-                input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
-            )
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, activation={self.activation!r}"

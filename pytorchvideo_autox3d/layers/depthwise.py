@@ -5,7 +5,6 @@ from pytorchvideo_autox3d.kernels.depthwise_conv import (
     DepthwiseConv3d,
     depthwise_conv3d,
     depthwise_kernels,
-    depthwise_kernels_enabled,
     set_depthwise_kernels,
 )
 
@@ -14,6 +13,5 @@ __all__ = [
     "accelerate",
     "depthwise_conv3d",
     "depthwise_kernels",
-    "depthwise_kernels_enabled",
     "set_depthwise_kernels",
 ]

@@ -18,7 +18,7 @@ from pytorchvideo_autox3d.search.loop import cost_table, search, split_halves
 from pytorchvideo_autox3d.search.methods import Cost, MethodRun, Problem, Trial, run_method
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet, create_autox3d_search
 from pytorchvideo_autox3d.search.parsec import importance_weights
-from pytorchvideo_autox3d.search.policy import ParsecHead, Policy
+from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.result import policy_tables, read_history, read_result, write_pareto, write_result
 from pytorchvideo_autox3d.search.settings import SearchSettings
 from pytorchvideo_autox3d.search.step import OneShotSearch, ParsecSearch
@@ -37,7 +37,6 @@ __all__ = [
     "Ledger",
     "MethodRun",
     "OneShotSearch",
-    "ParsecHead",
     "ParsecSearch",
     "Policy",
     "Problem",

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from pytorchvideo_autox3d.registry import HEAD_REGISTRY
 from pytorchvideo_autox3d.search.most_probable import Limit, most_probable
 from pytorchvideo_autox3d.space import Architecture, SearchSpace
 
 
-@HEAD_REGISTRY.register(name="ParsecHead")
 class Policy(nn.Module):
-    """P(A | alpha): the product over decisions of softmax(alpha_d) (paper, section 4.1).
+    """P(A | alpha), the paper's NAS head: the product over decisions of softmax(alpha_d) (paper, section 4.1).
 
     Args:
         space: gives the decisions and their order.
@@ -101,7 +99,3 @@ class Policy(nn.Module):
         rows = [row[:size] for row, size in zip(table_DM, self.sizes, strict=True)]
         found = most_probable(rows, limits, count)
         return [(Architecture.from_indices(self.space, path), value) for path, value in found]
-
-
-# The name under which a config's MODEL.HEAD would know it (paper: the NAS head).
-ParsecHead = Policy

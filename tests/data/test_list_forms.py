@@ -145,6 +145,34 @@ def test_names_beside_a_training_list_of_numbers_are_an_error(tmp_path):
         find_list(str(tmp_path), "test")
 
 
+@pytest.mark.parametrize("training", ["train.csv", "train/zumba/a.mp4"])
+def test_numbers_beside_a_training_list_of_names_are_an_error(tmp_path, files, training):
+    """Nobody knows in which order the writer of the numbers counted the names."""
+    files(training)
+    if training == "train.csv":
+        (tmp_path / training).write_text("a.mp4 zumba\nb.mp4 air drumming\n")
+    (tmp_path / "test.csv").write_text("path label\nc.mp4 0\n")
+    wanted = r"test\.csv:2: the label is a number, but .*/train.* has names; write names here too, or .* classes\.json"
+    for read in (lambda: find_list(str(tmp_path), "test"), lambda: read_list(str(tmp_path / "test.csv"))):
+        with pytest.raises(DataError, match=wanted):
+            read()
+    (tmp_path / "classes.json").write_text('["zumba", "air drumming"]')
+    assert pairs(find_list(str(tmp_path), "test")) == [("c.mp4", 0)]
+
+
+def test_numbers_beside_folders_that_are_these_numbers(files, tmp_path):
+    folder = files("train/0/a.mp4", "train/1/b.mp4")
+    (tmp_path / "test.csv").write_text("c.mp4 1\n")
+    assert pairs(find_list(folder, "test")) == [("c.mp4", 1)]
+
+
+def test_folders_in_class_folders_are_looked_into(files):
+    below = ("train/b/day 1/2.mp4", "train/b/day 1/cut/3.mp4", "train/b/1.mp4", "train/a/x/.git/4.mp4")
+    train = find_list(files(*below, "train/a/day 2/5.mp4"), "train")
+    assert train.classes.names == ("a", "b")
+    assert pairs(train) == [("a/day 2/5.mp4", 0), ("b/1.mp4", 1), ("b/day 1/2.mp4", 1), ("b/day 1/cut/3.mp4", 1)]
+
+
 def test_whole_numbers_are_never_names(tmp_path):
     """A list that was written with numbers means the same beside classes whose names are numerals."""
     (tmp_path / "classes.json").write_text('["1", "2", "10"]')

@@ -284,15 +284,28 @@ def test_other_inputs_are_left_to_torch():
         DepthwiseConv3d(16, 16, 3, padding=1, groups=16)(torch.randn(1, 8, 2, 3, 4))
 
 
+SWITCHED_OFF = """
+import torch
+from torch.profiler import profile
+from pytorchvideo_autox3d.kernels.depthwise import depthwise_conv3d, depthwise_kernels
+def uses_kernel():
+    with profile() as record:
+        depthwise_conv3d(torch.randn(1, 16, 2, 3, 4), torch.randn(16, 1, 3, 3, 3), padding=(1, 1, 1))
+    return any(event.key.startswith("autox3d::") for event in record.key_averages())
+print(uses_kernel())
+with depthwise_kernels(True):
+    print(uses_kernel())
+"""
+
+
 def test_switch():
     conv, clip = DepthwiseConv3d(16, 16, 3, padding=1, groups=16), torch.randn(1, 16, 2, 3, 4)
     with depthwise_kernels(False):
         assert not uses_kernel(lambda: conv(clip))
         with depthwise_kernels(True):
             assert uses_kernel(lambda: conv(clip))
-    code = "from pytorchvideo_autox3d.kernels import depthwise; print(depthwise.depthwise_kernels_enabled())"
-    assert run_python(code, AUTOX3D_DEPTHWISE="0").stdout.strip() == "False"
-    wrong = run_python(code, AUTOX3D_DEPTHWISE="off")
+    assert run_python(SWITCHED_OFF, AUTOX3D_DEPTHWISE="0").stdout.split() == ["False", "False"]
+    wrong = run_python(SWITCHED_OFF, AUTOX3D_DEPTHWISE="off")
     assert "AUTOX3D_DEPTHWISE='off': must be 0 or 1" in wrong.stderr
 
 

@@ -4,7 +4,6 @@ import math
 import pytest
 import torch
 
-from pytorchvideo_autox3d.registry import HEAD_REGISTRY
 from pytorchvideo_autox3d.search import Policy
 from pytorchvideo_autox3d.space import GroupSpec, SearchSpace, load_space
 
@@ -96,10 +95,6 @@ def test_top_is_the_sorted_enumeration(policy, space):
     assert found[0][0] == policy.most_likely()
     assert len(policy.top(1000)) == space.size
     assert found[0][1] == pytest.approx(policy.log_probability(found[0][0]).item())
-
-
-def test_is_the_head_parsec_head(space):
-    assert isinstance(HEAD_REGISTRY.get("ParsecHead")(space=space), Policy)
 
 
 def test_state_is_alpha_alone(policy):
