@@ -69,10 +69,10 @@ def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
         if count:
             counts.add_row(fault, str(count))
     console.print(counts)
-    places = report.manifest.places
-    listed = Table("number" if places is None else places.unit, "video", "fault", "detail", box=box.SIMPLE_HEAD)
+    locations = report.manifest.locations
+    listed = Table("number" if locations is None else locations.unit, "video", "fault", "detail", box=box.SIMPLE_HEAD)
     for index, fault, detail in report.faults[:shown]:
-        number = index + 1 if places is None else int(places.number[index])
+        number = index + 1 if locations is None else int(locations.number[index])
         listed.add_row(str(number), Text(_printable(report.manifest.listed(index))), fault, Text(_printable(detail)))
     console.print(listed)
     if len(report.faults) > shown:

@@ -9,7 +9,7 @@ from iopath.common.file_io import g_pathmgr
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.csv_list import read_lines
 from pytorchvideo_autox3d.data.dataset import VideoDataset
-from pytorchvideo_autox3d.data.manifest import Manifest, Places
+from pytorchvideo_autox3d.data.manifest import Manifest, SourceLocations
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
@@ -47,7 +47,9 @@ class UCF101(VideoDataset):
             items.append((video, known.number(name)))
             lines.append(line)
         _check_count(path, len(known), num_classes)
-        return Manifest.from_items(items, name=path, prefix=path_prefix, classes=known, places=Places.of(path, lines))
+        return Manifest.from_items(
+            items, name=path, prefix=path_prefix, classes=known, locations=SourceLocations.of(path, lines)
+        )
 
 
 @DATASET_REGISTRY.register(name="hmdb51")
@@ -86,8 +88,8 @@ class HMDB51(VideoDataset):
                 if mark == _MARKS[mode]:
                     items.append((f"{class_name}/{video.strip()}", label))
                     lines.append(line)
-        places = Places.of(paths, lines)
-        return Manifest.from_items(items, name=name, prefix=path_prefix, classes=known, places=places)
+        locations = SourceLocations.of(paths, lines)
+        return Manifest.from_items(items, name=name, prefix=path_prefix, classes=known, locations=locations)
 
 
 def _class_names(path: str) -> ClassNames:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES, Entries, Label, as_label, is_number
-from pytorchvideo_autox3d.data.manifest import Places
+from pytorchvideo_autox3d.data.manifest import SourceLocations
 from pytorchvideo_autox3d.errors import DataError, NoListError
 
 SEPARATORS = ("\t", ",", " ")
@@ -47,7 +47,7 @@ def read_csv(path: str, *, prefix: str = "", most: int | None = None) -> Entries
             raise DataError(f"{path}:{number}: expected a path and a label, found {line[:80]!r}")
         paths.append(item[0])
         labels.append(item[1])
-    return Entries(path, paths, labels, Places.of(path, [number for number, _ in lines]), prefix)
+    return Entries(path, paths, labels, SourceLocations.of(path, [number for number, _ in lines]), prefix)
 
 
 def read_lines(path: str) -> list[tuple[int, str]]:

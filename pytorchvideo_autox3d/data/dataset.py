@@ -182,7 +182,7 @@ class VideoDataset(Dataset[ClipBatch]):
         try:
             clips_BTCHW, flipped = self._clips(record, clip_generator(self.seed, epoch, index))
         except DecodeError as error:
-            raise DecodeError(self.manifest.placed(index, str(error))) from None
+            raise DecodeError(self.manifest.with_location(index, str(error))) from None
         clip_BCTHW = clips_BTCHW.transpose(1, 2)
         num_views = len(clip_BCTHW)
         return ClipBatch(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pytorchvideo_autox3d.data.classes import CLASSES_FILE, ClassNames
-from pytorchvideo_autox3d.data.manifest import NO_LABEL, Manifest, Places
+from pytorchvideo_autox3d.data.manifest import NO_LABEL, Manifest, SourceLocations
 from pytorchvideo_autox3d.errors import DataError
 
 Label = int | str | None
@@ -31,14 +31,14 @@ class Entries:
     Attributes:
         name: the list's path.
         paths, labels: N of each.
-        places: where in the list each stands; None in a folder of class folders.
+        locations: where in the list each stands; None in a folder of class folders.
         prefix: joined before every relative path.
     """
 
     name: str
     paths: Sequence[str]
     labels: Sequence[Label]
-    places: Places | None = None
+    locations: SourceLocations | None = None
     prefix: str = ""
 
     @property
@@ -66,7 +66,7 @@ class Entries:
             found = f"has {len(classes)} classes, expected {num_classes} or fewer (MODEL.NUM_CLASSES)"
             raise DataError(f"{self.name}: {found}: {classes.name(num_classes)!r}")
         items = zip(self.paths, self._numbers(classes, num_classes), strict=True)
-        return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=classes, places=self.places)
+        return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=classes, locations=self.locations)
 
     def _numbers(self, classes: ClassNames, num_classes: int | None) -> Iterator[int]:
         without = all(label is None for label in self.labels)
@@ -85,17 +85,17 @@ class Entries:
 
     def _unknown(self, index: int, name: str, classes: ClassNames) -> str:
         """What is wrong with a name that no class has."""
-        if self.places is None:
+        if self.locations is None:
             return f"{self.name}: the folder {name!r} is no class of {classes.source}"
         why = f"is no class of {classes.source}" if classes else f"is a name, and no {CLASSES_FILE} says its number"
         return f"{self._place(index)}: the label {name!r} {why}"
 
     def _place(self, index: int) -> str:
         """The file and the line, or the entry and its path; the path itself in a folder of class folders."""
-        if self.places is None:
+        if self.locations is None:
             return f"{self.name}/{self.paths[index]}"
-        place = self.places.name(index, 0)
-        return f"{place}: {self.paths[index][:80]!r}" if self.places.unit == "entry" else place
+        place = self.locations.name(index, 0)
+        return f"{place}: {self.paths[index][:80]!r}" if self.locations.unit == "entry" else place
 
 
 def as_label(text: str) -> Label:

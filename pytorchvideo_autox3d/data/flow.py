@@ -61,7 +61,7 @@ def check_flow(manifest: Manifest) -> None:
     """Raise `DataError` unless every video of the list has its flow; names the first that has none, and the command."""
     absent = [index for index, path in enumerate(manifest.paths) if not g_pathmgr.isfile(flow_path(path))]
     if absent:
-        first = manifest.placed(absent[0], manifest.record(absent[0]).path)
+        first = manifest.with_location(absent[0], manifest.record(absent[0]).path)
         raise DataError(
             f"{len(absent)} of {len(manifest)} videos have no optical flow, the first {first}: "
             f"run autox3d make-flow {manifest.name}"

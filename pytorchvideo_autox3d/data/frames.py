@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.closing import ClosedOnExit
-from pytorchvideo_autox3d.data.manifest import Manifest, Places
+from pytorchvideo_autox3d.data.manifest import Manifest, SourceLocations
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import DataError, DecodeError
@@ -103,7 +103,7 @@ class FrameManifest(Manifest):
         assert self.frames is not None
         videos = ((self.listed(i), int(self.label[i]), self._listed_frames(i)) for i in indices)
         return with_frames(
-            videos, name=self.name, prefix=self.prefix, classes=self.classes, places=self._places_of(indices)
+            videos, name=self.name, prefix=self.prefix, classes=self.classes, locations=self._locations_of(indices)
         )
 
     def _listed_frames(self, index: int) -> list[str]:
@@ -119,7 +119,7 @@ def with_frames(
     name: str,
     prefix: str = "",
     classes: ClassNames = UNNAMED,
-    places: Places | None = None,
+    locations: SourceLocations | None = None,
 ) -> FrameManifest:
     """Pack (video, label, images) triples; `prefix` is joined before every image."""
     items: list[tuple[str, int]] = []
@@ -132,7 +132,7 @@ def with_frames(
             yield from ((path, number) for path in paths)
 
     frames = Manifest.from_items(images(), name=name, prefix=prefix)
-    own = Manifest.from_items(items, name=name, prefix=prefix, classes=classes, places=places)
+    own = Manifest.from_items(items, name=name, prefix=prefix, classes=classes, locations=locations)
     return FrameManifest(**vars(own), frames=frames, first=torch.tensor(ends, dtype=torch.int64))
 
 

@@ -12,7 +12,7 @@ from pytorchvideo_autox3d.data.classes import CLASSES_FILE, UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.csv_list import read_csv
 from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES, Entries, Label, as_label
 from pytorchvideo_autox3d.data.json_file import read_json
-from pytorchvideo_autox3d.data.manifest import Manifest, Places
+from pytorchvideo_autox3d.data.manifest import Manifest, SourceLocations
 from pytorchvideo_autox3d.errors import DataError, NoListError
 
 TRAIN = "train"
@@ -172,8 +172,8 @@ def _read_json_list(path: str, prefix: str) -> Entries:
     for place, video, label in _json_items(path):
         paths.append(video)
         labels.append(_label(place, label))
-    places = Places.of(path, range(1, len(paths) + 1), unit="entry")
-    return Entries(path, paths, labels, places, prefix)
+    locations = SourceLocations.of(path, range(1, len(paths) + 1), unit="entry")
+    return Entries(path, paths, labels, locations, prefix)
 
 
 def _label(place: str, value: Any) -> Label:

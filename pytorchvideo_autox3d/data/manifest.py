@@ -35,7 +35,7 @@ class VideoRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class SourceLocations:
     """Where in the user's files the N videos of a manifest stand, for messages.
 
     Attributes:
@@ -49,10 +49,10 @@ class Places:
     unit: str = "line"
 
     @classmethod
-    def of(cls, files: str | Sequence[str], numbers: Sequence[int], *, unit: str = "line") -> Places:
+    def of(cls, files: str | Sequence[str], numbers: Sequence[int], *, unit: str = "line") -> SourceLocations:
         """Pack the numbers."""
         files = (files,) if isinstance(files, str) else tuple(files)
-        return Places(files, torch.tensor(numbers, dtype=torch.int32), unit)
+        return SourceLocations(files, torch.tensor(numbers, dtype=torch.int32), unit)
 
     def name(self, index: int, label: int) -> str:
         """`file:line`, or `file: entry n`."""
@@ -72,7 +72,7 @@ class Manifest:
         offset: int64, N + 1; path i is `path_bytes[offset[i]:offset[i + 1]]`.
         label: int64, N; NO_LABEL throughout in a list without labels.
         classes: the classes' names, where they are known.
-        places: where the list has each video, if it is a file of lines or entries.
+        locations: where the list has each video, if it is a file of lines or entries.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Manifest:
     offset: Tensor
     label: Tensor
     classes: ClassNames = UNNAMED
-    places: Places | None = None
+    locations: SourceLocations | None = None
 
     @classmethod
     def from_items(
@@ -91,12 +91,12 @@ class Manifest:
         name: str = "<items>",
         prefix: str = "",
         classes: ClassNames = UNNAMED,
-        places: Places | None = None,
+        locations: SourceLocations | None = None,
     ) -> Manifest:
         """Pack (path, label) pairs; raise `DataError` if there are none, or a path can't be one."""
         packed, ends, labels = bytearray(), array("q", [0]), array("q")
         for path, label in items:
-            packed += _encoded(path, label, name, places, len(labels))
+            packed += _encoded(path, label, name, locations, len(labels))
             ends.append(len(packed))
             labels.append(label)
         if not labels:
@@ -108,7 +108,7 @@ class Manifest:
             offset=torch.frombuffer(ends, dtype=torch.int64),
             label=torch.frombuffer(labels, dtype=torch.int64),
             classes=classes,
-            places=places,
+            locations=locations,
         )
 
     def __len__(self) -> int:
@@ -128,11 +128,11 @@ class Manifest:
         start, end = self.offset[index : index + 2].tolist()
         return self.path_bytes[start:end].numpy().tobytes().decode("utf8", "surrogateescape")
 
-    def placed(self, index: int, message: str) -> str:
+    def with_location(self, index: int, message: str) -> str:
         """`message`, and after it in brackets where the list has the video, as far as that is known."""
-        if self.places is None:
+        if self.locations is None:
             return message
-        return f"{message} ({self.places.name(index, int(self.label[index]))})"
+        return f"{message} ({self.locations.name(index, int(self.label[index]))})"
 
     def digest(self) -> str:
         """A hash of the listed paths and labels in their order, by which results say what they were measured on."""
@@ -160,22 +160,22 @@ class Manifest:
         """The videos at `indices`, in that order; they are numbered anew from 0."""
         items = ((self.listed(i), int(self.label[i])) for i in indices)
         return Manifest.from_items(
-            items, name=self.name, prefix=self.prefix, classes=self.classes, places=self._places_of(indices)
+            items, name=self.name, prefix=self.prefix, classes=self.classes, locations=self._locations_of(indices)
         )
 
-    def _places_of(self, indices: Sequence[int]) -> Places | None:
-        if self.places is None:
+    def _locations_of(self, indices: Sequence[int]) -> SourceLocations | None:
+        if self.locations is None:
             return None
-        return replace(self.places, number=self.places.number[torch.as_tensor(indices, dtype=torch.int64)])
+        return replace(self.locations, number=self.locations.number[torch.as_tensor(indices, dtype=torch.int64)])
 
 
-def _encoded(path: str, label: int, name: str, places: Places | None, index: int) -> bytes:
+def _encoded(path: str, label: int, name: str, locations: SourceLocations | None, index: int) -> bytes:
     try:
         encoded = path.encode("utf8", "surrogateescape")
     except UnicodeEncodeError:
         encoded = b"\0"
     if b"\0" in encoded:
-        place = name if places is None else places.name(index, label)
+        place = name if locations is None else locations.name(index, label)
         raise DataError(f"{place}: {path[:80]!r} can't be the name of a file (is the list saved as UTF-8?)")
     return encoded
 

@@ -11,7 +11,7 @@ from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.dataset import VideoDataset
 from pytorchvideo_autox3d.data.frames import read_frame_list, with_frames
 from pytorchvideo_autox3d.data.json_file import read_json
-from pytorchvideo_autox3d.data.manifest import Manifest, Places
+from pytorchvideo_autox3d.data.manifest import Manifest, SourceLocations
 from pytorchvideo_autox3d.errors import DataError, NoListError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
@@ -52,17 +52,17 @@ class SomethingSomething(VideoDataset):
         names.check_agrees(classes)
         path = _file(folder, _SPLITS[mode])
         entries = _labelled(path, names)
-        places = Places.of(path, range(1, len(entries) + 1), unit="entry")
+        locations = SourceLocations.of(path, range(1, len(entries) + 1), unit="entry")
         if num_classes is not None and num_classes != len(names):
             raise DataError(f"{folder}: has {len(names)} classes, expected {num_classes}")
         frame_list = os.path.join(folder, "train.csv" if mode == "train" else "val.csv")
         if not g_pathmgr.exists(frame_list):
             items = ((f"{video}.webm", label) for video, label in entries)
-            return Manifest.from_items(items, name=path, prefix=path_prefix, classes=names, places=places)
+            return Manifest.from_items(items, name=path, prefix=path_prefix, classes=names, locations=locations)
         images = read_frame_list(frame_list)
         # A video that the frame list lacks stays in the list, as a bad one that is counted and named.
         videos = ((video, label, images.get(video, ())) for video, label in entries)
-        return with_frames(videos, name=frame_list, prefix=path_prefix, classes=names, places=places)
+        return with_frames(videos, name=frame_list, prefix=path_prefix, classes=names, locations=locations)
 
     def _label(self, label: int, flipped: bool) -> int:
         return mirrored_label(label, self.manifest.classes) if flipped else label

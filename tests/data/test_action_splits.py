@@ -59,7 +59,7 @@ def test_hmdb51(tmp_path):
     assert pairs(HMDB51.find(str(tmp_path), "val")) == [("brush_hair/b1.avi", 0), ("wave/w2.avi", 1)]
     assert HMDB51.find(str(tmp_path), "train").classes.names == ("brush_hair", "wave")
     assert DATASET_REGISTRY.get("hmdb51") is HMDB51
-    placed = HMDB51.find(str(tmp_path), "val").placed(1, "bad")
+    placed = HMDB51.find(str(tmp_path), "val").with_location(1, "bad")
     assert placed == f"bad ({tmp_path}/wave_test_split1.txt:2)"
     (tmp_path / "wave_test_split1.txt").write_text("w1.avi\n")
     with pytest.raises(DataError, match=r"wave_test_split1\.txt:1: expected a video and 0, 1 or 2"):

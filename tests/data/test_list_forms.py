@@ -235,7 +235,7 @@ def test_a_missing_list_is_asked_for_by_its_usual_name(tmp_path):
 def test_a_faulty_video_is_found_in_the_json(tmp_path, content):
     (tmp_path / "list.json").write_text(content)
     manifest = read_list(str(tmp_path / "list.json"))
-    assert manifest.placed(1, "b.mp4: bad") == f"b.mp4: bad ({tmp_path}/list.json: entry 2)"
+    assert manifest.with_location(1, "b.mp4: bad") == f"b.mp4: bad ({tmp_path}/list.json: entry 2)"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.data import Manifest, VideoRecord, read_list
-from pytorchvideo_autox3d.data.manifest import Places, write_manifest
+from pytorchvideo_autox3d.data.manifest import SourceLocations, write_manifest
 from pytorchvideo_autox3d.errors import DataError
 
 
@@ -33,10 +33,10 @@ def test_a_faulty_video_is_found_in_the_list(written):
     """Lines are counted as an editor does: the header and empty lines too."""
     path = written("path label\n\na.mp4 0\n\nb.mp4 1\n")
     manifest = read_list(path)
-    assert manifest.placed(0, "a.mp4: bad") == f"a.mp4: bad ({path}:3)"
-    assert manifest.placed(1, "b.mp4: bad") == f"b.mp4: bad ({path}:5)"
-    assert manifest.subset([1]).placed(0, "b.mp4: bad") == f"b.mp4: bad ({path}:5)"
-    assert Manifest.from_items([("a.mp4", 0)]).placed(0, "a.mp4: bad") == "a.mp4: bad"
+    assert manifest.with_location(0, "a.mp4: bad") == f"a.mp4: bad ({path}:3)"
+    assert manifest.with_location(1, "b.mp4: bad") == f"b.mp4: bad ({path}:5)"
+    assert manifest.subset([1]).with_location(0, "b.mp4: bad") == f"b.mp4: bad ({path}:5)"
+    assert Manifest.from_items([("a.mp4", 0)]).with_location(0, "a.mp4: bad") == "a.mp4: bad"
 
 
 def test_subset_numbers_anew_and_keeps_the_prefix():
@@ -58,7 +58,7 @@ def test_pickles_for_spawned_workers():
 @pytest.mark.parametrize("path", ["a\0.mp4", "\ud800.mp4"])
 def test_names_that_no_file_can_have(path):
     with pytest.raises(DataError, match=r"list\.json: entry 2: '.*' can't be the name of a file"):
-        Manifest.from_items([("a.mp4", 0), (path, 0)], places=Places.of("list.json", [1, 2], unit="entry"))
+        Manifest.from_items([("a.mp4", 0), (path, 0)], locations=SourceLocations.of("list.json", [1, 2], unit="entry"))
 
 
 def test_names_with_other_bytes_are_kept(tmp_path):

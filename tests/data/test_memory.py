@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.data import Kinetics, Manifest
-from pytorchvideo_autox3d.data.manifest import Places
+from pytorchvideo_autox3d.data.manifest import SourceLocations
 
 CLIP = {"num_frames": 4, "sampling_rate": 2, "crop_size": 24, "jitter_scales": (24, 32)}
 
@@ -23,8 +23,8 @@ def million():
 
 
 def test_a_million_videos_cost_under_200_megabytes_for_all_workers():
-    manifest = Manifest.from_items(million(), places=Places.of("list.csv", range(1, 1_000_001)))
-    tensors = (manifest.path_bytes, manifest.offset, manifest.label, manifest.places.number)
+    manifest = Manifest.from_items(million(), locations=SourceLocations.of("list.csv", range(1, 1_000_001)))
+    tensors = (manifest.path_bytes, manifest.offset, manifest.label, manifest.locations.number)
     own = sum(tensor.nbytes for tensor in tensors)
     assert own < 100e6
     # What a worker is sent holds handles to shared memory: the arrays exist once, however many workers there are.

@@ -125,11 +125,11 @@ def _judge(manifest: Manifest, rules: Rules, measured: Mapping[str, Measurement]
 
 
 def _labelled_twice(manifest: Manifest) -> dict[str, list[int]]:
-    """The places of every file that stands in the list with more than one label."""
-    places: dict[str, list[int]] = {}
+    """The indices in the list of every file that stands there with more than one label."""
+    indices: dict[str, list[int]] = {}
     for record in manifest:
-        places.setdefault(os.path.normpath(record.path), []).append(record.index)
-    return {path: found for path, found in places.items() if len(set(manifest.label[found].tolist())) > 1}
+        indices.setdefault(os.path.normpath(record.path), []).append(record.index)
+    return {path: found for path, found in indices.items() if len(set(manifest.label[found].tolist())) > 1}
 
 
 def _label_fault(manifest: Manifest, record: VideoRecord, twice: Mapping[str, list[int]]) -> tuple[str, str] | None:
@@ -137,7 +137,11 @@ def _label_fault(manifest: Manifest, record: VideoRecord, twice: Mapping[str, li
     found = twice.get(os.path.normpath(record.path), [])
     if found:
         other = next(index for index in found if manifest.label[index] != record.label)
-        place = "" if manifest.places is None else f" in {manifest.places.unit} {int(manifest.places.number[other])}"
+        place = (
+            ""
+            if manifest.locations is None
+            else f" in {manifest.locations.unit} {int(manifest.locations.number[other])}"
+        )
         return TWO_LABELS, f"label {record.label} here, {int(manifest.label[other])}{place}"
     if manifest.classes and record.label >= len(manifest.classes):
         return UNNAMED_CLASS, f"label {record.label}, and {manifest.classes.source} names {len(manifest.classes)}"
@@ -147,8 +151,8 @@ def _label_fault(manifest: Manifest, record: VideoRecord, twice: Mapping[str, li
 def _as_json(report: CheckReport) -> dict[str, Any]:
     def entry(record: VideoRecord, fault: str, detail: str) -> dict[str, Any]:
         known = {"path": record.path, "label": record.label, "index": record.index, "fault": fault, "detail": detail}
-        places = report.manifest.places
-        return known if places is None else {places.unit: int(places.number[record.index]), **known}
+        locations = report.manifest.locations
+        return known if locations is None else {locations.unit: int(locations.number[record.index]), **known}
 
     return {
         "list": report.manifest.name,

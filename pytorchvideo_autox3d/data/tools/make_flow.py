@@ -130,7 +130,7 @@ def make_flow_of_list(
             if message != "":
                 failed[path] = message or f"{path}: brings the decoder down"
             progress.advance(bar)
-    return {index: manifest.placed(index, failed[path]) for index, path in enumerate(paths) if path in failed}
+    return {index: manifest.with_location(index, failed[path]) for index, path in enumerate(paths) if path in failed}
 
 
 def _attempt(path: str, settings: FlowSettings) -> str:

@@ -134,7 +134,7 @@ def resize_list(
     resized = Manifest.from_items((targets[i], int(manifest.label[i])) for i in range(len(tasks)))
     write_manifest(result, resized, made)
     manifest.classes.write_beside(result)
-    return {i: manifest.placed(i, failed[task]) for i, task in enumerate(tasks) if task in failed}
+    return {i: manifest.with_location(i, failed[task]) for i, task in enumerate(tasks) if task in failed}
 
 
 def _attempt(task: tuple[str, str], settings: ResizeSettings) -> str:
@@ -150,12 +150,16 @@ def _check_places(manifest: Manifest, tasks: Sequence[tuple[str, str]], output: 
     for index, (source, target) in enumerate(tasks):
         if os.path.realpath(source) == os.path.realpath(target):
             raise DataError(
-                manifest.placed(index, f"{source}: lies where its result would; choose another folder than {output}")
+                manifest.with_location(
+                    index, f"{source}: lies where its result would; choose another folder than {output}"
+                )
             )
         other, known = sources.setdefault(target, (index, source))
         if os.path.realpath(known) != os.path.realpath(source):
-            first = manifest.placed(other, known)
-            raise DataError(manifest.placed(index, f"{source}: its result would be {target}, as that of {first}"))
+            first = manifest.with_location(other, known)
+            raise DataError(
+                manifest.with_location(index, f"{source}: its result would be {target}, as that of {first}")
+            )
 
 
 def _claim(output: Path, settings: ResizeSettings) -> None:

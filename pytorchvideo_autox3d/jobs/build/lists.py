@@ -79,7 +79,7 @@ def _check_a_video_is_there(cfg: CfgNode, manifest: Manifest) -> None:
     if not any(g_pathmgr.exists(file) for file in files):
         raise DataError(
             f"DATA.PATH_PREFIX {cfg.DATA.PATH_PREFIX!r}: none of the first videos of {manifest.name} is there, as "
-            f"{manifest.placed(0, files[0])}"
+            f"{manifest.with_location(0, files[0])}"
         )
 
 
