@@ -72,6 +72,8 @@ def _autox3d() -> CfgNode:
         BAD_VIDEO_LIMIT=0.01,
         # Seconds after which a decode is given up as a bad video; 0 waits for ever.
         DECODE_SECONDS=60.0,
+        # Seconds without a batch after which the loader's workers are given up, named with their files; 0 is never.
+        LOADER_SECONDS=1800.0,
         # The fast depthwise 3D convolution kernels; off falls back to torch's convolution.
         DEPTHWISE_KERNELS=True,
         # Batch norm fused with the activation, squeeze-excitation and residual behind it; off runs the separate layers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.faults import Fault, FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler, Key, Successors
+from pytorchvideo_autox3d.data.worker_watch import WorkerWatch, file_name
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
 
 
@@ -24,11 +25,19 @@ class ClipLoader:
         faults: the videos that were skipped, in all epochs so far; counted when their batch is handed out.
     """
 
-    def __init__(self, dataset: Any, sampler: ClipBatchSampler, loader: DataLoader[Any], faults: FaultCounter) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        sampler: ClipBatchSampler,
+        loader: DataLoader[Any],
+        faults: FaultCounter,
+        watch: WorkerWatch,
+    ) -> None:
         self.dataset = dataset
         self.faults = faults
         self._sampler = sampler
         self._loader = loader
+        self._watch = watch
         self._full_batches = sampler.shuffle
 
     def __len__(self) -> int:
@@ -39,12 +48,16 @@ class ClipLoader:
         """Choose the epoch, and the batch that the next iteration alone starts at (to resume within an epoch)."""
         self._sampler.epoch, self._sampler.start_batch = epoch, start_batch
 
+    def leave_out(self, videos: Collection[int]) -> None:
+        """Go on without these videos, in a loader in order: the others stay with their process."""
+        self._sampler.leave_out(videos)
+
     def files(self, batch: ClipBatch) -> list[str]:
         """The file of every clip of a batch, each once."""
-        return list(dict.fromkeys(self.dataset.paths[int(video)] for video in batch.video_B))
+        return list(dict.fromkeys(file_name(self.dataset, int(video)) for video in batch.video_B))
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        for loaded in self._loader:
+        for loaded in self._watch.batches(iter(self._loader)):
             if isinstance(loaded, AutoX3DError):
                 raise loaded
             for fault in loaded.faults:
@@ -68,6 +81,7 @@ def build_loader(
     pin_memory: bool = False,
     multiprocessing_context: str | None = None,
     faults: FaultPolicy | None = None,
+    stall_seconds: float = 0.0,
 ) -> ClipLoader:
     """A loader over `dataset` for one of `world_size` processes; see `ClipBatchSampler` for who gets what.
 
@@ -82,6 +96,8 @@ def build_loader(
             and the same on any number of workers; a loader in order leaves the video out, and a batch that is left
             with none.
 
+        stall_seconds: without a batch from the workers, after which they are given up; 0 waits for ever.
+
     Iterating raises `DecodeError` or `DataError`, one line naming the file, wherever the video was decoded.
     """
     sampler = ClipBatchSampler(
@@ -95,18 +111,20 @@ def build_loader(
     )
     policy = faults or FaultPolicy()
     successors = sampler.successors() if shuffle and policy.action == "skip" else None
+    watch = WorkerWatch(num_workers, dataset, seconds=stall_seconds)
     loader: DataLoader[Any] = DataLoader(
-        _FaultsAsItems(dataset, policy, successors),
+        _FaultsAsItems(dataset, policy, successors, watch),
         batch_sampler=sampler,
         collate_fn=partial(_collate, refill=shuffle),
         num_workers=num_workers,
         pin_memory=pin_memory and torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
+        timeout=stall_seconds if num_workers > 0 else 0,
         multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
         # Else it draws from torch's global generator, once an epoch or once in all, depending on the workers.
         generator=torch.Generator().manual_seed(seed),
     )
-    return ClipLoader(dataset, sampler, loader, FaultCounter(policy.limit))
+    return ClipLoader(dataset, sampler, loader, FaultCounter(policy.limit), watch)
 
 
 @dataclass(frozen=True)
@@ -123,16 +141,18 @@ class _Loaded:
 class _FaultsAsItems(Dataset["_Loaded | AutoX3DError"]):
     """Hands a user's error over as a value: raised in a worker it would arrive wrapped in that worker's traceback."""
 
-    def __init__(self, dataset: Any, policy: FaultPolicy, successors: Successors | None) -> None:
+    def __init__(self, dataset: Any, policy: FaultPolicy, successors: Successors | None, watch: WorkerWatch) -> None:
         self._dataset = dataset
         self._policy = policy
         self._successors = successors
+        self._watch = watch
 
     def __getitem__(self, key: Key) -> _Loaded | AutoX3DError:
         faults: list[Fault] = []
         while True:
             try:
-                return _Loaded(self._dataset[key], tuple(faults))
+                with self._watch.at(key[1]):
+                    return _Loaded(self._dataset[key], tuple(faults))
             except DecodeError as error:
                 if self._policy.action == "error":
                     return error.with_traceback(None)

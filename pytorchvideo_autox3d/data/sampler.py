@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,12 @@ class ClipBatchSampler(Sampler[list[Key]]):
         self.shuffle, self._seed = shuffle, seed
         self._rank, self._world_size = rank, world_size
         self.epoch, self.start_batch = 0, 0
+        self._left_out: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def leave_out(self, videos: Collection[int]) -> None:
+        """Give no key of these videos any more; in order only, where the others stay with their process."""
+        assert not self.shuffle, "a shuffled epoch is all of its list"
+        self._left_out = np.array(sorted(videos), dtype=np.int64)
 
     def __len__(self) -> int:
         """Batches of a whole epoch on this process."""
@@ -74,7 +80,8 @@ class ClipBatchSampler(Sampler[list[Key]]):
         """This process's videos: every `world_size`-th, so a global batch is the same on any number of processes."""
         if self.shuffle:
             return _equal_share(order, self._rank, self._world_size)
-        return order[self._rank :: self._world_size]
+        share = order[self._rank :: self._world_size]
+        return share[~np.isin(share, self._left_out)]
 
 
 class Successors:

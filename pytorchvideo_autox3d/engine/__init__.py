@@ -25,7 +25,7 @@ from pytorchvideo_autox3d.engine.progress import ProgressBar
 from pytorchvideo_autox3d.engine.runtime import Runtime
 from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
 from pytorchvideo_autox3d.engine.supervised import SupervisedStep
-from pytorchvideo_autox3d.engine.tester import EvalSettings, EvalViews, multiview_scores, run_test
+from pytorchvideo_autox3d.engine.tester import EvalSettings, EvalViews, ResumableTest, multiview_scores, run_test
 from pytorchvideo_autox3d.engine.train_loop import Hook, TrainLoop
 from pytorchvideo_autox3d.engine.trainer import (
     TrainSettings,
@@ -62,6 +62,7 @@ __all__ = [
     "PeriodicHook",
     "Precision",
     "ProgressBar",
+    "ResumableTest",
     "Runtime",
     "Schedule",
     "SupervisedStep",

@@ -5,7 +5,7 @@ Shapes: B clips, C colours, T frames, H and W pixels, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -40,6 +40,13 @@ class NamesFiles(Protocol):
     """A loader that can say which files a batch of it was made of, for an error to name."""
 
     def files(self, batch: Any) -> list[str]: ...
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A loader of views that can leave out the videos whose scores are known."""
+
+    def leave_out(self, videos: Collection[int]) -> None: ...
 
 
 class Position(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,10 +16,13 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d import distributed
+from pytorchvideo_autox3d.engine.interrupt import StopRequest
 from pytorchvideo_autox3d.engine.logs import duration_text, log_json_stats
 from pytorchvideo_autox3d.engine.progress import ProgressBar
-from pytorchvideo_autox3d.engine.protocols import Loader
+from pytorchvideo_autox3d.engine.protocols import LeavesOut, Loader
 from pytorchvideo_autox3d.engine.runtime import Runtime
+from pytorchvideo_autox3d.engine.score_log import ScoreLog
+from pytorchvideo_autox3d.errors import Interrupted
 from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.evaluation import MultiViewResult, MultiViewScores
 from pytorchvideo_autox3d.evaluation.multiview import Ensemble
@@ -63,6 +66,14 @@ class EvalViews:
     labelled: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResumableTest:
+    """Where a test keeps its scores as they come, and the strings that say which test it is."""
+
+    folder: str
+    about: Mapping[str, str]
+
+
 def multiview_scores(
     model: nn.Module,
     views: EvalViews,
@@ -70,15 +81,26 @@ def multiview_scores(
     runtime: Runtime,
     settings: EvalSettings,
     title: str = "test",
+    log: ScoreLog | None = None,
+    stop: StopRequest | None = None,
 ) -> MultiViewResult:
     """Score this process's share of the views and measure over everyone's; the result is the same in each process.
 
-    The model returns logits; softmax scores are combined. It is left in the mode it was in. Raises `EvaluationError`
-    naming a video and view that is missing or inconsistent.
+    The model returns logits; softmax scores are combined. It is left in the mode it was in.
+
+    Args:
+        log: where scores are kept as they come; those that it has already count, and their videos are not read.
+        stop: whether to stop after a batch.
+
+    Raises:
+        EvaluationError: names a video and view that is missing or inconsistent.
+        Interrupted: a stop was asked for.
     """
     scores = MultiViewScores(
         views.num_videos, views.num_views, views.num_classes, ensemble=settings.ensemble, labelled=views.labelled
     )
+    if log is not None:
+        _take_over(scores, log, views.loader)
     bar = ProgressBar()
     bar.start(title, len(views.loader))
     clock = _Clock(len(views.loader), settings.log_period, title, bar)
@@ -90,7 +112,11 @@ def multiview_scores(
                 parts = batch.clip_BCTHW.split(settings.batch_size)
                 score_BK = torch.cat([model(runtime.prepare(part)).float().softmax(dim=1) for part in parts])
                 scores.update(batch.video_B, batch.view_B, score_BK, batch.label_B)
+                if log is not None:
+                    log.append(batch.video_B, batch.view_B, batch.label_B, score_BK)
                 clock.computed(done)
+                if stop is not None and stop.requested and done < len(views.loader):
+                    raise _interrupted(stop, done, len(views.loader))
     finally:
         bar.stop()
     return scores.evaluate(gather=distributed.all_gather_objects, missing=settings.missing)
@@ -105,18 +131,50 @@ def run_test(
     settings: EvalSettings | None = None,
     paths: Sequence[str] | None = None,
     class_names: Sequence[str] = (),
+    resumable: ResumableTest | None = None,
     **extra: Any,
 ) -> MultiViewResult:
     """`multiview_scores`, logged, and saved by the main process as `<output_dir>/test_results.json` and `.npz`.
 
     `paths` are the videos' file names by index, `class_names` those of the classes; `extra` is added to the JSON (the
-    checkpoint tested, say).
+    checkpoint tested, say). With `resumable` the scores are kept as they come, and the same test goes on from them.
     """
-    result = multiview_scores(model, views, runtime=runtime, settings=settings or EvalSettings())
+    settings = settings or EvalSettings()
+    if resumable is None or not isinstance(views.loader, LeavesOut):
+        result = multiview_scores(model, views, runtime=runtime, settings=settings)
+        log = None
+    else:
+        log = ScoreLog(resumable.folder, resumable.about, num_classes=views.num_classes, num_views=views.num_views)
+        try:
+            with StopRequest() as stop:
+                result = multiview_scores(model, views, runtime=runtime, settings=settings, log=log, stop=stop)
+        finally:
+            log.close()
     if distributed.is_main():
         result.save(os.path.join(output_dir, "test_results.json"), paths=paths, class_names=class_names, **extra)
         _log_result(result, views.num_videos)
+    if log is not None:
+        log.remove()
     return result
+
+
+def _take_over(scores: MultiViewScores, log: ScoreLog, loader: Loader) -> None:
+    """Count what the log has, by the first process alone, and leave those videos out of the loader."""
+    if isinstance(loader, LeavesOut):
+        loader.leave_out(log.scored)
+    if not len(log.found) or not distributed.is_main():
+        return
+    _logger.info("going on with a test: %d of %d videos have their scores", len(log.scored), scores.num_videos)
+    columns = [torch.from_numpy(log.found[name].copy()) for name in ("video", "view", "score", "label")]
+    scores.update(*columns)
+
+
+def _interrupted(stop: StopRequest, done: int, total: int) -> Interrupted:
+    return Interrupted(
+        f"the test was interrupted after batch {done} of {total}; the scores so far are kept: the same command goes on "
+        "with the rest",
+        signal_number=stop.number,
+    )
 
 
 def _log_result(result: MultiViewResult, num_videos: int) -> None:

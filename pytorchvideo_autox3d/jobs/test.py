@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from fvcore.common.config import CfgNode
+from iopath.common.file_io import g_pathmgr
 
+from pytorchvideo_autox3d.config import leaves
 from pytorchvideo_autox3d.data import UNNAMED, ClassNames, Manifest
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import (
+    ResumableTest,
     check_fits,
     checkpoint_model_state,
     last_checkpoint,
@@ -26,6 +31,12 @@ from pytorchvideo_autox3d.jobs.run_record import record_unless_there
 from pytorchvideo_autox3d.jobs.trained import changed_input, classes_of, refuse_search_checkpoint
 
 _logger = logging.getLogger(__name__)
+SCORES_FOLDER = "test_scores"  # of a test that is not over
+_NO_PART_IN_SCORES = (
+    "OUTPUT_DIR", "LOG_", "NUM_GPUS", "NUM_SHARDS", "SHARD_ID", "TENSORBOARD.", "DATA_LOADER.", "SOLVER.", "SEARCH.",
+    "TRAIN.", "TEST.SAVE_RESULTS_PATH", "TEST.CHECKPOINT_FILE_PATH", "DIST_BACKEND", "AUTOX3D.CHECKPOINT",
+    "AUTOX3D.EPOCHS_KEPT", "AUTOX3D.BAD_VIDEO", "AUTOX3D.DECODE_SECONDS", "AUTOX3D.LOADER_SECONDS",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,20 @@ class TestJob:
             classes=self.tested.classes.to_dict(),
             checkpoint=checkpoint,
             list_hash=self.tested.digest(),
+            resumable=self._resumable(checkpoint),
         )
+
+    def _resumable(self, checkpoint: str) -> ResumableTest:
+        """This test among others: by its checkpoint's bytes, its list and the keys that change a score."""
+        keys = sorted((key, repr(value)) for key, value in leaves(self.cfg) if not key.startswith(_NO_PART_IN_SCORES))
+        with g_pathmgr.open(checkpoint, "rb") as file:
+            weights = hashlib.sha256(file.read()).hexdigest()
+        about = {
+            "checkpoint": weights,
+            "list": self.tested.digest(),
+            "config": hashlib.sha256(repr((keys, build.precision_of(self.cfg))).encode()).hexdigest(),
+        }
+        return ResumableTest(folder=os.path.join(self.cfg.OUTPUT_DIR, SCORES_FOLDER), about=about)
 
 
 def checkpoint_to_test(cfg: CfgNode) -> str:

@@ -79,3 +79,13 @@ def test_wrong_arguments():
         ClipBatchSampler(3, batch_size=0, shuffle=False, drop_last=False)
     with pytest.raises(DataError, match="rank 2 is not one of 2"):
         ClipBatchSampler(3, batch_size=1, shuffle=False, drop_last=False, rank=2, world_size=2)
+
+
+def test_videos_that_are_left_out_change_no_other_ones_process():
+    kept = []
+    for rank in range(2):
+        sampler = ClipBatchSampler(9, batch_size=2, shuffle=False, drop_last=False, rank=rank, world_size=2)
+        sampler.leave_out({0, 1, 2, 8})
+        kept.append([index for batch in sampler for _, index in batch])
+        assert len(sampler) == len(list(sampler)) == (1 if rank == 0 else 2)
+    assert kept == [[4, 6], [3, 5, 7]]

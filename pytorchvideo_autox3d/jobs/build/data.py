@@ -152,6 +152,7 @@ def build_loader(
         world_size=info.world_size,
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
         faults=build_fault_policy(cfg, mode, dataset.num_videos),
+        stall_seconds=cfg.AUTOX3D.LOADER_SECONDS,
     )
 
 

@@ -1,0 +1,81 @@
+"""What each worker of a loader is at, so that one that stalls or dies is named with its file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.data import get_worker_info
+
+from pytorchvideo_autox3d.errors import DataError
+
+_IDLE = -1
+
+
+class WorkerWatch:
+    """The video that each worker has under way and since when, in memory that the workers and this process share.
+
+    Args:
+        num_workers: of the loader.
+        dataset: whose `paths` name the videos; one without has them named by their number.
+        seconds: without a batch after which the loader gives up (`DataLoader`'s timeout); 0 is never.
+    """
+
+    def __init__(self, num_workers: int, dataset: Any, *, seconds: float) -> None:
+        self._video = torch.full((num_workers,), _IDLE, dtype=torch.int64).share_memory_()
+        self._since = torch.zeros(num_workers, dtype=torch.float64).share_memory_()
+        self._dataset = dataset
+        self._seconds = seconds
+
+    @contextmanager
+    def at(self, video: int) -> Iterator[None]:
+        """In a worker: it has `video` under way."""
+        worker = get_worker_info()
+        if worker is None:
+            yield
+            return
+        self._since[worker.id] = time.monotonic()  # one clock for all processes of a machine
+        self._video[worker.id] = video
+        try:
+            yield
+        finally:
+            self._video[worker.id] = _IDLE
+
+    def batches(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The batches of a `DataLoader`; where it gives up or loses a worker, an error that names the files.
+
+        Raises:
+            DataError: a worker stalled or died; names it, its file and for how long it has been at that.
+        """
+        try:
+            yield from batches
+        except RuntimeError as error:
+            text = str(error)
+            if "timed out" in text:
+                what = f"no batch came within {self._seconds:g} s (AUTOX3D.LOADER_SECONDS)"
+            elif "exited unexpectedly" in text or "is killed by signal" in text:
+                what = f"a worker of the loader is gone ({' '.join(text.split())})"
+            else:
+                raise
+            raise DataError(f"{what}: {self._busy()}") from error
+
+    def _busy(self) -> str:
+        """Which worker is at which file, the longest first."""
+        now = time.monotonic()
+        at = [(now - float(self._since[number]), number) for number in range(len(self._video))]
+        busy = [(age, number) for age, number in sorted(at, reverse=True) if self._video[number] != _IDLE]
+        if not busy:
+            return "no worker had a file under way; is there enough memory for DATA_LOADER.NUM_WORKERS?"
+        return "; ".join(
+            f"worker {number} at {file_name(self._dataset, int(self._video[number]))} for {age:.0f} s"
+            for age, number in busy
+        )
+
+
+def file_name(dataset: Any, video: int) -> str:
+    """The file of a video, or its number where a user's data set has no `paths`."""
+    paths = getattr(dataset, "paths", None)
+    return f"video {video}" if paths is None else str(paths[video])

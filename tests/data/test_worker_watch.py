@@ -1,0 +1,60 @@
+"""A worker that stalls or dies is named with its file."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from pytorchvideo_autox3d.data import build_loader
+from pytorchvideo_autox3d.data.batch import ClipBatch
+from pytorchvideo_autox3d.errors import DataError
+
+
+class Blank:
+    """Grey clips; at one video it does something else first."""
+
+    paths = [f"videos/{number}.mp4" for number in range(8)]
+
+    def __init__(self, at: int, act) -> None:
+        self.at, self.act = at, act
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key) -> ClipBatch:
+        if key[1] == self.at:
+            self.act()
+        number_B = torch.tensor([key[1]])
+        return ClipBatch(torch.zeros(1, 3, 1, 2, 2, dtype=torch.uint8), torch.zeros(1).long(), number_B, number_B * 0)
+
+
+def stall() -> None:
+    threading.Event().wait()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (stall, r"^no batch came within 2 s \(AUTOX3D\.LOADER_SECONDS\): worker 0 at videos/5\.mp4 for \d+ s$"),
+        (die, r"^a worker of the loader is gone \(.*\): worker 0 at videos/5\.mp4 for \d+ s$"),
+    ],
+)
+def test_the_worker_and_its_file_are_named(act, said, monkeypatch):
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.1)  # how long it waits for the stalled
+    loader = build_loader(Blank(5, act), batch_size=2, shuffle=False, drop_last=False, num_workers=1, stall_seconds=2.0)
+    seen = []
+    with pytest.raises(DataError, match=said):
+        for batch in loader:
+            seen += batch.video_B.tolist()
+    assert seen in ([], [0, 1], [0, 1, 2, 3])  # a worker that dies takes along what it has not handed over
+
+
+def test_a_batch_names_its_files():
+    loader = build_loader(Blank(-1, stall), batch_size=2, shuffle=False, drop_last=False)
+    assert [loader.files(batch) for batch in loader][1] == ["videos/2.mp4", "videos/3.mp4"]
