@@ -1,7 +1,9 @@
 """The cost from the description equals what fvcore and a shape counter find in the built network, exactly."""
 
 import dataclasses
+import gc
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -12,13 +14,16 @@ from torch.overrides import TorchFunctionMode
 
 from pytorchvideo_autox3d.analysis import complexity, count_module, count_parameters
 from pytorchvideo_autox3d.errors import ModelError, RegistryError
+from pytorchvideo_autox3d.kernels.batch_norm import batch_norm_kernels
+from pytorchvideo_autox3d.layers import MBConv3D
 from pytorchvideo_autox3d.models import create_autox3d, reference_architecture
 from pytorchvideo_autox3d.space import Architecture, load_space
 
 CLIPS = [(13, 160, 160), (16, 224, 224), (4, 45, 61), (1, 32, 32)]
 CONVOLUTIONS = (torch.conv1d, torch.conv3d)
-# Their outputs have the shape of their input.
-ELEMENTWISE = (F.batch_norm, F.relu, F.silu, F.dropout, torch.relu, torch.sigmoid)
+# Their outputs have the shape of their input, and those of two operands that of the larger one.
+ELEMENTWISE = {F.batch_norm, F.relu, F.silu, F.dropout, torch.relu, torch.sigmoid}
+BROADCAST = {torch.mul, torch.Tensor.mul, torch.add, torch.Tensor.add}
 
 
 class ShapeCounter(TorchFunctionMode):
@@ -34,6 +39,8 @@ class ShapeCounter(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in ELEMENTWISE:
             return args[0]
+        if func in BROADCAST:
+            return max((one for one in args if isinstance(one, torch.Tensor)), key=torch.Tensor.numel)
         if func in CONVOLUTIONS:
             out = torch.empty(convolved_shape(*args[:2], *args[3:5]), device="meta")
             # An output element is a sum over the input channels of its group and the taps of the kernel.
@@ -63,19 +70,48 @@ def random_architectures(count, name="table2", seed=0):
     return [Architecture.from_indices(space, row) for row in rows]
 
 
+class BlockStore:
+    """Builds the real blocks, and hands out again those of earlier networks, each of them once a network.
+
+    Blocks on the meta device have shapes alone, and networks of one space have most of their blocks' shapes in common.
+    """
+
+    def __init__(self):
+        self.blocks, self.used = {}, Counter()
+
+    def __call__(self, *channels, inner_channels, kernel, stride, se_ratio, **layers):
+        key = (*channels, inner_channels, kernel, stride, se_ratio)
+        same, number = self.blocks.setdefault(key, []), self.used[key]
+        if number == len(same):
+            sizes = {"inner_channels": inner_channels, "kernel": kernel, "stride": stride, "se_ratio": se_ratio}
+            same.append(MBConv3D(*channels, **sizes, **layers))
+        self.used[key] += 1
+        return same[number]
+
+
 @pytest.fixture
-def _no_initial_values(monkeypatch):
-    """Initial values mean nothing on the meta device and take most of the time of building there."""
+def block_store(monkeypatch):
+    """Networks of blocks from a store, without initial values, which mean nothing on the meta device.
+
+    Both would take most of the time of building. So would collecting garbage among all that earlier tests left.
+    """
+    gc.collect()
+    gc.freeze()
     monkeypatch.setattr("pytorchvideo.models.net.init_net_weights", lambda model: model)
     monkeypatch.setattr("pytorchvideo_autox3d.layers.glore.c2_msra_fill", lambda module: None)
     for base in (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.Linear):
         monkeypatch.setattr(base, "reset_parameters", lambda module: None)
+    store = BlockStore()
+    monkeypatch.setattr("pytorchvideo_autox3d.models.autox3d.MBConv3D", store)
+    with batch_norm_kernels(False):
+        yield store
+    gc.unfreeze()
 
 
-@pytest.mark.usefixtures("_no_initial_values")
-def test_1000_random_architectures_over_four_clip_sizes():
+def test_1000_random_architectures_over_four_clip_sizes(block_store):
     for index, architecture in enumerate(random_architectures(1000)):
         clip = CLIPS[index % len(CLIPS)]
+        block_store.used.clear()
         with torch.device("meta"):
             model = create_autox3d(architecture).eval()
         with torch.no_grad(), ShapeCounter() as counter:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from pytorchvideo_autox3d.analysis import complexity
 from pytorchvideo_autox3d.engine import Runtime
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY, SEARCH_REGISTRY
@@ -88,6 +89,44 @@ def test_weight_gradient_is_the_two_pass_one(make_pair, make_loader, likelihood,
         if parameter.grad is None:
             assert name not in got
         else:
+            torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("limit", [{}, {"clip_norm": 0.05}, {"clip_value": 1e-3}])
+def test_cost_smoothing_and_limit_reach_the_weights(make_pair, make_loader, limit):
+    """The weights' gradient from torch's own loss and clipping, and equation 2's cost in the samples' weights."""
+    supernet, policy = make_pair()
+    for module in supernet.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    low, _ = Budgets(cost_table(supernet)).range("gflops")
+    budget = Budget("gflops", 1.01 * low, 2.0)
+    step = make_step((supernet, policy), budgets=[budget], label_smoothing=0.2, **limit)
+    step.optimizer.param_groups[0]["lr"] = 0.0
+    batch = first_batch(make_loader)
+    samples, norm = step.weight_step([batch], LOOP)
+    got = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
+
+    supernet.zero_grad()
+    losses, costs = [], []
+    for architecture in policy.architectures(samples.indices_KD):
+        logits = supernet(batch.clip_BCTHW, architecture)
+        losses.append(nn.functional.cross_entropy(logits, batch.label_B, label_smoothing=0.2))
+        costs.append(complexity(architecture, clip=(2, 8, 8), num_classes=3).gflops)
+    # Equation 2: what is over the target, as a share of it.
+    over = torch.tensor([max(cost / budget.target - 1, 0.0) for cost in costs])
+    losses = torch.stack(losses)
+    assert over.max() > 0.1
+    (torch.softmax(-losses.detach() - 2.0 * over, dim=0) * losses).sum().backward()
+    parameters = [p for p in supernet.parameters() if p.grad is not None]
+    total = torch.stack([p.grad.norm() for p in parameters]).norm()
+    torch.testing.assert_close(norm, total, rtol=1e-3, atol=1e-6)
+    if "clip_norm" in limit:
+        nn.utils.clip_grad_norm_(parameters, limit["clip_norm"])
+    if "clip_value" in limit:
+        nn.utils.clip_grad_value_(parameters, limit["clip_value"])
+    for name, parameter in supernet.named_parameters():
+        if parameter.grad is not None:
             torch.testing.assert_close(got[name], parameter.grad, rtol=1e-3, atol=1e-6, msg=name)
 
 
