@@ -5,7 +5,7 @@ Shapes: V videos, B clips.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,8 @@ from nasbench_recipe import CLIP_LENGTH, CROP, NORMALIZE, NUM_CLASSES, Videos
 from torch import Tensor
 
 from pytorchvideo_autox3d.engine import Runtime, build_optimizer, make_schedule, set_lr
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.files import atomic_write
 from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.search import Budgets, OneShotSearch, Policy, SearchSettings, WeightAverage, cost_table
 from pytorchvideo_autox3d.space import SearchSpace
@@ -105,7 +107,12 @@ def make_supernet(space: SearchSpace, selection: str) -> Supernet:
 
 
 def train_supernet(
-    space: SearchSpace, videos: Videos, recipe: SupernetRecipe, *, seed: int, progress: Any = None
+    space: SearchSpace,
+    videos: Videos,
+    recipe: SupernetRecipe,
+    *,
+    seed: int,
+    progress: Callable[[], object] | None = None,
 ) -> tuple[Supernet, WeightAverage, dict[str, float]]:
     """Train on uniform samples; return the supernet, its average, and what it cost (`Ledger`)."""
     torch.manual_seed(seed)
@@ -137,8 +144,40 @@ def train_supernet(
             step.weight_step([batch], where)
             average.update()
         if progress is not None:
-            progress(epoch)
+            progress()
     return supernet, average, step.ledger.to_dict()
+
+
+def kept_supernets(
+    folder: Path,
+    name: str,
+    space: SearchSpace,
+    data: dict[str, Videos],
+    recipe: SupernetRecipe,
+    *,
+    seed: int,
+    progress: Callable[[], object] | None = None,
+) -> tuple[dict[str, Any], dict[str, Supernet]]:
+    """A supernet and its average from `folder`, or trained now and kept there; recipe and cost, and both by name.
+
+    Raises:
+        DataError: the file is of another recipe.
+    """
+    kept = folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}.pt"
+    if not kept.is_file():
+        supernet, average, cost = train_supernet(space, data["train"], recipe, seed=seed, progress=progress)
+        states = {"weights": supernet.state_dict(), "average": average.supernet.state_dict()}
+        with atomic_write(kept) as beside:
+            torch.save({"recipe": recipe.to_dict(), "cost": cost, **states}, beside)
+    state = torch.load(kept, weights_only=True)
+    if state["recipe"] != recipe.to_dict():
+        raise DataError(f"{kept}: trained by another recipe, {state['recipe']}; remove it")
+    supernets = {}
+    for key in ("weights", "average"):
+        supernets[key] = make_supernet(space, recipe.selection)
+        supernets[key].load_state_dict(state[key])
+        RUNTIME.place(supernets[key])
+    return state, supernets
 
 
 def accuracies_so_far(bench: NasBench, journal: Path, *, seed: int = 0) -> dict[int, float]:
@@ -157,5 +196,8 @@ def bootstrap_interval(
     table = np.array(columns, dtype=float)
     random = np.random.default_rng(0)
     values = [statistic(*table[:, random.integers(0, table.shape[1], table.shape[1])]) for _ in range(repeats)]
-    low, high = np.nanpercentile(values, (2.5, 97.5))
+    values = [value for value in values if not np.isnan(value)]  # a draw of equal rows has no order
+    if not values:
+        return float("nan"), float("nan")
+    low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)

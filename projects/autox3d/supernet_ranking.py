@@ -26,14 +26,13 @@ from bench_supernet import (
     TrainingClips,
     accuracies_so_far,
     bootstrap_interval,
-    make_supernet,
-    train_supernet,
+    kept_supernets,
 )
 from rich.progress import Progress
 from scipy.stats import kendalltau
 
 from pytorchvideo_autox3d import nasbench
-from pytorchvideo_autox3d.files import atomic_write, write_json
+from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.nasbench.table import all_architectures
 from pytorchvideo_autox3d.search import recalibrated
@@ -95,39 +94,19 @@ def run(args: argparse.Namespace, bench: NasBench) -> None:
         for seed in args.seeds:
             for name in args.variants:
                 row = rows.setdefault(f"{name}, seed {seed}", {"variant": name, "seed": seed, "scores": {}})
-                supernets = trained(args.output, bench, data, name, seed, row, progress)
+                bar_of_one = progress.add_task(name, total=VARIANTS[name].epochs)
+                state, supernets = kept_supernets(
+                    args.output, name, bench.space, data, VARIANTS[name], seed=seed,
+                    progress=lambda bar=bar_of_one: progress.advance(bar),
+                )  # fmt: skip
+                progress.remove_task(bar_of_one)
+                command = "projects/autox3d/supernet_ranking.py run"
+                row |= {"recipe": state["recipe"], "cost": state["cost"], "command": command}
                 known = accuracies_so_far(bench, args.journal)
                 score_missing(supernets, data, row, sorted(known), bench)
                 truth = {str(number): accuracy for number, accuracy in known.items()}
                 write_json(args.results, {"rows": list(rows.values()), "trained_from_scratch": truth})
                 progress.advance(bar)
-
-
-def trained(
-    folder: Path, bench: NasBench, data: Any, name: str, seed: int, row: dict[str, Any], progress: Progress
-) -> dict[str, Supernet]:
-    """The supernet and its average, from the folder or trained now; what training cost goes into the row."""
-    recipe = VARIANTS[name]
-    kept = folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}.pt"
-    if not kept.is_file():
-        bar = progress.add_task(name, total=recipe.epochs)
-        supernet, average, cost = train_supernet(
-            bench.space, data["train"], recipe, seed=seed, progress=lambda epoch: progress.advance(bar)
-        )
-        progress.remove_task(bar)
-        states = {"weights": supernet.state_dict(), "average": average.supernet.state_dict()}
-        with atomic_write(kept) as beside:
-            torch.save({"recipe": recipe.to_dict(), "cost": cost, **states}, beside)
-    state = torch.load(kept, weights_only=True)
-    if state["recipe"] != recipe.to_dict():
-        raise SystemExit(f"{kept}: trained by another recipe; remove it")
-    row |= {"recipe": state["recipe"], "cost": state["cost"], "command": "projects/autox3d/supernet_ranking.py run"}
-    supernets = {}
-    for key in ("weights", "average"):
-        supernets[key] = make_supernet(bench.space, recipe.selection)
-        supernets[key].load_state_dict(state[key])
-        RUNTIME.place(supernets[key])
-    return supernets
 
 
 def score_missing(
