@@ -13,8 +13,9 @@ from pytorchvideo_autox3d.search.derivation import (
     recalibrated,
 )
 from pytorchvideo_autox3d.search.evolution import Evolution
+from pytorchvideo_autox3d.search.halves import split_halves
 from pytorchvideo_autox3d.search.ledger import Ledger
-from pytorchvideo_autox3d.search.loop import cost_table, search, split_halves
+from pytorchvideo_autox3d.search.loop import cost_table, search
 from pytorchvideo_autox3d.search.methods import Cost, MethodRun, Problem, Trial, run_method
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet, create_autox3d_search
 from pytorchvideo_autox3d.search.parsec import importance_weights

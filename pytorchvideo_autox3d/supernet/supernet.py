@@ -72,31 +72,20 @@ class Supernet(nn.Module):
             "norm_momentum": norm_momentum,
         }
         width = space.stem.channels
-        self.stem = create_stem(
-            3,
-            width,
-            stem_temporal_kernel(space, stem),
-            norm=partial(nn.BatchNorm3d, eps=norm_eps, momentum=norm_momentum),
+        plain_norm = partial(nn.BatchNorm3d, eps=norm_eps, momentum=norm_momentum)
+        self.stem = create_stem(3, width, stem_temporal_kernel(space, stem), norm=plain_norm, activation=activation)
+        groups = _create_groups(
+            space,
+            selection=channel_selection,
+            se_ratio=se_ratio,
+            norm=partial(ElasticBatchNorm3d, eps=norm_eps, momentum=norm_momentum),
+            plain_norm=plain_norm,
             activation=activation,
+            inner_activation=inner_act,
+            attention_options=attention_options or {},
         )
-        self.groups = nn.ModuleList()
-        entering = {width: whole(width)}
-        for spec, plan in zip(space.groups, block_plan(space), strict=True):
-            group = ElasticGroup(
-                entering,
-                spec,
-                plan,
-                selection=channel_selection,
-                se_ratio=se_ratio,
-                norm=partial(ElasticBatchNorm3d, eps=norm_eps, momentum=norm_momentum),
-                plain_norm=partial(nn.BatchNorm3d, eps=norm_eps, momentum=norm_momentum),
-                activation=activation,
-                inner_activation=inner_act,
-                attention_options=attention_options or {},
-            )
-            self.groups.append(group)
-            entering = group.windows
-        self.leaving = entering
+        self.groups = nn.ModuleList(groups)
+        self.leaving = entering = groups[-1].windows
         self.head = create_projected_head(
             in_channels=max(entering),
             channels=space.head.channels,
@@ -132,6 +121,16 @@ class Supernet(nn.Module):
             raise SpaceError(
                 f"the architecture is of space {architecture.space.name!r}, the supernet of {self.space.name!r}"
             )
+
+
+def _create_groups(space: SearchSpace, **options: Any) -> list[ElasticGroup]:
+    """The groups one after another, each for all widths of the one before; `options` are those of `ElasticGroup`."""
+    entering = {space.stem.channels: whole(space.stem.channels)}
+    groups = []
+    for spec, plan in zip(space.groups, block_plan(space), strict=True):
+        groups.append(ElasticGroup(entering, spec, plan, **options))
+        entering = groups[-1].windows
+    return groups
 
 
 def inherit(supernet: Supernet, architecture: Architecture) -> AutoX3DNet:
