@@ -75,7 +75,7 @@ setup(
         "probe": ["scikit-learn>=1.3"],
         "gradcam": ["grad-cam>=1.5.3"],
         "export": ["onnx>=1.16", "onnxscript>=0.1", "onnxruntime>=1.18", "openvino>=2024.0", "nncf>=3.0"],
-        # Each of these pins much: an environment of its own is the safe place for it.
+        # These pin much, and can be installed together: an environment of their own is the safe place for them.
         "executorch": ["executorch>=1.5"],
         "litert": ["litert-torch>=0.10", "ai-edge-litert>=2.0"],
         "coreml": ["coremltools>=9.0"],
