@@ -111,7 +111,17 @@ def group_cost(
     out_positions: int,
     se_ratio: float,
 ) -> Cost:
-    """The blocks of one group, without its attention; widths and taps may be arrays that broadcast."""
+    """The blocks of one group, without its attention; widths and taps may be arrays that broadcast.
+
+    Args:
+        in_channels: channels of the map that enters.
+        channels: output channels of every block.
+        first_inner, later_inner: channels inside the first block and inside those after it.
+        taps: t * s * s of the depthwise kernel.
+        plan: the group's blocks.
+        in_positions, out_positions: T * H * W before and after the group.
+        se_ratio: squeeze-excitation of the blocks that have it; 0 for none.
+    """
     blocks = []
     for number, block in enumerate(plan):
         blocks.append(

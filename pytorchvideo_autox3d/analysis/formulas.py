@@ -50,7 +50,14 @@ def chain(costs: Iterable[Cost]) -> Cost:
 
 
 def convolution(in_channels: Ints, out_channels: Ints, positions: Ints, *, taps: Ints = 1, bias: bool = False) -> Cost:
-    """A dense convolution with `taps` = t * h * w, giving `positions` positions."""
+    """A dense convolution with `taps` = t * h * w, giving `positions` positions.
+
+    Args:
+        in_channels, out_channels: its channels.
+        positions: T * H * W of its output.
+        taps: t * h * w of its kernel.
+        bias: whether it has one.
+    """
     weights = in_channels * out_channels * taps
     return Cost(weights * positions, weights + bias * out_channels, out_channels * positions)
 
@@ -86,7 +93,14 @@ def mbconv(
     out_positions: int,
     se_ratio: float,
 ) -> Cost:
-    """`layers.MBConv3D`; `se_ratio` 0 is a block without squeeze-excitation."""
+    """`layers.MBConv3D`; `se_ratio` 0 is a block without squeeze-excitation.
+
+    Args:
+        in_channels, out_channels, inner_channels: of the block's input and output, and between its 1x1x1 convolutions.
+        taps: t * s * s of the depthwise kernel.
+        in_positions, out_positions: T * H * W before and after the depthwise convolution.
+        se_ratio: reduced over inner channels of squeeze-excitation.
+    """
     layers = [
         convolution(in_channels, inner_channels, in_positions),
         batch_norm(inner_channels),
@@ -159,7 +173,13 @@ def _counted(block: nn.Module, channels: int, positions: int) -> Cost:
 
 
 def stem(in_channels: int, channels: int, temporal_kernel: int, positions: int) -> Cost:
-    """The 1x3x3 convolution, the depthwise one over time if its kernel exceeds 1, and BN."""
+    """The 1x3x3 convolution, the depthwise one over time if its kernel exceeds 1, and BN.
+
+    Args:
+        in_channels, channels: of a clip and of the stem.
+        temporal_kernel: frames that the depthwise convolution spans.
+        positions: T * H * W of its output.
+    """
     layers = [convolution(in_channels, channels, positions, taps=9), batch_norm(channels)]
     if temporal_kernel > 1:
         layers.append(depthwise(channels, positions, taps=temporal_kernel))
@@ -167,7 +187,14 @@ def stem(in_channels: int, channels: int, temporal_kernel: int, positions: int) 
 
 
 def head(in_channels: Ints, channels: int, hidden: int, num_classes: int, positions: int) -> Cost:
-    """X3D's head: a convolution at every position, two linear maps after the pool."""
+    """X3D's head: a convolution at every position, two linear maps after the pool.
+
+    Args:
+        in_channels: channels of the map that it receives.
+        channels, hidden: of the convolution before the pool and of the layer after it.
+        num_classes: classes.
+        positions: T * H * W of that map.
+    """
     return chain(
         [
             convolution(in_channels, channels, positions),

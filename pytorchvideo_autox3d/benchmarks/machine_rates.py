@@ -10,6 +10,7 @@ import torch
 
 
 def synchronise(device: str) -> None:
+    """Wait until a GPU has done what it was given; a CPU has."""
     if device == "cuda":
         torch.cuda.synchronize()
 

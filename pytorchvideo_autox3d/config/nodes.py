@@ -15,6 +15,7 @@ from pytorchvideo_autox3d.registry import MODEL_KEYS
 
 
 def node(**values: Any) -> CfgNode:
+    """A config node of these keys."""
     return CfgNode(dict(values))
 
 

@@ -33,7 +33,18 @@ class UCF101(VideoDataset):
         split: int = 1,
         classes: ClassNames = UNNAMED,
     ) -> Manifest:
-        """The videos of a split: classInd.txt, trainlist0<split>.txt and testlist0<split>.txt in `folder`."""
+        """The videos of a split: classInd.txt, trainlist0<split>.txt and testlist0<split>.txt in `folder`.
+
+        Args:
+            folder: where the lists are.
+            mode: "train", "val" or "test".
+            path_prefix: joined before the paths of the videos.
+            num_classes: how many classes there must be; None takes any number.
+            split: which of the published splits.
+            classes: those of a network that is tested, which the data set's must agree with.
+        Raises:
+            DataError: a list is missing or has a fault; names the file and the line.
+        """
         _check_split(split)
         known = _class_names(os.path.join(folder, "classInd.txt"))
         known.check_agrees(classes)
@@ -67,7 +78,18 @@ class HMDB51(VideoDataset):
         split: int = 1,
         classes: ClassNames = UNNAMED,
     ) -> Manifest:
-        """The videos of a split: <class>_test_split<split>.txt in `folder`, over `<path_prefix>/<class>/<video>`."""
+        """The videos of a split: <class>_test_split<split>.txt in `folder`, over `<path_prefix>/<class>/<video>`.
+
+        Args:
+            folder: where the lists are.
+            mode: "train", "val" or "test".
+            path_prefix: joined before the paths of the videos.
+            num_classes: how many classes there must be; None takes any number.
+            split: which of the published splits.
+            classes: those of a network that is tested, which the data set's must agree with.
+        Raises:
+            DataError: a list is missing or has a fault; names the file and the line.
+        """
         _check_split(split)
         suffix = f"_test_split{split}.txt"
         name = os.path.join(folder, f"*{suffix}")

@@ -139,12 +139,26 @@ class VideoDataset(Dataset[ClipBatch]):
         """The list of a mode in `folder`: `<mode>.csv`, `<mode>.json`, or the folder `<mode>/` of class folders.
 
         `classes` are those of a network that is tested; without, the folder's own numbering holds for all modes.
+
+        Args:
+            folder: where the lists are.
+            mode: "train", "val" or "test".
+            path_prefix: joined before the paths of the videos.
+            num_classes: how many classes there must be; None takes any number.
+            split: has no effect here; for data sets that publish several.
+            classes: those of a network that is tested, which the data set's must agree with.
+        Raises:
+            DataError: a list is missing or has a fault; names the file and the line.
         """
         return find_list(folder, mode, path_prefix=path_prefix, num_classes=num_classes, classes=classes)
 
     @classmethod
     def sampling(cls, asked: str = "") -> str:
-        """Which of `FRAME_SAMPLINGS` is meant: the one asked for, or the data set's own."""
+        """Which of `FRAME_SAMPLINGS` is meant: the one asked for, or the data set's own.
+
+        Raises:
+            DataError: there is no such sampling.
+        """
         if asked and asked not in FRAME_SAMPLINGS:
             raise DataError(f"frame_sampling is {asked!r}, expected one of {', '.join(FRAME_SAMPLINGS)}")
         return asked or cls.own_sampling

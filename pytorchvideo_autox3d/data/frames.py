@@ -121,7 +121,15 @@ def with_frames(
     classes: ClassNames = UNNAMED,
     locations: SourceLocations | None = None,
 ) -> FrameManifest:
-    """Pack (video, label, images) triples; `prefix` is joined before every image."""
+    """Pack (video, label, images) triples; `prefix` is joined before every image.
+
+    Args:
+        videos: the name of a video, its label, and the paths of its frames in order.
+        name: the list's name in messages.
+        prefix: as above.
+        classes: the names of the labels.
+        locations: where in the user's files each video stands.
+    """
     items: list[tuple[str, int]] = []
     ends = [0]
 

@@ -27,7 +27,16 @@ def find_list(
     num_classes: int | None = None,
     classes: ClassNames = UNNAMED,
 ) -> Manifest:
-    """The list of `mode` in a folder: `<mode>.csv`, else `<mode>.json`, else the folder `<mode>/`; see `read_list`."""
+    """The list of `mode` in a folder: `<mode>.csv`, else `<mode>.json`, else the folder `<mode>/`; see `read_list`.
+
+    Args:
+        folder: where to look.
+        mode: "train", "val" or "test".
+        path_prefix, num_classes, classes: see `read_list`.
+    Raises:
+        NoListError: there is none of these.
+        DataError: the list has a fault; names its line.
+    """
     path = _list_path(folder, mode)
     if not g_pathmgr.exists(path):
         raise NoListError(f"{folder}: holds no {mode}.csv, no {mode}.json and no folder {mode} of class folders")

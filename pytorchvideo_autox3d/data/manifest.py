@@ -93,7 +93,15 @@ class Manifest:
         classes: ClassNames = UNNAMED,
         locations: SourceLocations | None = None,
     ) -> Manifest:
-        """Pack (path, label) pairs; raise `DataError` if there are none, or a path can't be one."""
+        """Pack (path, label) pairs; raise `DataError` if there are none, or a path can't be one.
+
+        Args:
+            items: (path, label) pairs; the label is NO_LABEL where there is none.
+            name: the list's name in messages.
+            prefix: joined before every path.
+            classes: the names of the labels, where there are names.
+            locations: where in the user's files each item stands, where that is known.
+        """
         packed, ends, labels = bytearray(), array("q", [0]), array("q")
         for path, label in items:
             packed += _encoded(path, label, name, locations, len(labels))

@@ -76,7 +76,16 @@ def labeled_video_dataset(
     short_side: int | None = None,
     **arguments: Any,
 ) -> LabeledVideoDataset:
-    """PyTorchVideo's own data set (`video_sampler`, `transform` as there) whose videos are `ReaderVideo`s."""
+    """PyTorchVideo's own data set (`video_sampler`, `transform` as there) whose videos are `ReaderVideo`s.
+
+    Args:
+        labeled_video_paths: (path, {"label": ...}) pairs, as PyTorchVideo's data set takes them.
+        clip_sampler: one of PyTorchVideo's.
+        reader: the name of the video reader.
+        num_frames: decode so many frames of a clip, evenly spread; None decodes all.
+        short_side: scale frames so while converting; None keeps their size.
+        arguments: further ones of `LabeledVideoDataset`.
+    """
     dataset = LabeledVideoDataset(labeled_video_paths, clip_sampler, decode_audio=False, **arguments)
     dataset.video_path_handler = _Handler({"reader": reader, "num_frames": num_frames, "short_side": short_side})
     return dataset

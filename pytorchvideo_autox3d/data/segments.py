@@ -25,6 +25,12 @@ def segment_frames(
     With a generator: any of the segment, uniformly. Else clip c of n: at (c + 1/2) / n of the segment, moved on by a
     part of a frame that changes from segment to segment, so that clips differ also where a segment has fewer frames
     than there are clips; a single clip takes the middle, rounded down.
+
+    Args:
+        video_frames: frames of the video.
+        num_frames: T, the segments.
+        generator: draws the frames; None chooses them as said.
+        clip, num_clips: c and n.
     """
     size = (video_frames - 1) / num_frames
     numbers = []
@@ -44,7 +50,13 @@ def segment_frames(
 def segment_views(
     video_frames: int, num_frames: int, *, num_clips: int, num_crops: int
 ) -> tuple[list[View], list[list[int]]]:
-    """All views of a test, each over the whole video, and the T frame numbers of each; crops of a clip in a row."""
+    """All views of a test, each over the whole video, and the T frame numbers of each; crops of a clip in a row.
+
+    Args:
+        video_frames: frames of the video.
+        num_frames: T, the segments.
+        num_clips, num_crops: clips of a video, and crops of a clip.
+    """
     views, numbers = [], []
     for clip in range(num_clips):
         taken = segment_frames(video_frames, num_frames, clip=clip, num_clips=num_clips)

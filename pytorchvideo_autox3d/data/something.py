@@ -47,6 +47,16 @@ class SomethingSomething(VideoDataset):
         """The videos of a mode: something-something-v2-{labels,train,validation}.json in `folder`, or without the
         leading name as later releases have them; over `<path_prefix>/<id>.webm`, or over the frames that
         `<mode>.csv` (val.csv in tests) lists, where there is one.
+
+        Args:
+            folder: where the lists are.
+            mode: "train", "val" or "test".
+            path_prefix: joined before the paths of the videos.
+            num_classes: how many classes there must be; None takes any number.
+            split: has no effect.
+            classes: those of a network that is tested, which the data set's must agree with.
+        Raises:
+            DataError: a list is missing or has a fault; names the file and the line.
         """
         names = _templates(folder)
         names.check_agrees(classes)

@@ -52,7 +52,18 @@ def build_optimizer(
     bn_weight_decay: float = 0.0,
     zero_wd_1d_param: bool = True,
 ) -> torch.optim.Optimizer:
-    """ "sgd", "adam" or "adamw" over `parameter_groups`; raises `ConfigError` naming the SOLVER key at fault."""
+    """ "sgd", "adam" or "adamw" over `parameter_groups`; raises `ConfigError` naming the SOLVER key at fault.
+
+    Args:
+        model: whose trainable parameters are optimised.
+        method: SOLVER.OPTIMIZING_METHOD.
+        base_lr: the rate until a schedule sets another.
+        momentum, dampening, nesterov: of SGD.
+        betas: of Adam and AdamW.
+        weight_decay: of all parameters but those that the next two speak of.
+        bn_weight_decay: of the parameters of batch norms.
+        zero_wd_1d_param: whether biases and other parameters of one dimension have no decay.
+    """
     groups = parameter_groups(
         model, weight_decay=weight_decay, bn_weight_decay=bn_weight_decay, zero_wd_1d_param=zero_wd_1d_param
     )

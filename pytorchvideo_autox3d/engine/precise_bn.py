@@ -26,6 +26,12 @@ def recalibrate_bn(
 
     Only batch norms run in train mode, so dropout draws nothing. "Rethinking Batch in BatchNorm" (arXiv 2105.07576),
     section 3. Processes average theirs.
+
+    Args:
+        model: the network; its weights stay as they are.
+        loader: of the clips that the statistics are taken over.
+        num_batches: how many of its batches at most.
+        runtime: where the network is, and how clips are prepared for it.
     """
     num_batches = min(num_batches, len(loader))
 

@@ -155,6 +155,12 @@ def start_from(
     """Restore what training starts from, in the order of PySlowFast: own last checkpoint, given file, nothing.
 
     Returns the state for `TrainLoop.load_state_dict`, or None to start at epoch 0.
+
+    Args:
+        checkpointer: of the folder that is trained in.
+        auto_resume: whether to go on from that folder's last checkpoint (TRAIN.AUTO_RESUME).
+        checkpoint_file: otherwise the file to start from; none is "" or None (TRAIN.CHECKPOINT_FILE_PATH).
+        checkpoint_epoch_reset: whether that file gives its weights alone (TRAIN.CHECKPOINT_EPOCH_RESET).
     """
     if auto_resume and (state := checkpointer.resume()) is not None:
         return state
@@ -174,6 +180,10 @@ def distribute(model: nn.Module, device: torch.device) -> nn.Module:
 
     Every process's batch norms move their own running statistics, by its own clips: were those of the first process
     sent round before each step, the others' clips would count for nothing. `average_bn_stats` makes them alike.
+
+    Args:
+        model: the network, on `device`.
+        device: this process's device.
     """
     if not distributed.is_distributed():
         return model

@@ -54,7 +54,14 @@ def load_weights(model: nn.Module, path: str, *, num_classes_may_differ: bool = 
 def load_model_state(
     model: nn.Module, state: Mapping[str, Tensor], path: str, *, num_classes_may_differ: bool = False
 ) -> LoadSummary:
-    """As `load_weights`, from tensors already read."""
+    """As `load_weights`, from tensors already read.
+
+    Args:
+        model: what the tensors are loaded into.
+        state: tensors by name.
+        path: the file that they are from, for messages.
+        num_classes_may_differ: whether the last layer may be another; it then stays fresh.
+    """
     wanted, reshaped, classes = check_fits(model, state, path, num_classes_may_differ=num_classes_may_differ)
     unwrapped(model).load_state_dict(wanted, strict=False)
     return LoadSummary(path, len(wanted), reshaped, *classes)

@@ -119,6 +119,13 @@ def norm_act(
 
     The layers are read, not called, where they are exactly torch's `BatchNorm3d`, a known activation and a known
     squeeze-excitation, without hooks; otherwise they are called one by one.
+
+    Args:
+        norm: the normalisation.
+        activation: applied at the end; None for none.
+        x: (B, C, T, H, W).
+        residual: added before the activation, of the same shape.
+        squeeze_excite: applied before the residual is added.
     """
     name, excite = activation_name(activation), excite_of(squeeze_excite)
     if (

@@ -34,7 +34,14 @@ def run_layers(
     residual: Tensor | None = None,
     activation: nn.Module | None = None,
 ) -> Tensor:
-    """activation(residual + the layers one after another), a batch norm together with what follows it (`norm_act`)."""
+    """activation(residual + the layers one after another), a batch norm together with what follows it (`norm_act`).
+
+    Args:
+        layers: the layers in order; None stands for a layer that is not there.
+        x: what enters the first.
+        residual: added to what leaves the last.
+        activation: applied at the end.
+    """
     queue = list(_flat(layers))
     while queue:
         layer = queue.pop(0)

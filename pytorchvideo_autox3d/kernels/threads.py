@@ -55,4 +55,5 @@ def _find_openmp() -> Any:
 
 @lru_cache(maxsize=1)
 def threads() -> KernelThreads:
+    """The threads of this process, made at the first call."""
     return KernelThreads()

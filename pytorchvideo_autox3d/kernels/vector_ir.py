@@ -77,10 +77,12 @@ def _splat(vector: ir.VectorType, value: int) -> ir.Constant:
 
 
 def load(builder: ir.IRBuilder, address: ir.Value, type_: ir.Type, align: int) -> ir.Value:
+    """Read a value of `type_` at `address`, which is a multiple of `align` bytes."""
     return builder.load(builder.inttoptr(address, type_.as_pointer()), align=align)
 
 
 def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int) -> None:
+    """Write a value to `address`, which is a multiple of `align` bytes."""
     builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
 
 
@@ -124,6 +126,7 @@ def new_function(module: ir.Module, name: str, arguments: Sequence[str]) -> tupl
 
 
 def zeros(builder: ir.IRBuilder, element: Element, count: int) -> list[ir.Value]:
+    """`count` variables, each an accumulator that begins at zero."""
     cells = [cgutils.alloca_once(builder, element.vector) for _ in range(count)]
     for cell in cells:
         builder.store(ir.Constant(element.vector, [0.0] * element.width), cell)

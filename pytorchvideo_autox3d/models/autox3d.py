@@ -206,7 +206,15 @@ def stem_temporal_kernel(space: SearchSpace, stem: str | None) -> int:
 def create_stem(
     in_channels: int, channels: int, temporal_kernel: int, *, norm: Norm, activation: Callable[[], nn.Module]
 ) -> nn.Sequential:
-    """1x3x3 convolution of spatial stride 2, a depthwise one over time if its kernel exceeds 1, BN, activation."""
+    """1x3x3 convolution of spatial stride 2, a depthwise one over time if its kernel exceeds 1, BN, activation.
+
+    Args:
+        in_channels: channels of a clip.
+        channels: channels of the stem.
+        temporal_kernel: frames that the depthwise convolution spans.
+        norm: makes a normalisation from a number of channels.
+        activation: makes an activation.
+    """
     stride = (1, STEM_STRIDE, STEM_STRIDE)
     layers: list[tuple[str, nn.Module]] = [
         ("conv", nn.Conv3d(in_channels, channels, (1, 3, 3), stride=stride, padding=(0, 1, 1), bias=False))

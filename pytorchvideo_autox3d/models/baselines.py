@@ -41,7 +41,18 @@ def create_x3d_baseline(
     head_hidden: int = 2048,
     head_norm_hidden: bool = False,
 ) -> ClipNet:
-    """X3D (Feichtenhofer, CVPR 2020). XS, S and M are depth 2.2; L is depth 5.0; XL is width 2.9, depth 5.0."""
+    """X3D (Feichtenhofer, CVPR 2020). XS, S and M are depth 2.2; L is depth 5.0; XL is width 2.9, depth 5.0.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        width_factor, depth_factor, bottleneck_factor: X3D's expansion axes of channels, of blocks, and of the channels
+            inside a block.
+        stem_channels: channels of the stem, before `width_factor`.
+        head_hidden: channels of the hidden layer of the head.
+        head_norm_hidden: whether a batch norm follows the hidden layer (BN_LIN5 in PySlowFast).
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     net = create_x3d(
         input_clip_length=input_clip_length,
@@ -71,7 +82,14 @@ def create_slow(
     dropout_rate: float = 0.5,
     model_depth: int = 50,
 ) -> ClipNet:
-    """The Slow pathway alone (Feichtenhofer et al., ICCV 2019); pytorchvideo's `slow_r50` at depth 50."""
+    """The Slow pathway alone (Feichtenhofer et al., ICCV 2019); pytorchvideo's `slow_r50` at depth 50.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        model_depth: 50, 101 or 152.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     return _resnet(
         arguments,
@@ -89,7 +107,14 @@ def create_c2d(
     dropout_rate: float = 0.5,
     model_depth: int = 50,
 ) -> ClipNet:
-    """A ResNet without temporal convolutions (Wang et al., CVPR 2018); pytorchvideo's `c2d_r50` at depth 50."""
+    """A ResNet without temporal convolutions (Wang et al., CVPR 2018); pytorchvideo's `c2d_r50` at depth 50.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        model_depth: 50, 101 or 152.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     return _resnet(
         arguments,
@@ -112,6 +137,12 @@ def create_i3d_resnet(
     """I3D on a ResNet, as Wang et al. (CVPR 2018) inflate it; pytorchvideo's `i3d_r50` at depth 50.
 
     The I3D of Carreira and Zisserman (CVPR 2017) inflates Inception.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        model_depth: 50, 101 or 152.
+    Raises:
+        ModelError: an argument is out of range; names it.
     """
     alternating = [(3, 1, 1), (1, 1, 1)]
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
@@ -133,7 +164,14 @@ def create_r2plus1d_bottleneck(
     dropout_rate: float = 0.5,
     model_depth: int = 50,
 ) -> ClipNet:
-    """R(2+1)D on a bottleneck ResNet, as pytorchvideo builds it; Tran et al. (CVPR 2018) use basic blocks."""
+    """R(2+1)D on a bottleneck ResNet, as pytorchvideo builds it; Tran et al. (CVPR 2018) use basic blocks.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        model_depth: 50, 101 or 152.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     check_depth(model_depth, _DEPTHS)
     net = create_r2plus1d(
@@ -155,7 +193,14 @@ def create_ir_csn(
     dropout_rate: float = 0.5,
     model_depth: int = 50,
 ) -> ClipNet:
-    """Interaction-reduced channel-separated network (Tran et al., ICCV 2019), as pytorchvideo builds it."""
+    """Interaction-reduced channel-separated network (Tran et al., ICCV 2019), as pytorchvideo builds it.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        model_depth: 50, 101 or 152.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     check_depth(model_depth, _DEPTHS)
     net = create_csn(
@@ -201,6 +246,17 @@ def create_slowfast_baseline(
     """SlowFast (Feichtenhofer et al., ICCV 2019). 4x16 is alpha 8, fusion kernel 5; 8x8 is alpha 4, kernel 7.
 
     `input_clip_length` counts the Fast pathway's frames. The map before the head is already pooled.
+
+    Args:
+        model_num_class, input_crop_size, dropout_rate: see `CommonArguments`.
+        input_clip_length: frames of the Fast pathway.
+        model_depth: 50, 101 or 152.
+        alpha: the Fast pathway has `alpha` times the Slow one's frames.
+        beta_inv: the Slow pathway has `beta_inv` times the Fast one's channels.
+        fusion_ratio: channels of the lateral connections over those of the Fast pathway.
+        fusion_kernel: length in frames of the lateral connections.
+    Raises:
+        ModelError: an argument is out of range; names it.
     """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
     check_depth(model_depth, _DEPTHS)

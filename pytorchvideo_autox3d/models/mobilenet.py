@@ -90,6 +90,9 @@ def create_mobilenet_v2_3d_fitted(
 
     The paper does not describe its own. This is the one nearest to MobileNetV2 of the three that have both figures, out
     of 1728 that `projects/autox3d/fit_mobilenet.py` counts.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
     """
     return create_mobilenet_v2_3d(
         model_num_class=model_num_class,

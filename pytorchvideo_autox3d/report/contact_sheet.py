@@ -30,6 +30,11 @@ def contact_sheet(
 ) -> bytes:
     """A sheet of labelled strips, a row a clip, as PNG bytes; clips may differ in size.
 
+    Args:
+        clips: uint8 (3, T, H, W) each.
+        labels: a text for each.
+        num_frames: at most so many frames of a clip, evenly spread.
+        height: of a frame, in pixels.
     Raises:
         DataError: no clips, another number of labels, or a clip that is not uint8 (3, T, H, W).
     """

@@ -209,7 +209,15 @@ def recalibrated(
     bn_batches: int,
     runtime: Runtime,
 ) -> nn.Module:
-    """`inherit`, then BN statistics of the network's own over `bn_batches` batches; in eval mode."""
+    """`inherit`, then BN statistics of the network's own over `bn_batches` batches; in eval mode.
+
+    Args:
+        supernet: whose weights are taken; it is not changed.
+        architecture: of the supernet's space.
+        loader: of training clips, from its epoch 0 on.
+        bn_batches: how many of its batches the statistics are taken over.
+        runtime: where the network goes.
+    """
     net = inherit(supernet, architecture).to(runtime.device)
     loader.set_epoch(0)
     recalibrate_bn(net, loader, num_batches=bn_batches, runtime=runtime)

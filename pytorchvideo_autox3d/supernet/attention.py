@@ -164,6 +164,13 @@ def create_elastic_attention(
 ) -> nn.Module:
     """The attention `name` for every width of a group: its elastic form, or one plain block a width.
 
+    Args:
+        name: a registered attention.
+        channels: the widths.
+        selection: the channel selection's name.
+        norm: makes an elastic batch norm from its largest number of channels.
+        plain_norm: makes a plain one, for an attention that has no elastic form.
+        options: further arguments of the attention.
     Raises:
         RegistryError: no such attention.
     """

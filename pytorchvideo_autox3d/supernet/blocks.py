@@ -92,7 +92,13 @@ class ElasticMBConv(nn.Module):
     def forward(
         self, clip_BCTHW: torch.Tensor, choice: GroupChoice, in_indices: ChannelWindow, out_indices: ChannelWindow
     ) -> torch.Tensor:
-        """(B, len(in_indices), T, H, W) -> (B, len(out_indices), T, ceil(H / stride), ceil(W / stride))."""
+        """(B, len(in_indices), T, H, W) -> (B, len(out_indices), T, ceil(H / stride), ceil(W / stride)).
+
+        Args:
+            clip_BCTHW: the map, of the channels `in_indices`.
+            choice: kernel and expansion; the channels are those of `out_indices`.
+            in_indices, out_indices: the windows of the input's and of the output's channels.
+        """
         inner = self.inner_windows[len(in_indices), choice.expansion]
         hidden = self.expand_norm(self.expand(clip_BCTHW, inner, in_indices), inner, activation=self.activation)
         hidden = self.depthwise_norm(

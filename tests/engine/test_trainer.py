@@ -246,6 +246,7 @@ def train_share(folder: str, norm: str) -> dict:
         "parameters": [parameter.detach() for parameter in model.parameters()],
         "losses": [record["loss"] for record in history],
         "means": [step for hook in hooks for step in hook.steps],
+        "mean": getattr(model[1], "running_mean", None),
         "variance": getattr(model[1], "running_var", None),
     }
 
@@ -293,3 +294,5 @@ def test_each_process_normalises_by_its_own_clips_and_moves_its_own_statistics(t
     for (one,), both in zip(alone["means"], together["means"], strict=True):
         assert not torch.allclose(both[0], both[1], rtol=1e-3)
         torch.testing.assert_close(both.mean(0), one, rtol=1e-5, atol=1e-6)
+    # After the last epoch, before it is saved, all processes are given the mean of theirs.
+    torch.testing.assert_close(together["mean"], together["means"][-1].mean(0), rtol=1e-6, atol=0)

@@ -52,6 +52,11 @@ def make_bench_data(
     show different ones. Paths in the lists are relative to `directory`, which is whole or absent; data of the same
     settings that are there already are kept.
 
+    Args:
+        directory: where to.
+        settings: the size of it all, and the seed.
+        num_threads: that render and encode.
+        show_progress: whether to show a bar.
     Raises:
         DataError: `directory` holds something else or can't be made, or the photographs are not installed.
     """

@@ -112,7 +112,14 @@ def _prepared(path: Path) -> Image.Image:
 
 
 def draw_motion(label: int, photo: Image.Image, size: tuple[int, int], random: np.random.Generator) -> Motion:
-    """Draw a camera for class `label` over a photograph, again until its view has contrast."""
+    """Draw a camera for class `label` over a photograph, again until its view has contrast.
+
+    Args:
+        label: the class, which fixes the kind of motion.
+        photo: what the camera looks at.
+        size: (height, width) of the video.
+        random: draws all that the class leaves open.
+    """
     for _ in range(20):
         motion = _draw(label, photo, random)
         if np.asarray(render(photo, motion.pose(None, 0.0, min(size)), size)).mean(-1).std() >= _MIN_CONTRAST:

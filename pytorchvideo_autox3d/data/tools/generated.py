@@ -157,6 +157,12 @@ def encode_video(path: str | Path, pictures: Sequence[Picture], *, fps: int, crf
     """Write RGB pictures of one even size as H.264 in mp4; the same pictures give the same bytes.
 
     `crf` is x264's constant rate factor: the higher, the more is lost.
+
+    Args:
+        path: the file.
+        pictures: uint8 (H, W, 3).
+        fps: frames a second.
+        crf: see above.
     """
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=fps, options={**_REPEATABLE, "crf": str(crf)})

@@ -117,6 +117,11 @@ def make_flow_of_list(
 
     Returns what went wrong, by the video's place in the list.
 
+    Args:
+        manifest: the list; the flow is laid beside its videos.
+        settings: how it is computed.
+        workers: processes; 0 works in this one.
+        show_progress: whether to show a bar.
     Raises:
         DataError: OpenCV is not installed.
     """

@@ -35,6 +35,10 @@ def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, setti
     Classes are numbered anew, in the order of their old numbers; classes.json names them, where names are known, else
     by their old numbers.
 
+    Args:
+        train, val: Kinetics' lists.
+        output: the folder of the new ones.
+        settings: how many classes, and videos of each.
     Raises:
         DataError: there are not so many classes, or a chosen class has too few videos; names it.
     """

@@ -111,6 +111,12 @@ def resize_list(
 
     Returns what went wrong, by the video's place in the list; those videos are left out of the new list.
 
+    Args:
+        manifest: the list.
+        output: the folder of the results.
+        settings: their size and quality.
+        workers: processes; 0 works in this one.
+        show_progress: whether to show a bar.
     Raises:
         DataError: `output` was made with other settings, a source or the list lies where its result would, or the
             results of two sources would lie in one place. Nothing is written then.

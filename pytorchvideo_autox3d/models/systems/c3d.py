@@ -70,6 +70,8 @@ def create_c3d(
 ) -> ClipNet:
     """C3D; its linear layers fix the clip size, so tests take clips as large as training does.
 
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
     Raises:
         ModelError: an argument out of range, or clips below 16 x 16^2, of which the pools leave nothing.
     """

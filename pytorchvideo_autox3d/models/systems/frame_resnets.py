@@ -41,7 +41,14 @@ def create_tsm_resnet(
     model_depth: int = 50,
     in_channels: int = 3,
 ) -> ClipNet:
-    """TSM (Lin et al., ICCV 2019): the shift goes before the first convolution of every block."""
+    """TSM (Lin et al., ICCV 2019): the shift goes before the first convolution of every block.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+        model_depth: 50 or 101.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     return _frame_resnet(arguments, model_depth, _shift)
 
@@ -56,7 +63,14 @@ def create_stm(
     model_depth: int = 50,
     in_channels: int = 3,
 ) -> ClipNet:
-    """STM (Jiang et al., ICCV 2019): spatiotemporal and motion features in place of every 3x3 convolution."""
+    """STM (Jiang et al., ICCV 2019): spatiotemporal and motion features in place of every 3x3 convolution.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+        model_depth: 50 or 101.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     return _frame_resnet(arguments, model_depth, _encode_motion)
 

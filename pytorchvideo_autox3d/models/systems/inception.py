@@ -52,6 +52,11 @@ def create_i3d_inception(
     """I3D (Carreira and Zisserman, CVPR 2017): Inception with all kernels inflated; 2 `in_channels` for flow.
 
     Its even-sized inputs are padded alike on both sides, where TensorFlow pads one more at the end; sizes agree.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
     """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     return finish(_stages(in_channels, _full), arguments, num_features=_FEATURES)
@@ -65,7 +70,13 @@ def create_i3d_two_stream(
     input_crop_size: int = 224,
     dropout_rate: float = 0.5,
 ) -> ClipNet:
-    """An I3D on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W)."""
+    """An I3D on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W).
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, TWO_STREAM_CHANNELS)
     return join_streams(create_i3d_inception, arguments)
 
@@ -79,7 +90,13 @@ def create_s3d_g(
     dropout_rate: float = 0.2,
     in_channels: int = 3,
 ) -> ClipNet:
-    """S3D-G (Xie et al., ECCV 2018): torchvision's S3D with self-gating after every temporal convolution."""
+    """S3D-G (Xie et al., ECCV 2018): torchvision's S3D with self-gating after every temporal convolution.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     return finish(_stages(in_channels, _gated), arguments, num_features=_FEATURES)
 

@@ -77,7 +77,13 @@ def create_mfnet(
     dropout_rate: float = 0.5,
     in_channels: int = 3,
 ) -> ClipNet:
-    """MF-Net-3D: 16 fibers, stages of 96 to 768 channels."""
+    """MF-Net-3D: 16 fibers, stages of 96 to 768 channels.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     stem = OrderedDict(
         conv=nn.Conv3d(in_channels, _STEM, (3, 5, 5), (1, 2, 2), (1, 2, 2), bias=False),

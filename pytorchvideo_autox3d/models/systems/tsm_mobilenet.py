@@ -24,7 +24,13 @@ def create_tsm_mobilenet_v2(
     dropout_rate: float = 0.5,
     in_channels: int = 3,
 ) -> ClipNet:
-    """TSM (Lin et al., ICCV 2019) on MobileNetV2: the shift goes before every residual block's expansion."""
+    """TSM (Lin et al., ICCV 2019) on MobileNetV2: the shift goes before every residual block's expansion.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     with without_weights():
         net = MobileNetV2()

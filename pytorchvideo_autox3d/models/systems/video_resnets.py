@@ -49,7 +49,14 @@ def create_r2plus1d_basic(
     model_depth: int = 34,
     in_channels: int = 3,
 ) -> ClipNet:
-    """R(2+1)D (Tran et al., CVPR 2018) as its authors have it, on basic blocks; 2 `in_channels` for flow."""
+    """R(2+1)D (Tran et al., CVPR 2018) as its authors have it, on basic blocks; 2 `in_channels` for flow.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+        model_depth: 18 or 34.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     check_depth(model_depth, _BASIC_LAYERS)
     return finish(
@@ -67,7 +74,13 @@ def create_r2plus1d_two_stream(
     input_crop_size: int = 112,
     dropout_rate: float = 0.0,
 ) -> ClipNet:
-    """An R(2+1)D-34 on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W)."""
+    """An R(2+1)D-34 on three colours and one on two flow channels, their logits added; clips (B, 5, T, H, W).
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, TWO_STREAM_CHANNELS)
     return join_streams(create_r2plus1d_basic, arguments)
 
@@ -82,7 +95,14 @@ def create_ip_csn(
     model_depth: int = 50,
     in_channels: int = 3,
 ) -> ClipNet:
-    """Interaction-preserved channel-separated network (Tran et al., ICCV 2019)."""
+    """Interaction-preserved channel-separated network (Tran et al., ICCV 2019).
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+        model_depth: 50, 101 or 152.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     check_depth(model_depth, _BOTTLENECK_LAYERS)
     layers = _BOTTLENECK_LAYERS[model_depth]

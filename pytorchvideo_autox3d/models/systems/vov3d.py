@@ -141,7 +141,13 @@ def create_vov3d_m(
     dropout_rate: float = 0.5,
     in_channels: int = 3,
 ) -> ClipNet:
-    """VoV3D-M, reconstructed."""
+    """VoV3D-M, reconstructed.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     return create_vov3d(_M, arguments)
 
@@ -155,6 +161,12 @@ def create_vov3d_l(
     dropout_rate: float = 0.5,
     in_channels: int = 3,
 ) -> ClipNet:
-    """VoV3D-L, reconstructed."""
+    """VoV3D-L, reconstructed.
+
+    Args:
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
+    """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     return create_vov3d(_L, arguments)
