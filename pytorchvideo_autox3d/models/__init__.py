@@ -13,13 +13,11 @@ from pytorchvideo_autox3d.models.autox3d import (
     stem_temporal_kernel,
 )
 from pytorchvideo_autox3d.models.baselines import (
-    SlowFastNet,
     create_c2d,
     create_i3d_resnet,
     create_ir_csn,
     create_r2plus1d_bottleneck,
     create_slow,
-    create_slowfast_baseline,
     create_x3d_baseline,
 )
 from pytorchvideo_autox3d.models.card import CARD_KEY, Calibration, ModelCard, Preprocessing
@@ -40,6 +38,7 @@ from pytorchvideo_autox3d.models.reference import (
     reference_architecture,
     reference_model,
 )
+from pytorchvideo_autox3d.models.slowfast_net import SlowFastNet, create_slowfast_baseline
 
 __all__ = [
     "CARD_KEY",
