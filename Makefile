@@ -6,13 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test soak lint clean
 
 demo: $(STAMP)
 	$(BIN)/autox3d demo --output demo
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Kills searches, trainings and tests twenty times each, and compares what they leave; minutes.
+soak: $(STAMP)
+	PYTHONPATH=. $(BIN)/python tests/soak/run.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
