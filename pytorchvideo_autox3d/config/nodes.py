@@ -47,6 +47,8 @@ def _autox3d() -> CfgNode:
         SE_RATIO=0.0625,
         LABEL_SMOOTHING=0.0,
         GRAD_ACCUMULATION=1,
+        # The clips of an update that SOLVER's learning rates are for: they are scaled to those of the run; 0 is as set.
+        BASE_BATCH_SIZE=0,
         # Minutes between checkpoints inside an epoch; 0 writes none.
         CHECKPOINT_MINUTES=30.0,
         # Of the last so many checkpoints those inside an epoch stay too; of whole epochs EPOCHS_KEPT do, 0 is all.
@@ -118,6 +120,8 @@ def _search() -> CfgNode:
         DISTILL=False,
         # Exponential moving average of the weights, by which candidates are ranked; 0 ranks by the weights themselves.
         EMA_DECAY=0.0,
+        # What several processes share out: the "clips" of a batch, or the "samples" of a step on the whole batch.
+        SPREAD="clips",
         # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it. The mean is the scale
         # in which the paper adds the cost to its loss; the sum makes the effective sample size 1 for large batches.
         LIKELIHOOD="mean",

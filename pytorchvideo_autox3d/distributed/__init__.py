@@ -8,6 +8,7 @@ from pytorchvideo_autox3d.distributed.collectives import (
     is_distributed,
     is_main,
     rank,
+    sum_gradients,
     world_size,
 )
 from pytorchvideo_autox3d.distributed.launch import ProcessInfo, init_from_env, launch, shutdown, under_torchrun
@@ -26,6 +27,7 @@ __all__ = [
     "rank",
     "seed_all",
     "shutdown",
+    "sum_gradients",
     "under_torchrun",
     "world_size",
 ]

@@ -59,6 +59,22 @@ def average_gradients(parameters: Iterable[Parameter]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
+def sum_gradients(parameters: Iterable[Parameter]) -> None:
+    """Sum the gradients over the processes, in place and in one message; each may have those of other parameters.
+
+    A parameter without a gradient in any process stays without: an optimiser then leaves it alone.
+    """
+    if not is_distributed():
+        return
+    every = list(parameters)
+    present = torch.tensor([float(parameter.grad is not None) for parameter in every], device=every[0].device)
+    own = [torch.zeros_like(one) if one.grad is None else one.grad for one in every]
+    flat = all_reduce_mean(torch.cat([present, *(gradient.flatten() for gradient in own)])) * world_size()
+    anywhere, *parts = flat.split([len(every), *(one.numel() for one in every)])
+    for parameter, there, part in zip(every, anywhere.tolist(), parts, strict=True):
+        parameter.grad = part.view_as(parameter).to(parameter.dtype) if there else None
+
+
 def all_gather_objects(item: T) -> list[T]:
     """The picklable `item` of every process, in the order of ranks, on every process."""
     if not is_distributed():

@@ -47,6 +47,11 @@ class ProcessInfo:
     local_world_size: int
     device: torch.device
 
+    @property
+    def num_machines(self) -> int:
+        """How many machines take part, each with as many processes."""
+        return self.world_size // self.local_world_size
+
 
 def under_torchrun() -> bool:
     """Whether torchrun, or an agent that `launch` started, has set this process's environment."""

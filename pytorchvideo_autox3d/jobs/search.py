@@ -101,6 +101,7 @@ class SearchJob:
         for note in self.notes:
             _logger.warning("%s", note)
         _log_space(supernet, budgets)
+        build.log_learning_rate(cfg, num_machines=info.num_machines)
         if cfg.LOG_MODEL_INFO:
             _logger.info("the supernet has %.4g M parameters", count_parameters(supernet) / 1e6)
         optimizer = build.build_optimizer(cfg, supernet.to(info.device))
@@ -112,7 +113,7 @@ class SearchJob:
             loaders[0],
             loaders[1] if len(loaders) > 1 else None,
             optimizer=optimizer,
-            schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
+            schedule=build.build_schedule(cfg, num_machines=info.num_machines),
             settings=settings,
             budgets=budgets.budgets,
             latency=budgets.latency,

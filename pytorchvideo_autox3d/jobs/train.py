@@ -69,13 +69,14 @@ class TrainJob:
         for note in self.notes:
             _logger.warning("%s", note)
         log_model_info(cfg, crop_size=cfg.DATA.TRAIN_CROP_SIZE)
+        build.log_learning_rate(cfg, num_machines=info.num_machines)
         model = build.build_seeded_model(cfg)
         loader = build.build_loader(cfg, "train", info, manifest=self.lists["train"])
         train_model(
             model.to(info.device),
             loader,
             optimizer=build.build_optimizer(cfg, model),
-            schedule=build.build_schedule(cfg, num_machines=info.world_size // info.local_world_size),
+            schedule=build.build_schedule(cfg, num_machines=info.num_machines),
             loss=build.build_loss(cfg),
             runtime=build.build_runtime(cfg, info.device),
             output_dir=cfg.OUTPUT_DIR,

@@ -134,6 +134,12 @@ class OnlineSoftmaxGradient:
         """Divide by the sum of the weights: `.grad` is now the weighted mean of the samples' gradients."""
         self._scale(1.0 / self._total)
 
+    def normalise_among(self, score_K: torch.Tensor) -> None:
+        """The same where `score_K` are those of all samples, of which others have the rest: the sums add up then."""
+        largest = float(score_K.max())
+        total = float((score_K - largest).exp().sum())
+        self._scale(math.exp(self._largest - largest) / total)
+
     def _scale(self, factor: float) -> None:
         for parameter in self._parameters:
             if parameter.grad is not None and factor != 1.0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pytorchvideo_autox3d.engine import Keeping
 from pytorchvideo_autox3d.errors import SearchError
 
+SPREADS = ("clips", "samples")
 LIKELIHOODS = ("mean", "sum")
 COST_TERMS = ("hinge", "lagrangian")
 
@@ -30,6 +31,8 @@ class SearchSettings:
         warmup_samples: K in the warm-up; 0 is num_samples (WARMUP_SAMPLES).
         adaptive_samples: K shrinks with the policy's entropy, down to min_samples, as in FP-NAS (ADAPTIVE_SAMPLES).
         min_samples: the least K (MIN_SAMPLES).
+        spread: what several processes share out, the "clips" of a batch or the K "samples" (SPREAD). With "samples"
+            each of them decodes the whole batch and runs its part of the K on it, normalised by the whole batch.
         likelihood: what the log-likelihood of a mini-batch is, the "mean" or the "sum" over its clips (LIKELIHOOD). The
             sum grows with the batch: at 64 clips a difference of 0.1 nats a clip gives one sample 600 times the weight
             of another, so that one sample of K counts. In the mean, a cost weight of 1 means the same at every batch
@@ -65,6 +68,7 @@ class SearchSettings:
     warmup_samples: int = 0
     adaptive_samples: bool = False
     min_samples: int = 2
+    spread: str = "clips"
     likelihood: str = "mean"
     temperature: float = 1.0
     control_variate: bool = True
@@ -97,6 +101,8 @@ class SearchSettings:
             raise SearchError(f"SEARCH.WARMUP_SAMPLES: {self.warmup_samples} is below 0")
         if self.min_samples > self.num_samples:
             raise SearchError(f"SEARCH.MIN_SAMPLES: {self.min_samples} is above SEARCH.NUM_SAMPLES {self.num_samples}")
+        if self.spread not in SPREADS:
+            raise SearchError(f"SEARCH.SPREAD: {self.spread!r} is none of {', '.join(SPREADS)}")
         if self.likelihood not in LIKELIHOODS:
             raise SearchError(f"SEARCH.LIKELIHOOD: {self.likelihood!r} is none of {', '.join(LIKELIHOODS)}")
         if self.cost_term not in COST_TERMS:

@@ -5,6 +5,7 @@ Shapes: B clips, C x T x H x W pixels; K samples, D decisions, N classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,8 @@ from pytorchvideo_autox3d.space import Architecture
 
 @dataclass(frozen=True)
 class Samples:
-    """K architectures, their losses (mean cross entropy a clip) and their importance weights.
+    """K architectures, their losses (mean cross entropy a clip), their importance weights, and what these are made of:
+    the negative log-likelihoods with the penalties added.
 
     The first `fixed` of them are not draws of the policy but the ends of a sandwich: alpha learns nothing from them.
     """
@@ -48,6 +50,7 @@ class Samples:
     indices_KD: Tensor
     loss_K: Tensor
     weight_K: Tensor
+    cost_K: Tensor
     fixed: int = 0
 
 
@@ -57,9 +60,14 @@ class ParsecSearch(SupernetSearch):
 
     After the warm-up each step first moves alpha by the importance-weighted score of K architectures on its own half
     of the data (forward passes alone, batch statistics, no dropout), then the weights by K others on theirs. With
-    `settings.shared` one set of K serves both. All processes sample the same architectures; likelihoods and gradients
-    are averaged over them.
+    `settings.shared` one set of K serves both. All processes sample the same architectures.
+
+    With `settings.spread` "clips" every process runs all K on its own share of the batch, and likelihoods and gradients
+    are averaged. With "samples" every process has the whole batch and runs every so many-th of the K: likelihoods are
+    exchanged once, and the weighted gradients summed.
     """
+
+    spreads_samples = True
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
         """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
@@ -89,7 +97,10 @@ class ParsecSearch(SupernetSearch):
         accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
         gradient = (GradientOfOneBatch if len(batches) == 1 else GradientOfBatches)(accumulator, self.scaler)
         samples = self._run_samples(self.prepared(batches, self.mix), loop, gradient, self.ends(loop))
-        accumulator.normalise()
+        if self.spread_samples:
+            accumulator.normalise_among(self._scores(samples.cost_K))
+        else:
+            accumulator.normalise()
         return samples, self.move_weights()
 
     def policy_step(self, batches: Sequence[Batch], loop: Position) -> Samples:
@@ -117,20 +128,45 @@ class ParsecSearch(SupernetSearch):
             indices_KD[number] = torch.tensor(end.indices)
         penalty_K = self._penalty(indices_KD, warming_up)
         macs_K = self.budgets.costs(indices_KD)["gflops"] * METRICS["gflops"].scale
-        losses: list[float] = []
         scale = self._clips_counted(batches)
         teacher: list[Tensor] | None = [] if settings.distill and ends else None
+        loss_K = torch.zeros(len(indices_KD), dtype=torch.float64)
         for number, architecture in enumerate(self.policy.architectures(indices_KD)):
-            loss = self._loss_of(architecture, batches, gradient or NoGradient(), teacher)
             self._count(float(macs_K[number]), batches, gradient is not None)
-            # Every process must weight a sample alike, so they agree on its likelihood first.
-            losses.append(float(distributed.all_reduce_mean(loss)))
-            check_finite(losses[-1], architecture, loop, own=loss)
-            if gradient is not None:
-                gradient.sample(self.score(scale * losses[-1] + float(penalty_K[number])))
-        loss_K = torch.tensor(losses, dtype=torch.float64)
-        score_K = torch.tensor([self.score(cost) for cost in (scale * loss_K + penalty_K).tolist()])
-        return Samples(indices_KD, loss_K, importance_weights(score_K.double()), fixed=len(ends))
+            if not self._is_own(number):
+                continue
+            own = self._loss_of(architecture, batches, gradient or NoGradient(), teacher)
+            loss_K[number] = self._agreed(own, architecture, loop)
+            if gradient is not None and math.isfinite(loss_K[number]):
+                gradient.sample(self.score(scale * float(loss_K[number]) + float(penalty_K[number])))
+        if self.spread_samples:
+            loss_K = self._exchanged(loss_K, indices_KD, loop)
+        cost_K = scale * loss_K + penalty_K
+        weight_K = importance_weights(self._scores(cost_K))
+        return Samples(indices_KD, loss_K, weight_K, cost_K, fixed=len(ends))
+
+    def _is_own(self, number: int) -> bool:
+        """Whether this process runs the sample."""
+        return not self.spread_samples or number % distributed.world_size() == distributed.rank()
+
+    def _agreed(self, own: Tensor, architecture: Architecture, loop: Position) -> float:
+        """A sample's loss; where others have it on other clips, the mean: every process must weight a sample alike."""
+        if self.spread_samples:
+            return float(own)
+        loss = float(distributed.all_reduce_mean(own))
+        check_finite(loss, architecture, loop, own=own)
+        return loss
+
+    def _exchanged(self, loss_K: Tensor, indices_KD: Tensor, loop: Position) -> Tensor:
+        """The losses of all processes' samples, from this one's with zeros for the others."""
+        own_K, loss_K = loss_K, distributed.all_reduce_mean(loss_K) * distributed.world_size()
+        for number in (~loss_K.isfinite()).nonzero().flatten().tolist():
+            architecture = self.policy.architectures(indices_KD[number : number + 1])[0]
+            check_finite(float(loss_K[number]), architecture, loop, own=own_K[number])
+        return loss_K
+
+    def _scores(self, cost_K: Tensor) -> Tensor:
+        return torch.tensor([self.score(cost) for cost in cost_K.tolist()]).double()
 
     def score(self, cost: float) -> float:
         """What a sample's weight is the softmax of, from its negative log-likelihood with the penalty added."""
@@ -174,8 +210,7 @@ class ParsecSearch(SupernetSearch):
         return total
 
     def _count(self, macs: float, batches: Sequence[Clips], gradient: bool) -> None:
-        clips = sum(len(batch.target) for batch in batches) * distributed.world_size()
-        self.ledger.add(macs, clips, gradient=gradient)
+        self.ledger.add(macs, self._clips_of_all(batches), gradient=gradient)
 
     def sample_count(self, warming_up: bool = False) -> int:
         """K of the next step."""
@@ -187,8 +222,12 @@ class ParsecSearch(SupernetSearch):
 
     def _clips_counted(self, batches: Sequence[Clips]) -> int:
         """What turns the mean log-likelihood of a clip into that of the step, over all processes."""
+        return self._clips_of_all(batches) if self.settings.likelihood == "sum" else 1
+
+    def _clips_of_all(self, batches: Sequence[Clips]) -> int:
+        """The step's clips over all processes."""
         clips = sum(len(batch.target) for batch in batches)
-        return clips * distributed.world_size() if self.settings.likelihood == "sum" else 1
+        return clips if self.spread_samples else clips * distributed.world_size()
 
     def update_policy(self, samples: Samples, loop: Position) -> None:
         """Move alpha by the samples that are draws of the policy."""

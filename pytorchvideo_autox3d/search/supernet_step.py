@@ -66,12 +66,15 @@ class SupernetSearch:
 
     Attributes:
         learns_policy: whether alpha learns; else it stays uniform, and needs no part of the training list.
+        spreads_samples: whether the method has samples that several processes can share out.
+        spread_samples: whether they do.
         derivation: how the architecture is derived where that is not for SEARCH.DERIVE to say.
         ledger: what has been spent.
         noise: of alpha's gradient, in this epoch.
     """
 
     learns_policy = True
+    spreads_samples = False
     derivation: str | None = None
 
     def __init__(
@@ -103,6 +106,12 @@ class SupernetSearch:
         self.noise = GradientNoise()
         self.lagrangian = Lagrangian(budgets, settings.lagrangian_lr) if settings.cost_term == "lagrangian" else None
         self._noise_epoch = -1
+        self.spread_samples = settings.spread == "samples"
+        if self.spread_samples and (not self.spreads_samples or settings.distill or mix is not None):
+            raise SearchError(
+                "SEARCH.SPREAD: 'samples' goes with methods that draw samples, without SEARCH.DISTILL (each sample "
+                "learns from the widest) and without MIXUP (each process would mix otherwise)"
+            )
 
     @classmethod
     def check_space(cls, space: SearchSpace) -> None:
@@ -133,8 +142,10 @@ class SupernetSearch:
 
     def move_weights(self) -> Tensor:
         """One step of the weights' optimiser by the gradients that stand in `.grad`; returns their norm."""
-        # All processes sampled the same architectures, so the same parameters have gradients.
-        distributed.average_gradients(self.supernet.parameters())
+        if self.spread_samples:
+            distributed.sum_gradients(self.supernet.parameters())
+        else:  # all processes ran the same architectures, so the same parameters have gradients
+            distributed.average_gradients(self.supernet.parameters())
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(
             self.supernet.parameters(), max_norm=self.settings.clip_norm, max_value=self.settings.clip_value

@@ -26,6 +26,7 @@ from pytorchvideo_autox3d.jobs.build.optimisation import (
     build_schedule,
     build_test_settings,
     build_train_settings,
+    log_learning_rate,
     precision_of,
 )
 from pytorchvideo_autox3d.jobs.build.retraining import retrain_changes, retrain_config
@@ -72,6 +73,7 @@ __all__ = [
     "check_part",
     "derivation",
     "fault_hook",
+    "log_learning_rate",
     "naming",
     "precision_of",
     "read_lists",

@@ -130,26 +130,34 @@ def build_fault_policy(cfg: CfgNode, mode: str, num_videos: int) -> FaultPolicy:
 
 
 def build_loader(
-    cfg: CfgNode, mode: str, info: ProcessInfo, *, manifest: Any = None, seed: int | None = None
+    cfg: CfgNode,
+    mode: str,
+    info: ProcessInfo,
+    *,
+    manifest: Any = None,
+    seed: int | None = None,
+    whole_batch: bool = False,
 ) -> ClipLoader:
     """The loader of one process. TRAIN.BATCH_SIZE and TEST.BATCH_SIZE are of one machine, as in PySlowFast.
 
-    `manifest` is as in `build_dataset`; `seed` orders the videos, by default RNG_SEED.
+    `manifest` is as in `build_dataset`; `seed` orders the videos, by default RNG_SEED. With `whole_batch` each process
+    has the clips of all.
     """
     dataset = build_dataset(cfg, mode, manifest=manifest)
     clips = cfg.TEST.BATCH_SIZE if mode == "test" else cfg.TRAIN.BATCH_SIZE
     if mode == "train" and clips % info.local_world_size:
         raise ConfigError(f"TRAIN.BATCH_SIZE: {clips} is not divisible by the {info.local_world_size} processes here")
     videos = max(1, clips // info.local_world_size // dataset.num_views)
+    rank, world_size = (0, 1) if whole_batch else (info.rank, info.world_size)
     return make_loader(
         dataset,
-        batch_size=videos,
+        batch_size=videos * info.world_size // world_size,
         shuffle=mode == "train",
         drop_last=mode == "train",
         num_workers=min(cfg.DATA_LOADER.NUM_WORKERS, os.cpu_count() or 1),
         seed=cfg.RNG_SEED if seed is None else seed,
-        rank=info.rank,
-        world_size=info.world_size,
+        rank=rank,
+        world_size=world_size,
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
         faults=build_fault_policy(cfg, mode, dataset.num_videos),
         stall_seconds=cfg.AUTOX3D.LOADER_SECONDS,

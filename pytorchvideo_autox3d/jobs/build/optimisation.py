@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -22,15 +23,47 @@ from pytorchvideo_autox3d.engine import build_optimizer as make_optimizer
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.build.data import build_fault_policy, build_preprocess
 
+_logger = logging.getLogger(__name__)
 AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
 
 
-def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
-    """The weights' learning rate over progress, to SOLVER.MAX_EPOCH, in a search to SEARCH.EPOCHS.
+def rate_scale(cfg: CfgNode, *, num_machines: int = 1) -> float:
+    """What the learning rates of SOLVER are multiplied by (linear scaling, Goyal et al., arXiv 1706.02677).
 
-    SOLVER.BASE_LR is for one machine where BASE_LR_SCALE_NUM_SHARDS says so.
+    With AUTOX3D.BASE_BATCH_SIZE they are for an update of so many clips, and this is how many times as many an update
+    has. With SOLVER.BASE_LR_SCALE_NUM_SHARDS they are for one machine, as in PySlowFast.
     """
-    scale = num_machines if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1
+    base = cfg.AUTOX3D.BASE_BATCH_SIZE
+    if base and cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS:
+        raise ConfigError(
+            f"AUTOX3D.BASE_BATCH_SIZE is {base}, and SOLVER.BASE_LR_SCALE_NUM_SHARDS is on: both scale the learning "
+            "rate; set one of them"
+        )
+    if base:
+        return clips_an_update(cfg, num_machines=num_machines) / base
+    return float(num_machines) if cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS else 1.0
+
+
+def clips_an_update(cfg: CfgNode, *, num_machines: int = 1) -> int:
+    """Clips of all machines that one update learns from: TRAIN.BATCH_SIZE is of one machine."""
+    return int(cfg.TRAIN.BATCH_SIZE * num_machines * cfg.AUTOX3D.GRAD_ACCUMULATION)
+
+
+def log_learning_rate(cfg: CfgNode, *, num_machines: int = 1) -> None:
+    """Say at what rate the run learns, and how that came about."""
+    scale = rate_scale(cfg, num_machines=num_machines)
+    _logger.info(
+        "base learning rate %g for updates of %d clips (SOLVER.BASE_LR %g times %g)",
+        cfg.SOLVER.BASE_LR * scale,
+        clips_an_update(cfg, num_machines=num_machines),
+        cfg.SOLVER.BASE_LR,
+        scale,
+    )
+
+
+def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
+    """The weights' learning rate over progress, to SOLVER.MAX_EPOCH, in a search to SEARCH.EPOCHS; see `rate_scale`."""
+    scale = rate_scale(cfg, num_machines=num_machines)
     return make_schedule(
         cfg.SOLVER.LR_POLICY,
         base_lr=cfg.SOLVER.BASE_LR * scale,

@@ -50,8 +50,9 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
     config = recipe.clone()
     config.defrost()
     config.SEARCH.ENABLE = False
+    scale = 1.0 if recipe.AUTOX3D.BASE_BATCH_SIZE else cfg.TRAIN.BATCH_SIZE / recipe.TRAIN.BATCH_SIZE
     for key in _RATES:
-        _set(config, key, value_at(recipe, key) * cfg.TRAIN.BATCH_SIZE / recipe.TRAIN.BATCH_SIZE)
+        _set(config, key, value_at(recipe, key) * scale)
     for key in _KEPT:
         _set(config, key, value_at(cfg, key))
     for mode, key, off in _LISTS:
@@ -72,7 +73,7 @@ def retrain_changes(cfg: CfgNode, retraining: Mapping[str, Any]) -> list[str]:
     changes = []
     for key, before, after in changed_keys(yaml.safe_load(cfg.dump()), retraining):
         if not key.startswith(_EXPECTED):
-            scaled = key in _RATES and ours != theirs
+            scaled = key in _RATES and ours != theirs and not recipe.AUTOX3D.BASE_BATCH_SIZE
             why = f" ({value_at(recipe, key):g} for the recipe's batch of {theirs}, scaled to {ours})" if scaled else ""
             changes.append(f"{key} {before!r} -> {after!r}{why}")
     return changes

@@ -134,6 +134,7 @@ def build_search_settings(cfg: CfgNode) -> SearchSettings:
         warmup_samples=cfg.SEARCH.WARMUP_SAMPLES,
         adaptive_samples=cfg.SEARCH.ADAPTIVE_SAMPLES,
         min_samples=cfg.SEARCH.MIN_SAMPLES,
+        spread=cfg.SEARCH.SPREAD,
         likelihood=cfg.SEARCH.LIKELIHOOD,
         temperature=cfg.SEARCH.TEMPERATURE,
         control_variate=cfg.SEARCH.CONTROL_VARIATE,
@@ -158,8 +159,9 @@ def build_search_loaders(cfg: CfgNode, info: ProcessInfo, parts: Sequence[Manife
     """A loader for each part of the training list, as `split_training_list` gives them."""
     loaders = []
     for number, part in enumerate(parts):
-        check_part(cfg, part, machines=info.world_size // info.local_world_size)
-        loaders.append(build_loader(cfg, "train", info, manifest=part, seed=cfg.RNG_SEED + number))
+        check_part(cfg, part, machines=info.num_machines)
+        seed, whole = cfg.RNG_SEED + number, cfg.SEARCH.SPREAD == "samples"
+        loaders.append(build_loader(cfg, "train", info, manifest=part, seed=seed, whole_batch=whole))
     return loaders
 
 

@@ -18,6 +18,20 @@ def test_rates_scale_with_machines_where_the_recipe_says_so():
     assert of_eight == pytest.approx(0.4, rel=0.05)
 
 
+def test_rates_scale_from_a_base_batch_and_the_effective_one_is_said(caplog):
+    keys = ("TRAIN.BATCH_SIZE", 16, "AUTOX3D.GRAD_ACCUMULATION", 2, "SOLVER.BASE_LR", 0.1, "SOLVER.WARMUP_EPOCHS", 0)
+    cfg = cfg_of(*keys, "AUTOX3D.BASE_BATCH_SIZE", 64)
+    # 16 clips, 3 machines, 2 batches an update: 96 clips, one and a half times 64.
+    assert build.build_schedule(cfg, num_machines=3)(0.0) == pytest.approx(0.15)
+    assert build.build_schedule(cfg_of(*keys), num_machines=3)(0.0) == pytest.approx(0.1)
+    with caplog.at_level("INFO", logger="pytorchvideo_autox3d"):
+        build.log_learning_rate(cfg, num_machines=3)
+    assert "base learning rate 0.15 for updates of 96 clips (SOLVER.BASE_LR 0.1 times 1.5)" in caplog.text
+    both = cfg_of(*keys, "AUTOX3D.BASE_BATCH_SIZE", 64, "SOLVER.BASE_LR_SCALE_NUM_SHARDS", True)
+    with pytest.raises(ConfigError, match="both scale the learning rate"):
+        build.build_schedule(both)
+
+
 def test_settings_follow_the_keys():
     cfg = cfg_of(
         "TRAIN.MIXED_PRECISION", True, "AUTOX3D.AUTOCAST", "float16", "SOLVER.CLIP_GRAD_L2NORM", 1.5,
