@@ -6,6 +6,7 @@ from pytorchvideo.models.x3d import create_x3d
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.models import baselines, slowfast_net  # noqa: F401  (they register them)
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 
