@@ -7,9 +7,11 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
+from pytorchvideo_autox3d.config.conditions import unmet
 from pytorchvideo_autox3d.config.keys import leaves
-from pytorchvideo_autox3d.config.readers import NONE, READERS, SEARCH, TEST, TRAIN, Job
+from pytorchvideo_autox3d.config.readers import EVERY_JOB, NONE, READERS, SEARCH, TEST, TRAIN, Job, Readers
 from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.registry import MODEL_KEYS
 
 _NAMES = {TRAIN: "training", TEST: "a test", SEARCH: "a search"}
 
@@ -17,9 +19,9 @@ _NAMES = {TRAIN: "training", TEST: "a test", SEARCH: "a search"}
 def check_read(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> list[str]:
     """Look for keys that were set away from their defaults and that none of the config's jobs reads.
 
-    A config describes training and test together, so that keys of the one that is switched off are no error; see
-    `idle_keys`. What a search that has no recipe of its own (SEARCH.RETRAIN_CFG) does not read, the training of its
-    result does.
+    A key is read by a kind of jobs (`READERS`), and there only beside what `CONDITIONS` says. A config describes
+    training and test together, so that keys of the one that is switched off are no error; see `idle_keys`. What a
+    search that has no recipe of its own (SEARCH.RETRAIN_CFG) does not read, the training of its result does.
 
     Args:
         defaults: the harness's own.
@@ -37,13 +39,26 @@ def check_read(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> li
     described = running if SEARCH in running else TRAIN | TEST
     told: list[str] = []
     for key, value in _set_away(cfg, defaults):
-        row = READERS[key]
+        row = _row(key)
         readers = row.under_slowfast if slowfast else row.native
-        if readers & described or value in row.says:
+        if value in row.says and (slowfast or not readers & described):
+            continue
+        if readers & described:
+            told += _unmet(cfg, key, value)
             continue
         if not row.warn:
             raise ConfigError(_refusal(cfg, key, value, running, slowfast=slowfast))
         told.append(f"{key} {value!r} has no effect: {row.warn}")
+    return told
+
+
+def _unmet(cfg: CfgNode, key: str, value: Any) -> list[str]:
+    """What is told of a key that its jobs know, and whose conditions the config leaves unmet."""
+    told = []
+    for condition in unmet(cfg, key):
+        if not condition.warn:
+            raise ConfigError(f"{key} is {value!r}, which is read only with {condition.needs}")
+        told.append(f"{key} {value!r} has no effect: it is read only with {condition.needs}")
     return told
 
 
@@ -54,7 +69,7 @@ def idle_keys(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> str
         return ""
     idle = []
     for key, value in _set_away(cfg, defaults):
-        row = READERS[key]
+        row = _row(key)
         readers = row.under_slowfast if slowfast else row.native
         if readers & (TRAIN | TEST) and not readers & running and value not in row.says:
             idle.append(key)
@@ -70,11 +85,17 @@ def _running(cfg: CfgNode) -> Job:
 
 
 def _set_away(cfg: CfgNode, defaults: CfgNode) -> Iterator[tuple[str, Any]]:
-    """The keys of `READERS` with other values than the default; a model's own node is read by that model."""
+    """The keys of `READERS`, and those of models' own nodes, with other values than the default."""
     before = dict(leaves(defaults))
+    own = tuple(f"{name.upper()}." for name in MODEL_KEYS)
     for key, value in leaves(cfg):
-        if key in READERS and value != before[key]:
+        if (key in READERS or key.startswith(own)) and value != before.get(key, value):
             yield key, value
+
+
+def _row(key: str) -> Readers:
+    """Who reads a key; a model's own node is read wherever that model is built."""
+    return READERS.get(key, Readers(EVERY_JOB))
 
 
 def _refusal(cfg: CfgNode, key: str, value: Any, running: Job, *, slowfast: bool) -> str:

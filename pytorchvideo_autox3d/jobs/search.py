@@ -174,6 +174,7 @@ def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     if cfg.MODEL.MODEL_NAME not in ("AutoX3D", "AutoX3DSearch"):
         raise ConfigError(f"MODEL.MODEL_NAME is {cfg.MODEL.MODEL_NAME!r}, expected AutoX3DSearch for a search")
     build.build_search_settings(cfg)
+    build.build_evolution(cfg)
     with torch.device("meta"):
         supernet = build.build_supernet(cfg)
     method.check_space(supernet.space)

@@ -21,7 +21,12 @@ from pytorchvideo_autox3d.config import (
     merge_into,
 )
 from pytorchvideo_autox3d.errors import ConfigError
-from pytorchvideo_autox3d.slowfast.rules import OUR_DATASETS, check_keys_of_theirs, check_native_values
+from pytorchvideo_autox3d.slowfast.rules import (
+    OUR_DATASETS,
+    check_conditions_of_theirs,
+    check_keys_of_theirs,
+    check_native_values,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +67,7 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     for split in (cfg.TRAIN, cfg.TEST):
         split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)
     check_keys_of_theirs(cfg, defaults.get_cfg())
+    check_conditions_of_theirs(cfg, defaults.get_cfg())
     _limit_gpus(cfg)
     _check_x3d(cfg)
     _check_multigrid(cfg)

@@ -22,7 +22,14 @@ from pytorchvideo_autox3d.models.x3d_checkpoints import format_of
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
 from pytorchvideo_autox3d.slowfast.models import is_ours
 from pytorchvideo_autox3d.slowfast.norms import KINDS
-from pytorchvideo_autox3d.slowfast.rules import DETECTION_MODEL, OUR_DATASETS, check_together, dataset_of, splits_of
+from pytorchvideo_autox3d.slowfast.rules import (
+    DETECTION_MODEL,
+    OUR_DATASETS,
+    check_keys_of_our_model,
+    check_together,
+    dataset_of,
+    splits_of,
+)
 from pytorchvideo_autox3d.slowfast.tested import classes_for, last_checkpoint, tested_checkpoint
 
 # PySlowFast's own models whose checkpoints hold just their keys; it reshapes some of the others'.
@@ -64,6 +71,8 @@ def check(cfg: CfgNode) -> Checked:
     _check_names(cfg)
     name = cfg.MODEL.MODEL_NAME
     known = is_ours(name) or name in THEIR_X3D
+    if is_ours(name):
+        _check_model_keys(cfg)
     if cfg.BN.NORM_TYPE not in KINDS:
         raise ConfigError(f"BN.NORM_TYPE {cfg.BN.NORM_TYPE!r}: known are {', '.join(KINDS)}")
     check_together(cfg, takes_boxes=name == DETECTION_MODEL if known else None)
@@ -120,6 +129,12 @@ def _check_names(cfg: CfgNode) -> None:
         losses.get_loss_func(cfg.MODEL.LOSS_FUNC)
     except NotImplementedError as error:
         raise ConfigError(f"MODEL.LOSS_FUNC {cfg.MODEL.LOSS_FUNC!r}: PySlowFast has no loss of that name") from error
+
+
+def _check_model_keys(cfg: CfgNode) -> None:
+    from slowfast.config.defaults import get_cfg
+
+    check_keys_of_our_model(cfg, get_cfg())
 
 
 def _check_solver(cfg: CfgNode, model: nn.Module | None) -> None:

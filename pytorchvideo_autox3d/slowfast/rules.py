@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from fvcore.common.config import CfgNode
 
@@ -22,6 +24,54 @@ TRAINER_KEYS = (
     "DATA.MULTI_LABEL", "DATA.REVERSE_INPUT_CHANNEL", "DATA.IN22k_VAL_IN1K", "DATA.TRAIN_CROP_NUM_TEMPORAL",
     "DATA.TRAIN_CROP_NUM_SPATIAL",
 )  # fmt: skip
+# Nodes of PySlowFast that only its own models look at; of MODEL its trainer looks at these whatever the model.
+MODEL_NODES = ("MODEL.", "RESNET.", "NONLOCAL.", "MVIT.", "MASK.", "CONTRASTIVE.", "SLOWFAST.")
+MODEL_TRAINER_KEYS = (
+    "MODEL.FROZEN_BN", "MODEL.FP16_ALLREDUCE", "MODEL.SINGLE_PATHWAY_ARCH", "MODEL.MULTI_PATHWAY_ARCH",
+)  # fmt: skip
+# Of its own keys, those that count only beside others: a key or a node, when, and the same in words.
+THEIR_CONDITIONS: tuple[tuple[str, Callable[[CfgNode], bool], str], ...] = (
+    ("MULTIGRID.", lambda cfg: cfg.MULTIGRID.LONG_CYCLE or cfg.MULTIGRID.SHORT_CYCLE,
+     "MULTIGRID.LONG_CYCLE or SHORT_CYCLE True"),
+    ("SOLVER.GAMMA", lambda cfg: cfg.MULTIGRID.LONG_CYCLE, "MULTIGRID.LONG_CYCLE True"),
+    ("SOLVER.STEP_SIZE", lambda cfg: False, "a step-wise policy that PySlowFast has not; SOLVER.STEPS says them all"),
+    ("TENSORBOARD.", lambda cfg: cfg.TENSORBOARD.ENABLE, "TENSORBOARD.ENABLE True"),
+    ("DETECTION.", lambda cfg: cfg.DETECTION.ENABLE, "DETECTION.ENABLE True"),
+)  # fmt: skip
+
+
+def check_conditions_of_theirs(cfg: CfgNode, defaults: CfgNode) -> None:
+    """Refuse PySlowFast's own keys beside which what they count with is off.
+
+    Raises:
+        ConfigError: names the key, and what it counts with.
+    """
+    for key, value in _changed(cfg, defaults):
+        for name, holds, needs in THEIR_CONDITIONS:
+            named = key == name or (name.endswith(".") and key.startswith(name) and not key.endswith(".ENABLE"))
+            if named and not holds(cfg):
+                raise ConfigError(f"{key} is {value!r}, which is read only with {needs}")
+
+
+def check_keys_of_our_model(cfg: CfgNode, defaults: CfgNode) -> None:
+    """Refuse PySlowFast's own keys of models, where MODEL.MODEL_NAME is a model of ours.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    stride = [("RESNET.STRIDE_1X1", cfg.RESNET.STRIDE_1X1)] if cfg.RESNET.STRIDE_1X1 else []
+    for key, value in [*stride, *_changed(cfg, defaults)]:
+        if key.startswith(MODEL_NODES) and key not in MODEL_TRAINER_KEYS:
+            name = cfg.MODEL.MODEL_NAME
+            raise ConfigError(f"{key} is {value!r}, which {name} does not read; PySlowFast's own models do")
+
+
+def _changed(cfg: CfgNode, defaults: CfgNode) -> Iterator[tuple[str, Any]]:
+    """The keys that PySlowFast alone has, and that are set away from its defaults."""
+    before = dict(leaves(defaults))
+    for key, value in leaves(cfg):
+        if key not in READERS and key in before and value != before[key]:
+            yield key, value
 
 
 def check_keys_of_theirs(cfg: CfgNode, defaults: CfgNode) -> None:
@@ -35,10 +85,7 @@ def check_keys_of_theirs(cfg: CfgNode, defaults: CfgNode) -> None:
         ConfigError: names the key.
     """
     ours = {dataset_of(cfg, split) for split in splits_of(cfg)} <= set(OUR_DATASETS.values())
-    before = dict(leaves(defaults))
-    for key, value in leaves(cfg):
-        if key in READERS or key not in before or value == before[key]:
-            continue
+    for key, value in _changed(cfg, defaults):
         if cfg.SEARCH.ENABLE:
             raise ConfigError(f"{key} is {value!r}, which a search does not read; training and a test of PySlowFast do")
         if ours and key.startswith(("DATA.", "AUG.")) and key not in TRAINER_KEYS:

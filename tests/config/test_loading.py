@@ -77,7 +77,8 @@ def test_bad_options():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_loads(path, recwarn):
-    load_cfg(path)
+    recipe = [path.with_name("clips.yaml")] if path.name.startswith("on_") else []  # those lie over another
+    load_cfg([*recipe, path])
     assert [str(warning.message) for warning in recwarn] == []
 
 

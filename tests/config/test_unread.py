@@ -84,7 +84,7 @@ def test_a_value_that_says_what_is_done_anyway_passes(recwarn):
 def test_what_a_search_without_a_recipe_hands_on_is_read(recwarn):
     with pytest.raises(ConfigError, match=r"SOLVER\.MAX_EPOCH"):
         load(SEARCHING, SOLVER__MAX_EPOCH=5)
-    load(SEARCHING, SEARCH__RETRAIN_CFG="", SOLVER__MAX_EPOCH=5, TRAIN__EVAL_PERIOD=2, X3D__WIDTH_FACTOR=2.0)
+    load(SEARCHING, SEARCH__RETRAIN_CFG="", SOLVER__MAX_EPOCH=5, TRAIN__EVAL_PERIOD=2)
     assert not recwarn
 
 

@@ -47,7 +47,10 @@ SMALLEST_GROUPS = [
 
 def small_opts(**settings):
     """KEY VALUE pairs; a dot of a key is written as two underscores, and None leaves a key as the file has it."""
-    changed = SMALL | {"AUTOX3D.GROUPS": SMALLEST_GROUPS}
+    # An X3D, or another network that is named, does not read the groups.
+    named = not settings.get("MODEL__MODEL_NAME", "AutoX3D").startswith("AutoX")
+    other = named or "X3D__DEPTH_FACTOR" in settings or "RESNET__TRANS_FUNC" in settings
+    changed = SMALL | ({} if other else {"AUTOX3D.GROUPS": SMALLEST_GROUPS})
     changed |= {key.replace("__", "."): value for key, value in settings.items()}
     return [text for key, value in changed.items() if value is not None for text in (key, str(value))]
 

@@ -66,6 +66,7 @@ def reads(tmp_path_factory):
            SEARCH__EPOCHS=2, SEARCH__WARMUP_EPOCHS=1, SEARCH__NUM_SAMPLES=1, SEARCH__MIN_SAMPLES=1, SEARCH__BEST_OF=1,
            SEARCH__BN_BATCHES=1, SEARCH__TARGET_GFLOPS=0.0002, MIXUP__ENABLE=True, AUG__ENABLE=True,
            TENSORBOARD__ENABLE=True, TRAIN__BATCH_SIZE=2)  # fmt: skip
+    seen[SEARCH] |= _reads_of_other_choices({**searched, "OUTPUT_DIR": folder / "none"})
     from pytorchvideo_autox3d.slowfast.compat import find_slowfast
     from pytorchvideo_autox3d.slowfast.configuration import load_cfg
 
@@ -79,6 +80,25 @@ def reads(tmp_path_factory):
         seen[TEST] |= built
     torch.set_num_threads(threads)
     return seen
+
+
+def _reads_of_other_choices(searched):
+    """What the making of a search and of its optimiser reads where it derives, optimises and steps otherwise."""
+    from pytorchvideo_autox3d.jobs import build
+    from pytorchvideo_autox3d.slowfast.configuration import native_cfg
+
+    cfg = load_small(
+        "autox3d/search_demo.yaml", **searched, SEARCH__DERIVE="evolution", SEARCH__COST_TERM="lagrangian",
+        SOLVER__OPTIMIZING_METHOD="adamw", SOLVER__LR_POLICY="steps_with_relative_lrs", SOLVER__STEPS=[0],
+        SOLVER__LRS=[1],
+    )  # fmt: skip
+    ours = native_cfg(cfg)
+    with recorded_reads() as found:
+        build.build_search_settings(ours)
+        build.build_evolution(ours)
+        build.build_schedule(ours)
+        build.build_optimizer(ours, torch.nn.Linear(1, 1))
+    return found
 
 
 def _reads_of_building(cfg):

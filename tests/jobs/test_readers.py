@@ -1,12 +1,13 @@
 """The table of readers against what training, test and search really read of their configs."""
 
 import pytest
+import torch
 
 from pytorchvideo_autox3d import jobs
 from pytorchvideo_autox3d.config import config_path, get_cfg, leaves, load_cfg
 from pytorchvideo_autox3d.config.readers import NONE, READERS, SEARCH, TEST, TRAIN
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
-from pytorchvideo_autox3d.jobs import TestJob, TrainJob
+from pytorchvideo_autox3d.jobs import SearchJob, TestJob, TrainJob, build
 from pytorchvideo_autox3d.registry import MODEL_KEYS
 from tests.reads import recorded_reads
 from tests.small_space import GROUPS, SPACE, write_latency_table
@@ -16,12 +17,21 @@ ON = {
     "AUG.ENABLE": True, "MIXUP.ENABLE": True, "TENSORBOARD.ENABLE": True, "TRAIN.MIXED_PRECISION": True,
 }  # fmt: skip
 # What only another network or normalisation makes the builder read; checking reads as building does.
+NO_ARCHITECTURE = {"AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}
 VARIANTS = [
-    {"MODEL.MODEL_NAME": "X3D"},
-    {"MODEL.MODEL_NAME": "SlowFast", "DATA.NUM_FRAMES": 8},
+    {"MODEL.MODEL_NAME": "X3D"} | NO_ARCHITECTURE,
+    {"MODEL.MODEL_NAME": "SlowFast", "DATA.NUM_FRAMES": 8} | NO_ARCHITECTURE,
+    {"SOLVER.LR_POLICY": "steps_with_relative_lrs", "SOLVER.STEPS": [0], "SOLVER.LRS": [1]},
+    {"SOLVER.OPTIMIZING_METHOD": "adamw"},
+    {"SOLVER.WARMUP_EPOCHS": 0.5},
     {"AUTOX3D.GROUPS": []},
     {"BN.NORM_TYPE": "sub_batchnorm", "BN.NUM_SPLITS": 2},
     {"BN.NORM_TYPE": "sync_batchnorm", "BN.NUM_SYNC_DEVICES": 2},
+]
+SEARCH_VARIANTS = [
+    {"SEARCH.DERIVE": "evolution", "SEARCH.COST_TERM": "lagrangian", "SOLVER.OPTIMIZING_METHOD": "adamw"},
+    {"SOLVER.LR_POLICY": "steps_with_relative_lrs", "SOLVER.STEPS": [0], "SOLVER.LRS": [1]},
+    {"SOLVER.WARMUP_EPOCHS": 0.5},
 ]
 
 
@@ -64,6 +74,15 @@ def reads(tmp_path_factory):
             with recorded_reads(cfg) as seen:
                 kind.from_config(cfg)
             found[job] |= seen
+    for change in SEARCH_VARIANTS:
+        cfg = cfg_of("autox3d/search_demo.yaml", searching, {"OUTPUT_DIR": folder / "none"}, change)
+        with recorded_reads(cfg) as seen:
+            SearchJob.from_config(cfg)
+        found[SEARCH] |= seen
+        # All of the optimiser is made as the search runs.
+        with recorded_reads(cfg) as seen:
+            build.build_optimizer(cfg, torch.nn.Linear(1, 1))
+        found[SEARCH] |= seen
     return found
 
 

@@ -1,5 +1,7 @@
 """What PySlowFast's jobs can't go with; over our config with the keys of PySlowFast's that the rules read."""
 
+import re
+
 import pytest
 from fvcore.common.config import CfgNode
 
@@ -108,3 +110,38 @@ def test_a_search_reads_none_of_its_own_keys(cfg, defaults):
     change(cfg, SEARCH__ENABLE=True, MULTIGRID__LONG_CYCLE=True)
     with pytest.raises(ConfigError, match=r"^MULTIGRID\.LONG_CYCLE is True, which a search does not read"):
         rules.check_keys_of_theirs(cfg, defaults)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "needs"),
+    [
+        ("MULTIGRID.EPOCH_FACTOR", 2.0, "MULTIGRID.LONG_CYCLE or SHORT_CYCLE True"),
+        ("SOLVER.STEP_SIZE", 3, "a step-wise policy"),
+        ("TENSORBOARD.CATEGORIES_PATH", "a.json", "TENSORBOARD.ENABLE True"),
+        ("DETECTION.ALIGNED", False, "DETECTION.ENABLE True"),
+    ],
+)
+def test_its_own_keys_count_beside_their_switch(cfg, key, value, needs):
+    node, leaf = key.split(".")
+    cfg.MULTIGRID = CfgNode({"LONG_CYCLE": False, "SHORT_CYCLE": False, "EPOCH_FACTOR": 1.5})
+    cfg.SOLVER.STEP_SIZE, cfg.TENSORBOARD.CATEGORIES_PATH, cfg.DETECTION.ALIGNED = 1, "", True
+    before = cfg.clone()
+    rules.check_conditions_of_theirs(cfg, before)
+    cfg[node][leaf] = value
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)} is {value!r}, which is read only with {needs}"):
+        rules.check_conditions_of_theirs(cfg, before)
+
+
+@pytest.mark.parametrize(
+    ("key", "default", "value"),
+    [("MODEL.DROPCONNECT_RATE", 0.0, 0.5), ("RESNET.WIDTH_PER_GROUP", 64, 32), ("RESNET.STRIDE_1X1", False, True)],
+)
+def test_what_only_its_own_models_read_is_refused_with_ours(cfg, key, default, value):
+    node, leaf = key.split(".")
+    cfg[node][leaf], cfg.MODEL.FROZEN_BN = default, False
+    before = cfg.clone()
+    cfg.MODEL.FROZEN_BN = True  # its trainer's, whatever the model
+    rules.check_keys_of_our_model(cfg, before)
+    cfg[node][leaf] = value
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)} is {value!r}, which AutoX3D does not read; "):
+        rules.check_keys_of_our_model(cfg, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from fvcore.common.config import CfgNode
@@ -68,13 +69,28 @@ def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
         cfg.SOLVER.LR_POLICY,
         base_lr=cfg.SOLVER.BASE_LR * scale,
         max_epoch=cfg.SEARCH.EPOCHS if cfg.SEARCH.ENABLE else cfg.SOLVER.MAX_EPOCH,
-        warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
-        warmup_start_lr=cfg.SOLVER.WARMUP_START_LR * scale,
-        cosine_end_lr=cfg.SOLVER.COSINE_END_LR * scale,
-        cosine_after_warmup=cfg.SOLVER.COSINE_AFTER_WARMUP,
-        steps=cfg.SOLVER.STEPS,
-        lrs=cfg.SOLVER.LRS,
+        **_warmup(cfg, scale),
+        **_policy_arguments(cfg, scale),
     )
+
+
+def _warmup(cfg: CfgNode, scale: int) -> dict[str, Any]:
+    if not cfg.SOLVER.WARMUP_EPOCHS:
+        return {}
+    return {"warmup_epochs": cfg.SOLVER.WARMUP_EPOCHS, "warmup_start_lr": cfg.SOLVER.WARMUP_START_LR * scale}
+
+
+def _policy_arguments(cfg: CfgNode, scale: int) -> dict[str, Any]:
+    """What SOLVER.LR_POLICY takes; no other key is looked at, see `config.conditions`."""
+    solver = cfg.SOLVER
+    if solver.LR_POLICY == "steps_with_relative_lrs":
+        return {"steps": solver.STEPS, "lrs": solver.LRS}
+    if solver.LR_POLICY == "cosine":
+        return {
+            "cosine_end_lr": solver.COSINE_END_LR * scale,
+            "cosine_after_warmup": solver.COSINE_AFTER_WARMUP,
+        }
+    return {}
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
@@ -83,14 +99,19 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         model,
         method=cfg.SOLVER.OPTIMIZING_METHOD,
         base_lr=cfg.SOLVER.BASE_LR,
-        momentum=cfg.SOLVER.MOMENTUM,
-        dampening=cfg.SOLVER.DAMPENING,
-        nesterov=cfg.SOLVER.NESTEROV,
-        betas=tuple(cfg.SOLVER.BETAS),
+        **_method_arguments(cfg),
         weight_decay=cfg.SOLVER.WEIGHT_DECAY,
         bn_weight_decay=cfg.BN.WEIGHT_DECAY,
         zero_wd_1d_param=cfg.SOLVER.ZERO_WD_1D_PARAM,
     )
+
+
+def _method_arguments(cfg: CfgNode) -> dict[str, Any]:
+    """What SOLVER.OPTIMIZING_METHOD takes."""
+    solver = cfg.SOLVER
+    if solver.OPTIMIZING_METHOD != "sgd":
+        return {"betas": tuple(solver.BETAS)}
+    return {"momentum": solver.MOMENTUM, "dampening": solver.DAMPENING, "nesterov": solver.NESTEROV}
 
 
 def build_loss(cfg: CfgNode) -> nn.Module:

@@ -50,9 +50,8 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
     config = recipe.clone()
     config.defrost()
     config.SEARCH.ENABLE = False
-    scale = 1.0 if recipe.AUTOX3D.BASE_BATCH_SIZE else cfg.TRAIN.BATCH_SIZE / recipe.TRAIN.BATCH_SIZE
-    for key in _RATES:
-        _set(config, key, value_at(recipe, key) * scale)
+    for key in _scaled_rates(recipe):
+        _set(config, key, value_at(recipe, key) * cfg.TRAIN.BATCH_SIZE / recipe.TRAIN.BATCH_SIZE)
     for key in _KEPT:
         _set(config, key, value_at(cfg, key))
     for mode, key, off in _LISTS:
@@ -73,10 +72,17 @@ def retrain_changes(cfg: CfgNode, retraining: Mapping[str, Any]) -> list[str]:
     changes = []
     for key, before, after in changed_keys(yaml.safe_load(cfg.dump()), retraining):
         if not key.startswith(_EXPECTED):
-            scaled = key in _RATES and ours != theirs and not recipe.AUTOX3D.BASE_BATCH_SIZE
+            scaled = key in _scaled_rates(recipe) and ours != theirs
             why = f" ({value_at(recipe, key):g} for the recipe's batch of {theirs}, scaled to {ours})" if scaled else ""
             changes.append(f"{key} {before!r} -> {after!r}{why}")
     return changes
+
+
+def _scaled_rates(recipe: CfgNode) -> tuple[str, ...]:
+    """The rates to scale: not by hand what AUTOX3D.BASE_BATCH_SIZE does, nor a warm-up's without one."""
+    if recipe.AUTOX3D.BASE_BATCH_SIZE:
+        return ()
+    return tuple(key for key in _RATES if recipe.SOLVER.WARMUP_EPOCHS or key != "SOLVER.WARMUP_START_LR")
 
 
 def _recipe(cfg: CfgNode) -> CfgNode:

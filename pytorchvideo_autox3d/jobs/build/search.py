@@ -114,8 +114,10 @@ def build_average(cfg: CfgNode, supernet: Supernet) -> WeightAverage | None:
     return WeightAverage(supernet, cfg.SEARCH.EMA_DECAY) if cfg.SEARCH.EMA_DECAY else None
 
 
-def build_evolution(cfg: CfgNode) -> Evolution:
-    """How far an evolution looks."""
+def build_evolution(cfg: CfgNode) -> Evolution | None:
+    """How far an evolution looks; None where the architecture is derived without one."""
+    if derivation(cfg) != "evolution":
+        return None
     return Evolution(
         networks=cfg.SEARCH.EVOLUTION_NETWORKS, population=cfg.SEARCH.EVOLUTION_POPULATION, seed=cfg.RNG_SEED
     )
@@ -139,7 +141,7 @@ def build_search_settings(cfg: CfgNode) -> SearchSettings:
         temperature=cfg.SEARCH.TEMPERATURE,
         control_variate=cfg.SEARCH.CONTROL_VARIATE,
         cost_term=cfg.SEARCH.COST_TERM,
-        lagrangian_lr=cfg.SEARCH.LAGRANGIAN_LR,
+        **({"lagrangian_lr": cfg.SEARCH.LAGRANGIAN_LR} if cfg.SEARCH.COST_TERM == "lagrangian" else {}),
         shared=learns_from_whole_list(cfg),
         policy_lr=cfg.SEARCH.POLICY_LR,
         policy_weight_decay=cfg.SEARCH.POLICY_WEIGHT_DECAY,

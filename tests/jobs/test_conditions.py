@@ -1,0 +1,137 @@
+"""The table of conditions against what the making of jobs reads, with each condition met and not."""
+
+import pytest
+
+from pytorchvideo_autox3d.config import config_path, get_cfg, leaves, load_cfg
+from pytorchvideo_autox3d.config.conditions import CONDITIONS
+from pytorchvideo_autox3d.config.readers import NONE, READERS
+from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.jobs import SearchJob, TrainJob
+from tests.reads import recorded_reads
+from tests.small_space import GROUPS, SPACE
+
+# For the first key of a condition: what meets it, and what leaves it unmet.
+SWITCHES = {
+    "MIXUP.": ({"MIXUP.ENABLE": True}, {}),
+    "AUG.AA_TYPE": ({"AUG.ENABLE": True}, {}),
+    "AUG.RE_MODE": ({"AUG.ENABLE": True}, {"AUG.ENABLE": True, "AUG.RE_PROB": 0.0}),
+    "BN.NUM_BATCHES_PRECISE": ({"BN.USE_PRECISE_STATS": True}, {"BN.USE_PRECISE_STATS": False}),
+    "BN.NUM_SPLITS": ({"BN.NORM_TYPE": "sub_batchnorm"}, {}),
+    "BN.GLOBAL_SYNC": ({"BN.NORM_TYPE": "sync_batchnorm", "BN.NUM_SYNC_DEVICES": 2}, {}),
+    "BN.NUM_SYNC_DEVICES": (
+        {"BN.NORM_TYPE": "sync_batchnorm", "BN.NUM_SYNC_DEVICES": 2},
+        {"BN.NORM_TYPE": "sync_batchnorm", "BN.GLOBAL_SYNC": True},
+    ),
+    "SOLVER.COSINE_END_LR": (
+        {},
+        {"SOLVER.LR_POLICY": "steps_with_relative_lrs", "SOLVER.STEPS": [0], "SOLVER.LRS": [1]},
+    ),
+    "SOLVER.STEPS": ({"SOLVER.LR_POLICY": "steps_with_relative_lrs", "SOLVER.STEPS": [0], "SOLVER.LRS": [1]}, {}),
+    "SOLVER.WARMUP_START_LR": ({"SOLVER.WARMUP_EPOCHS": 1.0}, {"SOLVER.WARMUP_EPOCHS": 0.0}),
+    "SOLVER.MOMENTUM": ({}, {"SOLVER.OPTIMIZING_METHOD": "adam"}),
+    "SOLVER.BETAS": ({"SOLVER.OPTIMIZING_METHOD": "adamw"}, {}),
+    "TENSORBOARD.LOG_DIR": ({"TENSORBOARD.ENABLE": True}, {}),
+    "X3D.": ({"MODEL.MODEL_NAME": "X3D", "AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}, {}),
+    "SLOWFAST.": ({"MODEL.MODEL_NAME": "SlowFast", "AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}, {}),
+    "RESNET.DEPTH": ({"MODEL.MODEL_NAME": "SlowFast", "AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}, {}),
+    "AUTOX3D.GROUPS": ({}, {"MODEL.MODEL_NAME": "X3D", "AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}),
+    "AUTOX3D.ARCHITECTURE": ({"AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}, {}),
+    "AUTOX3D.SPACE": ({}, {"AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}),
+}
+SEARCHES = {
+    "SEARCH.EVOLUTION_NETWORKS": ({"SEARCH.DERIVE": "evolution"}, {}),
+    "SEARCH.LAGRANGIAN_LR": ({"SEARCH.COST_TERM": "lagrangian"}, {}),
+}
+# Read in any case, and not used.
+HANDED_ON = (
+    "SEARCH.BEST_OF", "SEARCH.BN_BATCHES", "SEARCH.WARMUP_SAMPLES", "SEARCH.POLICY_SPLIT", "SEARCH.COST_WEIGHT",
+    "SEARCH.PARAMS_WEIGHT", "AUTOX3D.AUTOCAST", "AUTOX3D.DATA_SPLIT",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def making(tmp_path_factory):
+    """`making(job, options)`: the keys that the making of a job reads."""
+    folder = tmp_path_factory.mktemp("conditions")
+    (folder / "space.yaml").write_text(SPACE)
+    for split in ("train", "val", "test"):
+        for number in range(8):
+            (folder / f"{split}{number}.mp4").touch()
+        (folder / f"{split}.csv").write_text("".join(f"{split}{n}.mp4 {n % 8}\n" for n in range(8)))
+    common = {
+        "DATA.PATH_TO_DATA_DIR": folder, "DATA.PATH_PREFIX": folder, "DATA.NUM_FRAMES": 8, "TRAIN.BATCH_SIZE": 4,
+        "NUM_GPUS": 0, "OUTPUT_DIR": folder / "out", "AUTOX3D.SPACE": folder / "space.yaml",
+    }  # fmt: skip
+
+    def read(job, options):
+        name = "demo" if job is TrainJob else "search_demo"
+        search = {"SEARCH.POLICY_SPLIT": 0.5, "SEARCH.TARGET_GFLOPS": 0.0005}
+        own = {"AUTOX3D.GROUPS": GROUPS} if job is TrainJob else search
+        pairs = common | own | options
+        cfg = load_cfg(config_path(f"autox3d/{name}.yaml"), [str(item) for pair in pairs.items() for item in pair])
+        with recorded_reads(cfg) as seen:
+            job.from_config(cfg)
+        return seen
+
+    return read
+
+
+def keys_of(condition):
+    native = [key for key, row in READERS.items() if row.native != NONE and not key.endswith(".ENABLE")]
+    return {key for key in native if condition.names(key)}
+
+
+def test_every_condition_is_tried_here():
+    assert [condition.keys[0] for condition in CONDITIONS] == [*SWITCHES, *SEARCHES, *HANDED_ON]
+
+
+@pytest.mark.parametrize("first", [*SWITCHES, *SEARCHES])
+def test_the_keys_of_a_condition_are_read_where_it_holds_and_not_elsewhere(making, first):
+    condition = next(one for one in CONDITIONS if one.keys[0] == first)
+    met, missed = (SWITCHES | SEARCHES)[first]
+    job = SearchJob if first in SEARCHES else TrainJob
+    assert keys_of(condition) - making(job, met) <= {"AUTOX3D.ARCHITECTURE"}  # which GROUPS stand for
+    assert keys_of(condition) & making(job, missed) == set()
+
+
+def other(value):
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return "other" if isinstance(value, str) else [0]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.keys[0])
+def test_a_key_whose_condition_is_not_met_is_refused_or_told_by_name(condition):
+    from pytorchvideo_autox3d.config import check_read
+
+    defaults = dict(leaves(get_cfg()))
+    for key in keys_of(condition):
+        cfg = get_cfg()
+        for name, value in UNMET.get(condition.keys[0], {}).items():
+            node, leaf = name.split(".")
+            cfg[node][leaf] = value
+        if key.startswith("SEARCH."):
+            cfg.SEARCH.ENABLE = True
+        node, leaf = key.split(".")
+        cfg[node][leaf] = other(defaults[key])
+        if condition.warn:
+            assert any(line.startswith(f"{key} ") for line in check_read(cfg, get_cfg())), key
+        else:
+            with pytest.raises(ConfigError, match=rf"^{key} is .*, which is read only with "):
+                check_read(cfg, get_cfg())
+
+
+# What leaves a condition unmet where the defaults meet it.
+UNMET = {
+    "SOLVER.COSINE_END_LR": {"SOLVER.LR_POLICY": "steps_with_relative_lrs"},
+    "SOLVER.MOMENTUM": {"SOLVER.OPTIMIZING_METHOD": "adam"},
+    "AUTOX3D.GROUPS": {"MODEL.MODEL_NAME": "X3D"},
+    "AUTOX3D.ARCHITECTURE": {"AUTOX3D.GROUPS": [1]},
+    "SEARCH.WARMUP_SAMPLES": {"SEARCH.WARMUP_EPOCHS": 0},
+    "SEARCH.POLICY_SPLIT": {"SEARCH.SHARED": True},
+    "SEARCH.COST_WEIGHT": {"SEARCH.TARGET_GFLOPS": 0.0},
+    "SEARCH.BEST_OF": {},
+}
