@@ -85,8 +85,8 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"SOLVER__OPTIMIZING_METHOD": "sdg"}, "SOLVER.OPTIMIZING_METHOD 'sdg': PySlowFast has none of that name"),
         ({"BN__NORM_TYPE": "batchnrm"}, "BN.NORM_TYPE 'batchnrm': known are batchnorm, sub_batchnorm, "),
         (
-            {"SEARCH__ENABLE": True, "SEARCH__METHOD": "darts"},
-            "SEARCH.METHOD: no entry named 'darts'",
+            {"SEARCH__ENABLE": True, "SEARCH__METHOD": "guesswork"},
+            "SEARCH.METHOD: no entry named 'guesswork'",
         ),
         ({"TEST__DATASET": "kinetic"}, "TEST.DATASET 'kinetic': known are autox3d_kinetics, "),
         (
