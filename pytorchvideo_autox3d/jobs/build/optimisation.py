@@ -74,13 +74,13 @@ def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
     )
 
 
-def _warmup(cfg: CfgNode, scale: int) -> dict[str, Any]:
+def _warmup(cfg: CfgNode, scale: float) -> dict[str, Any]:
     if not cfg.SOLVER.WARMUP_EPOCHS:
         return {}
     return {"warmup_epochs": cfg.SOLVER.WARMUP_EPOCHS, "warmup_start_lr": cfg.SOLVER.WARMUP_START_LR * scale}
 
 
-def _policy_arguments(cfg: CfgNode, scale: int) -> dict[str, Any]:
+def _policy_arguments(cfg: CfgNode, scale: float) -> dict[str, Any]:
     """What SOLVER.LR_POLICY takes; no other key is looked at, see `config.conditions`."""
     solver = cfg.SOLVER
     if solver.LR_POLICY == "steps_with_relative_lrs":
