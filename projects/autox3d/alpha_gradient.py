@@ -22,14 +22,14 @@ from bench_supernet import RUNTIME, SupernetRecipe, TrainingClips, kept_supernet
 from rich.progress import track
 
 from pytorchvideo_autox3d import nasbench
-from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.files import atomic_write, write_json
 from pytorchvideo_autox3d.nasbench.table import all_architectures
 from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
 from pytorchvideo_autox3d.space import SearchSpace
 from pytorchvideo_autox3d.supernet import Supernet
 
 RESULTS = Path(__file__).parent / "results" / "alpha_gradient.json"
-BATCH, BATCHES, DRAWS = 32, 64, 8000
+BATCH, BATCHES, DRAWS = 32, 48, 8000
 ESTIMATORS = ("weights", "control variate", "multi-sample bound, leave-one-out", "REINFORCE, leave-one-out")
 
 
@@ -68,15 +68,24 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     space, data = nasbench.load().space, nasbench_recipe.load_bench(args.data)
-    state, supernets = kept_supernets(args.output, "base", space, data, SupernetRecipe(), seed=0)
-    loss_NB = losses(supernets["weights"], data["val"])
+    loss_NB = kept_losses(args.output, space, data)
     score_NA = score_table(space)
     rows = [{**asdict(one), **measure(loss_NB, score_NA, one)} for one in settings()]
-    kept = {"supernet": state["recipe"], "networks": len(loss_NB), "clips": BATCH * BATCHES, "draws": DRAWS}
+    kept = {"supernet": SupernetRecipe().to_dict(), "networks": len(loss_NB), "clips": BATCH * BATCHES, "draws": DRAWS}
     spread = {"loss": float(loss_NB.mean()), "deviation_of_networks": float(loss_NB.mean(axis=1).std())}
     write_json(args.results, {**kept, **spread, "rows": rows, "command": "projects/autox3d/alpha_gradient.py"})
     for row in rows:
         print(line(row))
+
+
+def kept_losses(folder: Path, space: SearchSpace, data: dict[str, nasbench_recipe.Videos]) -> np.ndarray:
+    """`losses` of the supernet "base" of `folder` on validation videos, computed once and kept there."""
+    kept = folder / "base_0_losses.npy"
+    if not kept.is_file():
+        _, supernets = kept_supernets(folder, "base", space, data, SupernetRecipe(), seed=0)
+        with atomic_write(kept) as beside, beside.open("wb") as file:
+            np.save(file, losses(supernets["weights"], data["val"]))
+    return np.load(kept)
 
 
 def losses(supernet: Supernet, videos: nasbench_recipe.Videos) -> np.ndarray:

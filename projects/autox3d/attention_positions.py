@@ -58,7 +58,9 @@ def main() -> None:
             seed=seed,
             epochs=args.search_epochs,
         )
-        rows.append(row("searched", derive(found.policy, budgets=found.budgets).architecture, seed))
+        rows.append(
+            row("searched", derive(found.policy, budgets=found.budgets, method="most_likely").architecture, seed)
+        )
     summary = {"target_gflops": target, "rows": rows, "means": means(rows)}
     write_json(args.results / "attention_positions.json", summary)
     draw(summary).savefig(args.results / "attention_positions.png", dpi=150, bbox_inches="tight")

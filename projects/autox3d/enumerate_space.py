@@ -65,7 +65,7 @@ def search_once(
 
     kept = tools.Store(folder / "scores.jsonl")
     scores = [kept.get(tools.key_of(net), lambda net=net: score(net)) for net in networks]
-    likely = derive(found.policy, budgets=found.budgets)
+    likely = derive(found.policy, budgets=found.budgets, method="most_likely")
     best = derive(found.policy, budgets=found.budgets, method="best_of", count=16, score=score)
     costs = [found.budgets.cost_of(net)["gflops"] for net in networks]
     return {

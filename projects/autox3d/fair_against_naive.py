@@ -51,7 +51,7 @@ def main() -> None:
                 epochs=args.search_epochs,
                 **settings,
             )
-            derived = derive(found.policy, budgets=found.budgets)
+            derived = derive(found.policy, budgets=found.budgets, method="most_likely")
             net = derived.architecture
             trained = kept.get(
                 tools.key_of(net),

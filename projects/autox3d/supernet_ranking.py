@@ -36,7 +36,7 @@ from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.nasbench.table import all_architectures
 from pytorchvideo_autox3d.search import recalibrated
-from pytorchvideo_autox3d.search.derivation import validate
+from pytorchvideo_autox3d.search.inherited import validate
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
 RESULTS = Path(__file__).parent / "results" / "supernet_ranking.json"

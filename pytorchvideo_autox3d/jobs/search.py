@@ -35,7 +35,8 @@ from pytorchvideo_autox3d.search import (
     write_result,
 )
 from pytorchvideo_autox3d.search import search as run_search
-from pytorchvideo_autox3d.search.derivation import SCORED, Score
+from pytorchvideo_autox3d.search.derivation import SCORED
+from pytorchvideo_autox3d.search.inherited import Score
 from pytorchvideo_autox3d.search.result import ARCHITECTURE_NAME, PARETO_FOLDER, RETRAIN_NAME
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
@@ -128,7 +129,7 @@ class SearchJob:
             process_extras={f"faults_{number}": loader.faults for number, loader in enumerate(loaders)},
             extra_hooks=[RecordRun(cfg, self.parts[0].classes), build.fault_hook(*loaders)],
         )
-        score = self._score(info, average.supernet if average else supernet, loaders[0])
+        score = self._score(info, average.supernet if average else supernet, loaders[0], budgets, ledger)
         options = {
             "method": build.derivation(cfg),
             "count": cfg.SEARCH.BEST_OF,
@@ -152,7 +153,9 @@ class SearchJob:
         distributed.barrier()
         return derived
 
-    def _score(self, info: ProcessInfo, supernet: Supernet, calibration: ClipLoader) -> Score | None:
+    def _score(
+        self, info: ProcessInfo, supernet: Supernet, calibration: ClipLoader, budgets: Budgets, ledger: Ledger
+    ) -> Score | None:
         """What best_of and evolution rank architectures by; None where the most probable one is taken."""
         if self.ranked is None:
             return None
@@ -164,6 +167,8 @@ class SearchJob:
             bn_batches=cfg.SEARCH.BN_BATCHES,
             runtime=build.build_runtime(cfg, info.device),
             rank_by=cfg.SEARCH.RANK_BY,
+            budgets=budgets,
+            ledger=ledger,
         )
 
 

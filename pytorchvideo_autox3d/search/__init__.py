@@ -4,16 +4,10 @@ from pytorchvideo_autox3d.search.average import WeightAverage
 from pytorchvideo_autox3d.search.budget import Budget, BudgetCheck, Budgets
 from pytorchvideo_autox3d.search.darts import DartsSearch
 from pytorchvideo_autox3d.search.decided import decision_report
-from pytorchvideo_autox3d.search.derivation import (
-    SearchResult,
-    derive,
-    inherited_score,
-    pareto,
-    pareto_table,
-    recalibrated,
-)
+from pytorchvideo_autox3d.search.derivation import SearchResult, derive, pareto, pareto_table
 from pytorchvideo_autox3d.search.evolution import Evolution
 from pytorchvideo_autox3d.search.halves import split_halves
+from pytorchvideo_autox3d.search.inherited import inherited_score, recalibrated
 from pytorchvideo_autox3d.search.ledger import Ledger
 from pytorchvideo_autox3d.search.loop import cost_table, search
 from pytorchvideo_autox3d.search.methods import Cost, MethodRun, Problem, Trial, run_method

@@ -109,7 +109,9 @@ def test_every_method_writes_its_result_and_what_it_cost(options, tmp_path, caps
     assert result["cost"]["macs"] > 0
     assert set(result["cost"]) == {"macs", "cpu_seconds", "peak_bytes"}
     assert result["derived"]["budgets"][0]["met"]
-    assert read_history(str(tmp_path / "out"))[-1]["macs"] == pytest.approx(result["cost"]["macs"] / 1e12)
+    # The scores of candidates come on top of the training.
+    trained = read_history(str(tmp_path / "out"))[-1]["macs"] * 1e12
+    assert (result["cost"]["macs"] > trained * 1.001) == (method != "darts")
     printed = capsys.readouterr().out
     assert ("a loss of" in printed) == ("SEARCH.RANK_BY" in changes)
     assert ("has NOT decided" in printed) == (method != "one_shot_evolution")
