@@ -97,7 +97,7 @@ def test_trains_and_tests_a_model_with_its_own_keys_and_a_head_and_knows_what_th
         "no video reader named 'npz'; did you mean 'npy'?": {"AUTOX3D.READER": "npz"},
         "AUTOX3D.HEAD: no entry named 'meen'; did you mean 'mean'?": {"AUTOX3D.HEAD": "meen"},
     }
-    nowhere = {"OUTPUT_DIR": tmp_path / "nowhere"}
+    nowhere = {"OUTPUT_DIR": tmp_path / "nowhere", "AUTOX3D.GROUPS": groups}  # SPACE counts beside groups alone
     results = run(model, head, *(command | nowhere for command in wrong.values()), config=folder / "mine.yaml")
     for name, (code, errors) in zip(("model", "head"), results[:2], strict=True):
         assert code == 0, errors
