@@ -146,6 +146,20 @@ CONDITIONS = (
     Condition(
         ("SEARCH.PARAMS_WEIGHT",), lambda cfg: cfg.SEARCH.TARGET_PARAMS_M, "SEARCH.TARGET_PARAMS_M above 0", warn=True
     ),
+    Condition(
+        ("SEARCH.MIN_SAMPLES",), lambda cfg: cfg.SEARCH.ADAPTIVE_SAMPLES, "SEARCH.ADAPTIVE_SAMPLES True", warn=True
+    ),
+    Condition(
+        ("SEARCH.NUM_SAMPLES", "SEARCH.WARMUP_SAMPLES", "SEARCH.ADAPTIVE_SAMPLES", "SEARCH.MIN_SAMPLES",
+         "SEARCH.SANDWICH", "SEARCH.SANDWICH_AFTER_WARMUP", "SEARCH.SANDWICH_NARROWEST", "SEARCH.DISTILL",
+         "SEARCH.LIKELIHOOD", "SEARCH.TEMPERATURE", "SEARCH.CONTROL_VARIATE"),
+        lambda cfg: cfg.SEARCH.METHOD != "darts", "a SEARCH.METHOD that draws samples", warn=True,
+    ),
+    Condition(
+        ("SEARCH.SHARED", "SEARCH.POLICY_SPLIT", "SEARCH.TEMPERATURE", "SEARCH.CONTROL_VARIATE", "SEARCH.DERIVE",
+         "SEARCH.SANDWICH_AFTER_WARMUP"),
+        lambda cfg: cfg.SEARCH.METHOD != "one_shot_evolution", "a SEARCH.METHOD that learns alpha", warn=True,
+    ),
     Condition(("AUTOX3D.AUTOCAST",), lambda cfg: cfg.TRAIN.MIXED_PRECISION, "TRAIN.MIXED_PRECISION True", warn=True),
     Condition(
         ("AUTOX3D.DATA_SPLIT",), lambda cfg: not {cfg.TRAIN.DATASET, cfg.TEST.DATASET} <= {"kinetics", "ssv2"},

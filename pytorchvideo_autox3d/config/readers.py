@@ -32,20 +32,29 @@ class Readers:
         under_slowfast: those of PySlowFast, and the search under its launcher; by default the same.
         says: values besides the default that tell what a job does that does not read the key.
         warn: why any other value has no effect, where PySlowFast's own recipes set it for nothing; "" is an error.
+        in_search: why a search does without, and what it has in its place; "" is no more than which jobs read it.
     """
 
     native: Job
     under_slowfast: Job
     says: tuple[Any, ...]
     warn: str
+    in_search: str
 
     def __init__(
-        self, native: Job, *, under_slowfast: Job | None = None, says: tuple[Any, ...] = (), warn: str = ""
+        self,
+        native: Job,
+        *,
+        under_slowfast: Job | None = None,
+        says: tuple[Any, ...] = (),
+        warn: str = "",
+        in_search: str = "",
     ) -> None:
         object.__setattr__(self, "native", native)
         object.__setattr__(self, "under_slowfast", native if under_slowfast is None else under_slowfast)
         object.__setattr__(self, "says", says)
         object.__setattr__(self, "warn", warn)
+        object.__setattr__(self, "in_search", in_search)
 
 
 # PySlowFast packs as many pathways as MODEL.ARCH has; here MODEL.MODEL_NAME says all.
@@ -110,7 +119,11 @@ READERS: dict[str, Readers] = {
     "MODEL.DROPOUT_RATE": Readers(EVERY_JOB),
     "MODEL.LOSS_FUNC": Readers(TRAIN | SEARCH),
     "MODEL.HEAD_ACT": Readers(NONE, under_slowfast=TRAIN | TEST),
-    "MODEL.ACT_CHECKPOINT": Readers(TRAIN | TEST),
+    "MODEL.ACT_CHECKPOINT": Readers(
+        TRAIN | TEST,
+        in_search="it wraps whole blocks, and a supernet's take a choice beside the clip; "
+        "AUTOX3D.RECOMPUTE_ACTIVATIONS computes a supernet's activations again",
+    ),
     "X3D.WIDTH_FACTOR": Readers(TRAIN | TEST),
     "X3D.DEPTH_FACTOR": Readers(TRAIN | TEST),
     "X3D.BOTTLENECK_FACTOR": Readers(TRAIN | TEST),

@@ -108,6 +108,8 @@ def _refusal(cfg: CfgNode, key: str, value: Any, running: Job, *, slowfast: bool
     readers = [*_names(here), *(f"{name} with --harness {other}" for name in _names(there & ~here))]
     verb = "does" if len(readers) == 1 else "do"
     known = f"{' and '.join(readers)} {verb}" if readers else "nothing does"
+    if SEARCH in running and READERS[key].in_search:
+        return f"{key} is {value!r}, which a search does not read: {READERS[key].in_search}"
     recipe = f": put it into {cfg.SEARCH.RETRAIN_CFG}" if SEARCH in running and here else ""
     return f"{key} is {value!r}, which {subject}; {known}{recipe}"
 

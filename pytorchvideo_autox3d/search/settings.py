@@ -99,7 +99,7 @@ class SearchSettings:
             )
         if self.warmup_samples < 0:
             raise SearchError(f"SEARCH.WARMUP_SAMPLES: {self.warmup_samples} is below 0")
-        if self.min_samples > self.num_samples:
+        if self.adaptive_samples and self.min_samples > self.num_samples:
             raise SearchError(f"SEARCH.MIN_SAMPLES: {self.min_samples} is above SEARCH.NUM_SAMPLES {self.num_samples}")
         if self.spread not in SPREADS:
             raise SearchError(f"SEARCH.SPREAD: {self.spread!r} is none of {', '.join(SPREADS)}")

@@ -28,6 +28,11 @@ def load(name, **changes):
         ),
         (SEARCHING, {"X3D__WIDTH_FACTOR": 2.0}, "X3D.WIDTH_FACTOR is 2.0, which a search does not read; training and "),
         (
+            SEARCHING,
+            {"MODEL__ACT_CHECKPOINT": True},
+            "MODEL.ACT_CHECKPOINT is True, which a search does not read: it wraps whole blocks, and ",
+        ),
+        (
             TRAINING,
             {"SEARCH__BEST_OF": 4},
             "SEARCH.BEST_OF is 4, which neither training nor a test reads; a search",

@@ -16,7 +16,7 @@ def test_defaults_are_the_papers():
         ({"num_samples": 0}, "SEARCH.NUM_SAMPLES: 0 is below 1"),
         ({"epochs": 0}, "SEARCH.EPOCHS: 0 is below 1"),
         ({"epochs": 5, "warmup_epochs": 5}, r"SEARCH.WARMUP_EPOCHS: 5 is outside \[0, SEARCH.EPOCHS\) = \[0, 5\)"),
-        ({"min_samples": 14}, "SEARCH.MIN_SAMPLES: 14 is above SEARCH.NUM_SAMPLES 13"),
+        ({"adaptive_samples": True, "min_samples": 14}, "SEARCH.MIN_SAMPLES: 14 is above SEARCH.NUM_SAMPLES 13"),
         ({"likelihood": "median"}, "SEARCH.LIKELIHOOD: 'median' is none of mean, sum"),
         ({"temperature": 0.0}, "SEARCH.TEMPERATURE: 0.0 is not above 0"),
         ({"policy_lr": float("nan")}, "SEARCH.POLICY_LR: nan"),
