@@ -193,11 +193,12 @@ def test_multigrid(demo, tmp_path):
     cfg = load_small(
         OUTPUT_DIR=tmp_path, SOLVER__LR_POLICY="steps_with_relative_lrs", SOLVER__STEPS=[0, 4, 6],
         SOLVER__LRS=[1, 0.1, 0.01], DATA__NUM_FRAMES=8, DATA__TRAIN_CROP_SIZE=64, DATA__TRAIN_JITTER_SCALES=[64, 72],
-        SOLVER__MAX_EPOCH=8, MULTIGRID__EPOCH_FACTOR=1.0, MULTIGRID__BN_BASE_SIZE=2, TRAIN__BATCH_SIZE=4,
+        SOLVER__MAX_EPOCH=8, TRAIN__BATCH_SIZE=4,
         TRAIN__EVAL_PERIOD=100, TRAIN__CHECKPOINT_PERIOD=1, BN__USE_PRECISE_STATS=False,
         **{**demo, "DATA__PATH_TO_DATA_DIR": many},
     )  # fmt: skip
     cfg.NUM_GPUS, cfg.MULTIGRID.LONG_CYCLE, cfg.MULTIGRID.SHORT_CYCLE = 2, True, True
+    cfg.MULTIGRID.EPOCH_FACTOR, cfg.MULTIGRID.BN_BASE_SIZE = 1.0, 2
     mp.spawn(run_job, args=(_train_with_multigrid, cfg, f"file://{tmp_path}/rendezvous"), nprocs=2)
     shapes, norms = torch.load(tmp_path / "shapes_0", weights_only=False)
     assert len({shape[2] for shape in shapes}) > 1, shapes
