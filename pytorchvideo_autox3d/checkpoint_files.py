@@ -49,7 +49,8 @@ def checkpoint_model_state(checkpoint: Mapping[str, Any], source: str | Path) ->
         CheckpointError: it holds none; names the file and what is there.
     """
     state = next((checkpoint[key] for key in ("model_state", "state_dict") if key in checkpoint), checkpoint)
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    named = isinstance(state, Mapping) and all(isinstance(key, str) for key in state)
+    if not named or not state or not all(isinstance(value, Tensor) for value in state.values()):
         there = ", ".join(map(str, list(state)[:5])) if isinstance(state, Mapping) else type(state).__name__
         raise CheckpointError(f"{source}: has no model_state, nor is it a state dict: it holds {there or 'nothing'}")
     return {plain_key(key): tensor for key, tensor in state.items()}

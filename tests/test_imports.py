@@ -9,13 +9,22 @@ import pytest
 ROOT = Path(__file__).parent.parent / "pytorchvideo_autox3d"
 PACKAGE = ROOT.name
 
-EVERYONE_MAY = {"errors", "registry", "files", "checkpoint_files", "eval_mode", ""}  # "": the package, its version
+EVERYONE_MAY = {
+    "errors",
+    "registry",
+    "files",
+    "checkpoint_files",
+    "eval_mode",
+    "plain_data",
+    "",
+}  # "": the package, its version
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "registry": set(),
     "files": set(),
     "checkpoint_files": set(),
     "eval_mode": set(),
+    "plain_data": set(),
     "config": set(),
     "distributed": set(),
     "kernels": set(),

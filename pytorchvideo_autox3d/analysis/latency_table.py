@@ -19,6 +19,7 @@ from iopath.common.file_io import g_pathmgr
 from pytorchvideo_autox3d.analysis.additive import AdditiveCost, FloatArray
 from pytorchvideo_autox3d.errors import SpaceError
 from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.plain_data import parse_json
 from pytorchvideo_autox3d.space import SearchSpace, load_space, space_from_dict, space_to_dict
 from pytorchvideo_autox3d.space.loading import check_keys
 
@@ -98,7 +99,7 @@ class LatencyTable:
             raise SpaceError(f"no latency table {str(path)!r}")
         try:
             with g_pathmgr.open(str(path), "r", encoding="utf8") as file:
-                data = simplejson.load(file)
+                data = parse_json(file.read())
         except (simplejson.JSONDecodeError, UnicodeDecodeError) as error:
             raise SpaceError(f"{path}: not JSON: {error}") from None
         try:

@@ -21,6 +21,7 @@ from pytorchvideo_autox3d.config.rules import check_values
 from pytorchvideo_autox3d.config.schema import get_cfg
 from pytorchvideo_autox3d.config.unread import check_read
 from pytorchvideo_autox3d.errors import ConfigError
+from pytorchvideo_autox3d.plain_data import parse_yaml
 
 
 def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> CfgNode:
@@ -99,7 +100,7 @@ def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         path = str(shipped)
     try:
         with g_pathmgr.open(path, "r") as file:
-            values = yaml.safe_load(file) or {}
+            values = parse_yaml(file) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not safe yaml: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

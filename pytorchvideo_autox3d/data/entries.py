@@ -70,11 +70,13 @@ class Entries:
 
     def _numbers(self, classes: ClassNames, num_classes: int | None) -> Iterator[int]:
         without = all(label is None for label in self.labels)
+        highest = _LABELS if num_classes is None else num_classes
         for index, label in enumerate(self.labels):
             if without:
                 yield NO_LABEL
             elif isinstance(label, int):
-                check_label(label, num_classes, place=self._place(index))
+                if not 0 <= label < highest:  # naming a place takes longer than all the rest of a line
+                    check_label(label, num_classes, place=self._place(index))
                 yield label
             elif label is None:
                 raise DataError(f"{self._place(index)}: has no label, as others in the list have")

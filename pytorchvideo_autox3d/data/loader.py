@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.faults import Fault, FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler, Key, Successors
-from pytorchvideo_autox3d.data.worker_watch import WorkerWatch, file_name
+from pytorchvideo_autox3d.data.worker_watch import WorkerWatch, die_with_parent, file_name
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
 
 
@@ -119,6 +119,7 @@ def build_loader(
         num_workers=num_workers,
         pin_memory=pin_memory and torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
+        worker_init_fn=die_with_parent if num_workers > 0 else None,
         timeout=stall_seconds if num_workers > 0 else 0,
         multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
         # Else it draws from torch's global generator, once an epoch or once in all, depending on the workers.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 import torch
@@ -73,6 +77,23 @@ class WorkerWatch:
             f"worker {number} at {file_name(self._dataset, int(self._video[number]))} for {age:.0f} s"
             for age, number in busy
         )
+
+
+def die_with_parent(worker: int) -> None:
+    """In a new worker: end it when the process that reads its batches has ended, however that came about.
+
+    torch's own watch looks at the parent's number, which under a fork server is the server's: a job that was killed
+    would leave its workers waiting for ever.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="die-with-parent").start()
 
 
 def file_name(dataset: Any, video: int) -> str:

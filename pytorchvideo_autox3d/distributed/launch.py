@@ -11,9 +11,9 @@ with one GPU each make one job of N processes.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
-import pickle
 import signal
 import socket
 import tempfile
@@ -30,6 +30,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalEx
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, launch_agent
 
+from pytorchvideo_autox3d import errors
 from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, Interrupted
 
 _TORCHRUN_KEYS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -74,7 +75,7 @@ def init_from_env(backend: str | None = None) -> ProcessInfo:
     local_world_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     device = _own_device(backend, local_rank, local_world_size)
     if not dist.is_initialized():
-        dist.init_process_group(backend=backend, device_id=device if device.type == "cuda" else None)
+        dist.init_process_group(backend=backend, device_id=device if device.type == "cuda" else None, **_fresh_store())
     return ProcessInfo(dist.get_rank(), dist.get_world_size(), local_rank, local_world_size, device)
 
 
@@ -127,6 +128,20 @@ def launch(
     return results[min(results)]
 
 
+def _fresh_store() -> dict[str, Any]:
+    """Where the processes meet, after torchrun has started them again on its one machine: a part of the store that is
+    empty.
+
+    torch 2.14's agent keeps its store, with the addresses of the processes before, which gloo then tries in vain. The
+    agents of several machines count restarts each by itself, so that there it is left to torch.
+    """
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if restarts == "0" or os.environ.get("GROUP_WORLD_SIZE", "1") != "1":
+        return {}
+    store, rank, world_size = next(iter(dist.rendezvous("env://")))
+    return {"store": dist.PrefixStore(f"restart_{restarts}", store), "rank": rank, "world_size": world_size}
+
+
 def _own_device(backend: str, local_rank: int, local_world_size: int) -> torch.device:
     if backend != "nccl":
         return torch.device("cpu")
@@ -158,7 +173,7 @@ def _worker(
     try:
         return _run_in_group(fn, args, backend)
     except AutoX3DError as error:
-        Path(scratch, f"error-{int(os.environ['RANK']):05d}.pickle").write_bytes(pickle.dumps(error))
+        _record_error(error, Path(scratch, f"error-{int(os.environ['RANK']):05d}.json"))
         raise SystemExit(1) from None
     except RuntimeError:
         # When a sibling stopped with a user's error, this one only lost the connection: one line is enough.
@@ -167,12 +182,23 @@ def _worker(
         raise SystemExit(1) from None
 
 
+def _record_error(error: AutoX3DError, path: Path) -> None:
+    """As plain text: nothing is unpickled anywhere."""
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    code = error.exit_code if isinstance(error, Interrupted) else None
+    path.write_text(json.dumps({"kinds": kinds, "message": str(error), "exit_code": code}), encoding="utf8")
+
+
 def _recorded_error(scratch: str) -> AutoX3DError | None:
-    files = sorted(Path(scratch).glob("error-*.pickle"))
+    """The first process's error, of its own kind or, for one that a user's module defines, the nearest of ours."""
+    files = sorted(Path(scratch).glob("error-*.json"))
     if not files:
         return None
-    # Written by our own worker into our own fresh directory, so unpickling is safe.
-    error: AutoX3DError = pickle.loads(files[0].read_bytes())
+    record = json.loads(files[0].read_text(encoding="utf8"))
+    ours = [getattr(errors, name) for name in record["kinds"] if hasattr(errors, name)]
+    error: AutoX3DError = ours[0](record["message"])
+    if isinstance(error, Interrupted):
+        error.exit_code = record["exit_code"]
     return error
 
 

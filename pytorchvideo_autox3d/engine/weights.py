@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
@@ -105,6 +106,12 @@ def _is_classifier_alone(
 
 
 def _check_same_keys(own: Mapping[str, Tensor], state: Mapping[str, Tensor], path: str) -> None:
+    for key in own:
+        if key in state and _kind(own[key]) != _kind(state[key]):
+            raise CheckpointError(
+                f"{path}: does not fit the model: {key} holds {state[key].dtype} ({state[key].layout}), expected "
+                f"{own[key].dtype}"
+            )
     missing = [key for key in own if key not in state]
     unknown = [key for key in state if key not in own]
     reshaped = [
@@ -118,3 +125,8 @@ def _check_same_keys(own: Mapping[str, Tensor], state: Mapping[str, Tensor], pat
     ]
     if faults:
         raise CheckpointError(f"{path}: does not fit the model: {'; '.join(faults)}")
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool, bool]:
+    """What loading would turn into something else in silence: numbers of another kind, a tensor that is not dense."""
+    return tensor.is_floating_point(), tensor.is_complex() or tensor.dtype == torch.bool, tensor.layout == torch.strided

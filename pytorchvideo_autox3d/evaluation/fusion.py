@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import simplejson
 from numpy.typing import NDArray
 
 from pytorchvideo_autox3d.errors import EvaluationError
 from pytorchvideo_autox3d.evaluation.metrics import confusion_matrix, per_class_accuracy, topk_accuracy
 from pytorchvideo_autox3d.evaluation.multiview import MultiViewResult
+from pytorchvideo_autox3d.plain_data import parse_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +50,8 @@ def read_scores(path: str | Path) -> TestScores:
     """
     base = str(path).removesuffix(".npz").removesuffix(".json")
     try:
-        record = simplejson.loads(Path(f"{base}.json").read_text(encoding="utf8"))
-        with np.load(f"{base}.npz") as arrays:
+        record = parse_json(Path(f"{base}.json").read_text(encoding="utf8"))
+        with np.load(f"{base}.npz", allow_pickle=False) as arrays:
             video_N, label_N, score_NK = (arrays[key] for key in ("video", "label", "score"))
     except FileNotFoundError as error:
         raise EvaluationError(f"{error.filename}: no such file; a test writes {base}.json and {base}.npz") from None

@@ -13,6 +13,7 @@ from pytorchvideo_autox3d.config import changed_keys
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.engine import Hook, TrainLoop
 from pytorchvideo_autox3d.files import write_text
+from pytorchvideo_autox3d.plain_data import parse_yaml
 
 CONFIG_NAME = "config.yaml"
 # Where a run is, and what it does besides, may differ from one start to the next.
@@ -38,7 +39,7 @@ class RecordRun(Hook):
             return
         path = Path(self._cfg.OUTPUT_DIR, CONFIG_NAME)
         if loop.global_step and path.is_file():
-            before, after = yaml.safe_load(path.read_text(encoding="utf8")), yaml.safe_load(self._cfg.dump())
+            before, after = parse_yaml(path.read_text(encoding="utf8")), yaml.safe_load(self._cfg.dump())
             for key, old, new in changed_keys(before, after):
                 if not key.startswith(_FREE):
                     _logger.warning("resuming with another setting: %s %r -> %r", key, old, new)

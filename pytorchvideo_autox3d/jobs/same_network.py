@@ -16,6 +16,7 @@ from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import CONFIG_NAME
 from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.plain_data import parse_yaml
 
 # What a network's builder takes that decides nothing of its weights or of what they mean.
 _FREE_ARGUMENTS = ("dropout_rate", "input_clip_length", "input_crop_size")
@@ -73,7 +74,7 @@ def _changed_network_key(cfg: CfgNode) -> str | None:
     path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
     if not path.is_file():
         return None
-    there = yaml.safe_load(path.read_text(encoding="utf8"))
+    there = parse_yaml(path.read_text(encoding="utf8"))
     changes = list(changed_keys(there, yaml.safe_load(cfg.dump())))
     for node in _NETWORK_NODES:
         for key, old, new in changes:

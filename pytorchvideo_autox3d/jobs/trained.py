@@ -13,6 +13,7 @@ from pytorchvideo_autox3d.config import leaves, value_at
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.errors import CheckpointError
 from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.plain_data import parse_yaml
 from pytorchvideo_autox3d.search.result import RETRAIN_NAME
 
 # What decides the values that a network is fed with: clip and normalisation.
@@ -31,13 +32,25 @@ def classes_of(checkpoint: Mapping[str, Any], path: str) -> ClassNames:
 
 def changed_input(checkpoint: Mapping[str, Any], path: str, cfg: CfgNode) -> list[str]:
     """What of clip and normalisation differs from the config that the checkpoint was trained with, a line each."""
-    trained = dict(leaves(yaml.safe_load(checkpoint.get("cfg") or "{}") or {}))
+    trained = dict(leaves(_config(checkpoint, path)))
     here = yaml.safe_load(cfg.dump())
     return [
         f"{key} is {value_at(here, key)!r}, and {trained[key]!r} in the config that {path} was trained with"
         for key in INPUT_KEYS
         if key in trained and trained[key] != value_at(here, key)
     ]
+
+
+def _config(checkpoint: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The config that a checkpoint keeps, as nested keys; none is fine."""
+    text = checkpoint.get("cfg") or "{}"
+    try:
+        values = parse_yaml(text) if isinstance(text, str) else None
+    except yaml.YAMLError as error:
+        raise CheckpointError(f"{path}: its cfg is no config: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: its cfg is no config but a {type(values).__name__}")
+    return values
 
 
 def refuse_search_checkpoint(checkpoint: Mapping[str, Any], path: str) -> None:

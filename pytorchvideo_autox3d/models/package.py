@@ -25,6 +25,7 @@ from pytorchvideo_autox3d.files import atomic_write, write_json, write_text
 from pytorchvideo_autox3d.models.card import ModelCard
 from pytorchvideo_autox3d.models.net import ClipNet
 from pytorchvideo_autox3d.models.package_readme import package_readme
+from pytorchvideo_autox3d.plain_data import parse_json
 
 WEIGHTS_FILE, CARD_FILE, README_FILE = "model.safetensors", "config.json", "README.md"
 FORMAT = "autox3d-package"
@@ -159,7 +160,7 @@ def _strangers(folder: Path) -> bool:
 
 def _read_card(path: Path) -> dict[str, Any]:
     try:
-        data = simplejson.loads(path.read_text(encoding="utf8"))
+        data = parse_json(path.read_text(encoding="utf8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: can't read it: {error}") from None
     except simplejson.JSONDecodeError as error:

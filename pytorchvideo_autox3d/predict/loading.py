@@ -23,6 +23,7 @@ from pytorchvideo_autox3d.jobs.build import build_card
 from pytorchvideo_autox3d.models import CARD_KEY, Calibration, ClipNet, ModelCard, file_hash
 from pytorchvideo_autox3d.models.package import CARD_FILE, find_package
 from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
+from pytorchvideo_autox3d.plain_data import parse_yaml
 
 _CALIBRATION = ".calibration.json"
 
@@ -121,5 +122,8 @@ def _card_of_config(checkpoint: Mapping[str, Any], path: str, cfg: str | None) -
 def _known_options(text: str) -> list[Any]:
     """The keys of a config that this library has too, as KEY VALUE pairs; PySlowFast's has hundreds more."""
     known = dict(leaves(get_cfg()))
-    found = [(key, value) for key, value in leaves(yaml.safe_load(text)) if key in known]
+    values = parse_yaml(text)
+    if not isinstance(values, dict):
+        raise ModelError(f"expected keys and values, got {type(values).__name__}")
+    found = [(key, value) for key, value in leaves(values) if key in known]
     return [item for pair in found for item in pair]

@@ -11,6 +11,7 @@ import yaml
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.files import write_json, write_text
+from pytorchvideo_autox3d.plain_data import parse_json
 from pytorchvideo_autox3d.search.derivation import SearchResult
 from pytorchvideo_autox3d.search.loop import history_path
 from pytorchvideo_autox3d.search.policy import Policy
@@ -122,9 +123,11 @@ def read_history(output_dir: str) -> list[dict[str, Any]]:
     if not path.is_file():
         raise SearchError(f"{path}: no such file; is {output_dir} the OUTPUT_DIR of a search?")
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), start=1):
+    # Bytes that are no UTF-8 are no JSON either: the line is named below.
+    text = path.read_text(encoding="utf8", errors="surrogateescape")
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
-            records.append(simplejson.loads(line))
+            records.append(parse_json(line))
         except simplejson.JSONDecodeError as error:
             raise SearchError(f"{path}:{number}: not JSON: {error.msg}") from error
     return records
@@ -140,7 +143,7 @@ def read_result(output_dir: str) -> dict[str, Any]:
     if not path.is_file():
         raise SearchError(f"{path}: no such file; the search in {output_dir} has not ended")
     try:
-        return simplejson.loads(path.read_text(encoding="utf8"))
+        return parse_json(path.read_text(encoding="utf8", errors="surrogateescape"))
     except simplejson.JSONDecodeError as error:
         raise SearchError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
 
@@ -155,7 +158,7 @@ def read_pareto(output_dir: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        return simplejson.loads(path.read_text(encoding="utf8"))
+        return parse_json(path.read_text(encoding="utf8", errors="surrogateescape"))
     except simplejson.JSONDecodeError as error:
         raise SearchError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
 

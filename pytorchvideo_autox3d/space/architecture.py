@@ -13,6 +13,7 @@ from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.errors import SpaceError
 from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.plain_data import parse_json
 from pytorchvideo_autox3d.space.loading import (
     BUILTIN_ATTENTIONS,
     check_keys,
@@ -176,7 +177,7 @@ class Architecture:
             raise SpaceError(f"no architecture file {str(path)!r}")
         try:
             with g_pathmgr.open(str(path), "r", encoding="utf8") as file:
-                data = simplejson.load(file)
+                data = parse_json(file.read())
         except simplejson.JSONDecodeError as error:
             raise SpaceError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
         except UnicodeDecodeError as error:

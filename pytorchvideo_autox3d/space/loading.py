@@ -14,6 +14,7 @@ import yaml
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.errors import SpaceError
+from pytorchvideo_autox3d.plain_data import parse_yaml
 from pytorchvideo_autox3d.space.search_space import SearchSpace
 from pytorchvideo_autox3d.space.spec import GroupSpec, HeadSpec, StemSpec
 
@@ -50,7 +51,7 @@ def _from_yaml(path: str) -> SearchSpace:
         raise SpaceError(f"no space and no yaml file named {path!r}; {hint}")
     try:
         with g_pathmgr.open(path, "r", encoding="utf8") as file:
-            data = yaml.safe_load(file)
+            data = parse_yaml(file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpaceError(f"{path}{_yaml_problem(error)}") from error
     try:

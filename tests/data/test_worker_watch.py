@@ -1,6 +1,8 @@
 """A worker that stalls or dies is named with its file."""
 
+import multiprocessing
 import os
+import select
 import signal
 import threading
 
@@ -53,6 +55,29 @@ def test_the_worker_and_its_file_are_named(act, said, monkeypatch):
         for batch in loader:
             seen += batch.video_B.tolist()
     assert seen in ([], [0, 1], [0, 1, 2, 3])  # a worker that dies takes along what it has not handed over
+
+
+def _load(pipe) -> None:
+    loader = build_loader(
+        Blank(-1, stall), batch_size=1, shuffle=False, drop_last=False, num_workers=1,
+        multiprocessing_context="forkserver",
+    )  # fmt: skip
+    batches = iter(loader)
+    next(batches)
+    pipe.send(loader._loader._iterator._workers[0].pid)
+    pipe.recv()
+
+
+def test_workers_end_with_a_process_that_was_killed():
+    """Under a fork server nobody else would end them: their parent is the server."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_load, args=(theirs,))
+    process.start()
+    worker = os.pidfd_open(ours.recv())
+    process.kill()
+    process.join()
+    ended, _, _ = select.select([worker], [], [], 60)
+    assert ended
 
 
 def test_a_batch_names_its_files():

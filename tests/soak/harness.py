@@ -138,6 +138,7 @@ def main_of_child(arguments: Sequence[str], log: str) -> None:
     from pytorchvideo_autox3d.cli import main
 
     torch.set_num_threads(1)
+    multiprocessing.set_start_method(None, force=True)  # this child's own workers begin as those of a command line do
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
