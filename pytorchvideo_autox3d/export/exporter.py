@@ -90,18 +90,19 @@ def export_model(
             if calibration:
                 options["calibration"] = [fold_clip(one) if lower else one for one in calibration]
             module.write(converted, example, file, **options)
-        difference = None
+        difference = relative = None
         runs: dict[str, Callable[[], object]] = {"eager": partial(_eager, model, clips[0])}
         if target.runs_here:
             with _converting(target, path):
                 run = _on_clips(module.load(file, threads=threads), lower)
-                difference = _difference(run, model, clips, bounded=not calibration)
+                difference, relative = _difference(run, model, clips, bounded=not calibration)
             runs["exported"] = partial(run, clips[0])
         times = measure_latency(runs, warm_up=_WARM_UP, repeats=_REPEATS)
         size = _move(folder, path)
     return ExportReport(
         path=path, format=target.name, runtime=target.runtime, clip=tuple(clips[0].shape), lower=lower,
-        max_difference=difference, milliseconds=times["exported"].median if target.runs_here else None,
+        max_difference=difference, relative_difference=relative,
+        milliseconds=times["exported"].median if target.runs_here else None,
         eager_milliseconds=times["eager"].median, bytes=size, int8=bool(calibration),
         threads=threads, random_clips=_RANDOM_CLIPS, real_clips=len(real_clips),
     )  # fmt: skip
@@ -190,20 +191,22 @@ def _on_clips(runner: Runner, lower: str | None) -> Runner:
     return (lambda clip: runner(fold_clip(clip))) if lower else runner
 
 
-def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor], *, bounded: bool) -> float:
-    """The largest absolute difference; raise where it is bounded and exceeds the tolerance."""
-    worst = 0.0
+def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor], *, bounded: bool) -> tuple[float, float]:
+    """The largest absolute difference, and the largest relative to its clip's largest logit where that exceeds 1.
+
+    Raises where the second is bounded and exceeds the tolerance.
+    """
+    worst = relative = 0.0
     for clip in clips:
         expected = _eager(model, clip)
         found = run(clip)
         if found.shape != expected.shape:
             raise ExportError(f"logits of shape {tuple(found.shape)}, eager's are {tuple(expected.shape)}")
-        difference = float((found - expected).abs().max())
-        allowed = TOLERANCE * max(1.0, float(expected.abs().max()))
-        if bounded and not difference <= allowed:
-            raise ExportError(f"logits differ from eager's by {difference:.1e}, more than {allowed:.1e}")
-        worst = max(worst, difference)
-    return worst
+        difference, scale = float((found - expected).abs().max()), max(1.0, float(expected.abs().max()))
+        if bounded and not difference <= TOLERANCE * scale:
+            raise ExportError(f"logits differ from eager's by {difference:.1e}, more than {TOLERANCE * scale:.1e}")
+        worst, relative = max(worst, difference), max(relative, difference / scale)
+    return worst, relative
 
 
 @contextmanager

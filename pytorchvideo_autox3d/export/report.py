@@ -18,6 +18,8 @@ class ExportReport:
         clip: (B, C, T, H, W) that it was run on.
         lower: "4d" where the network was lowered, and then takes frames (B * T, C, H, W).
         max_difference: the largest |exported - eager| over the logits of all clips; None where it can't be run here.
+        relative_difference: the same, of every clip relative to its largest logit where that exceeds 1, as rounding is:
+            what is held to 1e-4.
         milliseconds: the median of warm runs of one clip batch; None where it can't be run here.
         eager_milliseconds: of the given network in the same rounds.
         bytes: size on disk of all of its files.
@@ -32,6 +34,7 @@ class ExportReport:
     clip: tuple[int, ...]
     lower: str | None
     max_difference: float | None
+    relative_difference: float | None
     milliseconds: float | None
     eager_milliseconds: float
     bytes: int

@@ -1,5 +1,6 @@
 """Exporting: what the file gives in its own runtime, what is in it, and that a failure leaves nothing."""
 
+import copy
 import importlib.util
 import json
 
@@ -33,7 +34,7 @@ def test_the_file_gives_eagers_logits(model, tmp_path, format):
     path = tmp_path / "deep" / "net"
     report = export_model(model, path, format=format, clip=CLIP, card=card(), real_clips=[real], threads=1)
     assert report.path == path.with_suffix(TARGETS[format].suffix)
-    assert report.max_difference <= 1e-5
+    assert 0 < report.relative_difference <= report.max_difference <= 1e-5
     assert (report.random_clips, report.real_clips, report.clip) == (3, 1, (1, 3, *CLIP))
     assert report.milliseconds > 0
     written = list(path.parent.iterdir())
@@ -157,3 +158,16 @@ def test_eight_bits_are_close(tmp_path, format):
 def test_a_format_that_has_no_eight_bits(model, tmp_path):
     with pytest.raises(ExportError, match="format torch_export is not quantised here: onnx and openvino are"):
         export_model(model, tmp_path / "net", format="torch_export", clip=CLIP, calibration=[random_clip(1, 3, *CLIP)])
+
+
+def test_large_logits_may_differ_by_more(model, tmp_path):
+    """By hand: a thousand times the logits differ by a thousand times as much, relative to their size by the same."""
+    scaled = copy.deepcopy(model)
+    with torch.no_grad():
+        scaled.blocks[-1].proj.weight.mul_(1000)
+        scaled.blocks[-1].proj.bias.mul_(1000)
+    report = export_model(scaled, tmp_path / "net", format="torch_export", clip=CLIP, threads=1)
+    with torch.no_grad():
+        assert scaled(random_clip(1, 3, *CLIP)).abs().max() > 10
+    assert report.max_difference > 10 * report.relative_difference
+    assert report.relative_difference <= 1e-5
