@@ -25,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fit, say what came of it, and keep it with the model: in a package's card, or beside a checkpoint."""
     from pytorchvideo_autox3d.predict.calibration import fit_calibration
-    from pytorchvideo_autox3d.predict.loading import keep_calibration
+    from pytorchvideo_autox3d.predict.loading import calibration_file, keep_calibration
     from pytorchvideo_autox3d.predict.measure import read_labelled
     from pytorchvideo_autox3d.predict.sources import find_videos
 
     if not 0 < args.keep <= 1:
         raise ConfigError(f"--keep is {args.keep:g}, expected a share above 0 up to 1")
+    calibration_file(args.model)  # before the videos are read
     recognizer = recognizer_of(args)
     manifest = read_labelled(recognizer, args.list, prefix=args.prefix)
     unknown = find_videos([args.unknown], prefix=args.prefix) if args.unknown else []

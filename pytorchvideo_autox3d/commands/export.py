@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
+from pytorchvideo_autox3d.commands.model_arguments import names_checkpoint
 from pytorchvideo_autox3d.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def model_of(args: argparse.Namespace) -> tuple[ClipNet, ModelCard | None]:
     from pytorchvideo_autox3d.models.hub import HUB
     from pytorchvideo_autox3d.predict.loading import load_checkpoint
 
-    if os.path.isfile(args.model) or args.model.endswith((".pyth", ".pt", ".pth")):
+    if names_checkpoint(args):
         return load_checkpoint(args.model, cfg=args.cfg, classes=args.classes)
     if args.model in HUB:
         return HUB[args.model].build(), None

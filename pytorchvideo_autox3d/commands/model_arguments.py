@@ -39,6 +39,7 @@ def recognizer_of(args: argparse.Namespace, **options: Any) -> Recognizer:
         "views": args.views, "device": args.device, "batch_size": args.batch_size, "workers": args.workers,
     }  # fmt: skip
     backend = getattr(args, "backend", "eager")
+    names_checkpoint(args)
     if args.model.endswith(EXPORTED):
         from pytorchvideo_autox3d.predict.backends import open_exported
 
@@ -53,11 +54,22 @@ def recognizer_of(args: argparse.Namespace, **options: Any) -> Recognizer:
     return on_backend(recognizer, backend, **options)
 
 
+def names_checkpoint(args: argparse.Namespace) -> bool:
+    """Whether --model is a checkpoint; else --cfg and --classes, which complete one, are refused."""
+    model = args.model
+    if model.endswith((".pyth", ".pt", ".pth")) or (os.path.isfile(model) and not model.endswith(EXPORTED)):
+        return True
+    for key in ("cfg", "classes"):
+        if getattr(args, key):
+            raise ConfigError(f"--{key} is for a checkpoint that does not say its own, and {model} is none")
+    return False
+
+
 def _eager(args: argparse.Namespace, options: dict[str, Any]) -> Recognizer:
     from pytorchvideo_autox3d.models.hub import HUB
     from pytorchvideo_autox3d.predict import Recognizer
 
-    if os.path.isfile(args.model) or args.model.endswith((".pyth", ".pt", ".pth")):
+    if names_checkpoint(args):
         return Recognizer.from_checkpoint(args.model, cfg=args.cfg, classes=args.classes, **options)
     if args.model in HUB:
         raise ModelError(f"--model {args.model}: no weights of it are published: name a checkpoint")

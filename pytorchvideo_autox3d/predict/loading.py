@@ -83,13 +83,29 @@ def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tupl
 
 def keep_calibration(model: str, calibration: Calibration) -> Path:
     """Write a calibration into a package's card, or beside a checkpoint; returns the file."""
+    path = calibration_file(model)
     if os.path.isfile(model):
-        path = Path(model + _CALIBRATION)
         write_json(path, {**asdict(calibration), "sha256": file_hash(model)})
-        return path
-    path = find_package(model) / CARD_FILE
-    write_json(path, {**simplejson.loads(path.read_text(encoding="utf8")), "calibration": asdict(calibration)})
+    else:
+        write_json(path, {**simplejson.loads(path.read_text(encoding="utf8")), "calibration": asdict(calibration)})
     return path
+
+
+def calibration_file(model: str) -> Path:
+    """Where `keep_calibration` keeps one.
+
+    Raises:
+        ModelError: the model is no checkpoint and no package of the user's own.
+    """
+    if os.path.isfile(model):
+        return Path(model + _CALIBRATION)
+    folder = find_package(model)
+    if folder != Path(model):
+        raise ModelError(
+            f"{model}: is shared by all who use it, and not changed: make a package of your own first "
+            f"(autox3d package --model {model} --output FOLDER)"
+        )
+    return folder / CARD_FILE
 
 
 def _kept_calibration(path: str) -> Calibration | None:

@@ -8,6 +8,7 @@ import torch
 from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.models import Release, load_package, write_package
+from pytorchvideo_autox3d.models.package import CARD_FILE, find_package
 from tests.models.test_package import tiny_card
 from tests.predict.conftest import write_grey
 
@@ -73,3 +74,11 @@ def test_a_package_keeps_its_hash_and_other_weights_lose_the_calibration(folder,
 def test_a_share_that_is_none(folder, capsys):
     assert calibrate(folder, folder / "m.pyth", "--keep", "1.5") == 1
     assert "--keep" in capsys.readouterr().err
+
+
+def test_the_librarys_own_package_is_not_changed(folder, capsys):
+    card = find_package("demo") / CARD_FILE
+    before = card.read_bytes()
+    assert calibrate(folder, "demo") == 1
+    assert "demo: is shared by all who use it, and not changed: make a package of your own" in capsys.readouterr().err
+    assert card.read_bytes() == before

@@ -35,6 +35,7 @@ def test_the_demos_package(tmp_path, capsys):
         (["--model", "x3d_s", "--format", "torch_export", "--videos", "a.mp4"], "a name of the hub"),
         (["--model", "demo", "--format", "torch_export", "--videos", "a.mp4"], "a.mp4: no such file"),
         (["--model", "demo", "--format", "torch_export", "--clip", "2x32", "--videos", "a.mp4"], "--clip asks for"),
+        (["--model", "demo", "--format", "torch_export", "--classes", "c.json"], "--classes is for a checkpoint"),
         (["--model", "gone.pyth", "--format", "torch_export"], "gone.pyth"),
     ],
 )

@@ -102,6 +102,8 @@ def test_an_output_file_goes_on_after_an_interruption(checkpoint, videos, tmp_pa
         (["0.mp4", "--model", "missing.pyth"], "missing.pyth: no such checkpoint"),
         (["0.mp4", "--model", "autox3d_s"], "no weights"),
         (["0.mp4", "--model", "nothing"], "nothing: no such package"),
+        (["0.mp4", "--model", "demo", "--classes", "classes.json"], "--classes is for a checkpoint"),
+        (["0.mp4", "--model", "net.onnx", "--cfg", "a.yaml"], "--cfg is for a checkpoint"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_1(checkpoint, videos, capsys, monkeypatch, arguments, words):
