@@ -94,6 +94,7 @@ def jobs(data: Path, folder: Path, *, epochs: int = 2, workers: int = 0) -> dict
 def soak(job: Job, folder: Path, *, kills: int, seed: int) -> Soak:
     """Run `job` without kills, then again and again with, until it was killed `kills` times and got through after."""
     draw = random.Random(seed)
+    _warm_up()
     begin = time.perf_counter()
     whole = folder / "whole"
     assert _run(job.command(whole), None) == 0
@@ -155,6 +156,17 @@ def _run(command: Sequence[str], seconds: float | None) -> int:
         process.join()
     assert process.exitcode is not None
     return process.exitcode
+
+
+def _warm_up() -> None:
+    """Have the fork server import everything, which is no part of a job's time."""
+    process = _CONTEXT.Process(target=_nothing)
+    process.start()
+    process.join()
+
+
+def _nothing() -> None:
+    """Of a child that only has to begin."""
 
 
 def _has_progress(output: Path) -> bool:
