@@ -11,15 +11,13 @@ from pytorchvideo_autox3d.search.settings import SearchSettings
 
 # Of the uniform policy's entropy. At a half, a decision between two candidates stands at 89 to 11.
 DECIDED_SHARE = 0.5
-# An effective sample size above this share of K: the samples' weights are nearly equal.
-_NEARLY_EQUAL = 0.95
 
 
 def decision_report(policy: Policy, history: Sequence[Mapping[str, Any]], settings: SearchSettings) -> list[str]:
     """Lines for the end of the log; none where the policy has decided.
 
     Args:
-        history: of `search`: the last record's `alpha_snr`, `policy_ess` (or `ess`) and `samples`.
+        history: of `search`: the last record's `alpha_snr` and `samples`.
     """
     highest, left = math.log(policy.space.size), float(policy.entropy().detach())
     if highest == 0 or left <= DECIDED_SHARE * highest:
@@ -37,14 +35,14 @@ def decision_report(policy: Policy, history: Sequence[Mapping[str, Any]], settin
 
 
 def _advice(last: Mapping[str, Any], settings: SearchSettings) -> list[str]:
-    """What was measured to raise the signal or lower the noise (docs/search.md), as far as it is not set yet."""
+    """What was measured to raise the signal against the noise (docs/search.md), what helps most first."""
     advice = []
     if "samples" in last and not settings.control_variate:
         advice.append("SEARCH.CONTROL_VARIATE True")
-    ess = last.get("policy_ess", last.get("ess"))
-    if ess is not None and ess > _NEARLY_EQUAL * last.get("samples", settings.num_samples):
-        advice.append(f"a lower SEARCH.TEMPERATURE than {settings.temperature:g} (all samples weigh nearly the same)")
+    advice.append("a larger TRAIN.BATCH_SIZE, or AUTOX3D.GRAD_ACCUMULATION")
     if "samples" in last:
+        if settings.likelihood == "sum":
+            advice.append("SEARCH.LIKELIHOOD mean")
         advice.append(f"more samples than SEARCH.NUM_SAMPLES {settings.num_samples}")
     learning = settings.epochs - settings.warmup_epochs
     return [
