@@ -160,6 +160,24 @@ CONDITIONS = (
          "SEARCH.SANDWICH_AFTER_WARMUP"),
         lambda cfg: cfg.SEARCH.METHOD != "one_shot_evolution", "a SEARCH.METHOD that learns alpha", warn=True,
     ),
+    Condition(
+        ("TRAIN.CHECKPOINT_EPOCH_RESET",), lambda cfg: cfg.TRAIN.CHECKPOINT_FILE_PATH,
+        "a TRAIN.CHECKPOINT_FILE_PATH to start from", warn=True,
+    ),
+    Condition(("AUG.INTERPOLATION",), lambda cfg: cfg.AUG.AA_TYPE, "AUG.AA_TYPE", warn=True),
+    Condition(
+        ("DATA.SAMPLING_RATE", "DATA.TARGET_FPS"), lambda cfg: cfg.AUTOX3D.FRAME_SAMPLING != "segments",
+        "AUTOX3D.FRAME_SAMPLING clip", warn=True,
+    ),
+    Condition(
+        ("AUTOX3D.BAD_VIDEO_LIMIT",),
+        lambda cfg: "skip" in (cfg.AUTOX3D.BAD_VIDEO_TRAIN, cfg.AUTOX3D.BAD_VIDEO_TEST),
+        "AUTOX3D.BAD_VIDEO_TRAIN or BAD_VIDEO_TEST skip", warn=True,
+    ),
+    Condition(
+        ("AUTOX3D.RECOMPUTE_ACTIVATIONS",), lambda cfg: cfg.AUTOX3D.BATCH_NORM_KERNELS,
+        "AUTOX3D.BATCH_NORM_KERNELS True", warn=True,
+    ),
     Condition(("AUTOX3D.AUTOCAST",), lambda cfg: cfg.TRAIN.MIXED_PRECISION, "TRAIN.MIXED_PRECISION True", warn=True),
     Condition(
         ("AUTOX3D.DATA_SPLIT",), lambda cfg: not {cfg.TRAIN.DATASET, cfg.TEST.DATASET} <= {"kinetics", "ssv2"},

@@ -19,7 +19,8 @@ def test_rates_scale_with_machines_where_the_recipe_says_so():
 
 
 def test_rates_scale_from_a_base_batch_and_the_effective_one_is_said(caplog):
-    keys = ("TRAIN.BATCH_SIZE", 16, "AUTOX3D.GRAD_ACCUMULATION", 2, "SOLVER.BASE_LR", 0.1, "SOLVER.WARMUP_EPOCHS", 0)
+    keys = ("TRAIN.BATCH_SIZE", 16, "AUTOX3D.GRAD_ACCUMULATION", 2, "SOLVER.BASE_LR", 0.1, "SOLVER.WARMUP_EPOCHS", 0,
+            "SOLVER.BASE_LR_SCALE_NUM_SHARDS", False)  # fmt: skip
     cfg = cfg_of(*keys, "AUTOX3D.BASE_BATCH_SIZE", 64)
     # 16 clips, 3 machines, 2 batches an update: 96 clips, one and a half times 64.
     assert build.build_schedule(cfg, num_machines=3)(0.0) == pytest.approx(0.15)
@@ -38,7 +39,7 @@ def test_settings_follow_the_keys():
         "AUTOX3D.GRAD_ACCUMULATION", 3, "BN.USE_PRECISE_STATS", False,
     )  # fmt: skip
     settings = build.build_train_settings(cfg)
-    assert (settings.precision, settings.clip_norm, settings.accumulation) == ("fp16", 1.5, 3)
+    assert (build.precision_of(cfg), settings.clip_norm, settings.accumulation) == ("fp16", 1.5, 3)
     assert settings.precise_bn_batches == 0
     assert settings.tensorboard_dir is None
 
