@@ -1,3 +1,6 @@
+from itertools import islice
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,3 +92,26 @@ def test_videos_that_are_left_out_change_no_other_ones_process():
         kept.append([index for batch in sampler for _, index in batch])
         assert len(sampler) == len(list(sampler)) == (1 if rank == 0 else 2)
     assert kept == [[4, 6], [3, 5, 7]]
+
+
+def test_a_million_videos_over_64_processes_with_restarts():
+    """Each process is stopped at a batch of its own and goes on: every clip of the epoch once, none twice."""
+    videos, processes, batch_size = 1_000_000, 64, 16
+    draw, seen = np.random.default_rng(0), []
+    for rank in range(processes):
+        parts = []
+        sampler = ClipBatchSampler(
+            videos, batch_size=batch_size, shuffle=True, drop_last=True, rank=rank, world_size=processes
+        )
+        restart = int(draw.integers(1, len(sampler)))
+        for start, stop in ((0, restart), (restart, len(sampler))):
+            resumed = ClipBatchSampler(
+                videos, batch_size=batch_size, shuffle=True, drop_last=True, rank=rank, world_size=processes
+            )
+            resumed.epoch, resumed.start_batch = 5, start
+            parts += [index for batch in islice(resumed, stop - start) for _, index in batch]
+        seen.append(parts)
+    assert len({len(parts) for parts in seen}) == 1
+    found = np.concatenate(seen)
+    assert len(found) == videos // (processes * batch_size) * processes * batch_size
+    assert len(np.unique(found)) == len(found)

@@ -43,7 +43,7 @@ def main() -> int:
 def _soak_all(folder: Path, args: argparse.Namespace) -> dict[str, Soak]:
     settings = DemoSettings(train_per_class=2, val_per_class=1, test_per_class=2, num_frames=8)
     data = make_demo_data(folder / "data", settings=settings, show_progress=False)
-    kinds = jobs(data, folder, epochs=3, workers=args.workers)
+    kinds = jobs(data, folder, epochs=6, workers=args.workers)
     results = {}
     for kind in track(KINDS, "soak", console=Console(stderr=True)):
         (folder / kind).mkdir()

@@ -1,0 +1,112 @@
+"""Resident memory over 2,000 steps: of a loader with its worker, of the trainer, of the recogniser, as slopes."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from pytorchvideo_autox3d.data import build_loader
+from pytorchvideo_autox3d.engine import (
+    CrossEntropy,
+    Hook,
+    Runtime,
+    TrainSettings,
+    build_optimizer,
+    make_schedule,
+    train,
+)
+from pytorchvideo_autox3d.predict import Recognizer
+from tests.data.test_worker_watch import Blank
+from tests.engine.helpers import SyntheticLoader, tiny_model, to_float
+from tests.predict.conftest import CARD, by_brightness, grey_frames
+
+STEPS, WARM_UP, EVERY = 2000, 500, 50
+MOST = (
+    1.5e6  # bytes over the 1,500 steps after the warm-up: one float a step would be nothing, one clip a step far more
+)
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the resident size from /proc")
+
+
+class Sizes:
+    """Resident bytes of this process, and of others, at every so many steps after the warm-up."""
+
+    def __init__(self, *others: int) -> None:
+        self.processes = ("self", *map(str, others))
+        self.at: list[int] = []
+        self.bytes: list[int] = []
+
+    def look(self, step: int) -> None:
+        if step < WARM_UP or step % EVERY:
+            return
+        self.at.append(step)
+        self.bytes.append(sum(self._resident(process) for process in self.processes))
+
+    def growth(self) -> float:
+        """The slope times the steps looked at: bytes."""
+        slope, _ = np.polyfit(self.at, self.bytes, 1)
+        return float(slope * (STEPS - WARM_UP))
+
+    @staticmethod
+    def _resident(process: str) -> int:
+        with open(f"/proc/{process}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_the_slope_of_what_leaks_is_seen():
+    sizes, kept = Sizes(), []
+    for step in range(STEPS):
+        kept.append(np.ones(4000, np.uint8))
+        sizes.look(step)
+    assert sizes.growth() > 3 * MOST
+
+
+class ManyBlank(Blank):
+    paths = [f"{number}.mp4" for number in range(STEPS // 4)]
+
+
+def test_loader_with_its_worker():
+    loader = build_loader(ManyBlank(-1, None), batch_size=1, shuffle=True, drop_last=True, num_workers=1)
+    sizes, step = Sizes(), 0
+    for epoch in range(4):
+        loader.set_epoch(epoch)
+        for _ in loader:
+            if len(sizes.processes) == 1:
+                sizes = Sizes(*(worker.pid for worker in loader._loader._iterator._workers))
+            sizes.look(step)
+            step += 1
+    assert sizes.growth() < MOST
+
+
+def test_recognizer():
+    recognizer, sizes = Recognizer(by_brightness, CARD, device="cpu", workers=0), Sizes()
+    frames = grey_frames([40, 80] * 4)
+    for step in range(STEPS):
+        recognizer(frames, fps=10)
+        sizes.look(step)
+    assert sizes.growth() < MOST
+
+
+class Look(Hook):
+    def __init__(self) -> None:
+        self.sizes = Sizes()
+
+    def after_step(self, loop) -> None:
+        self.sizes.look(loop.global_step)
+
+
+def test_trainer(tmp_path):
+    model, look = tiny_model(), Look()
+    train(
+        model,
+        SyntheticLoader(batches=STEPS // 10, batch_size=1),
+        optimizer=build_optimizer(model, base_lr=0.01),
+        schedule=make_schedule(base_lr=0.01, max_epoch=10),
+        loss=CrossEntropy(),
+        runtime=Runtime(device=torch.device("cpu"), preprocess=to_float),
+        output_dir=str(tmp_path),
+        settings=TrainSettings(max_epoch=10, checkpoint_period=1, log_period=1000),
+        extra_hooks=[look],
+    )
+    assert look.sizes.growth() < MOST
