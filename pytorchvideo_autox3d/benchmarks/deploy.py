@@ -37,8 +37,8 @@ def run(
     *,
     roads: Sequence[str] = (),
     threads: int | None = None,
-    warm_up: int = 3,
-    repeats: int = 15,
+    warm_up: int = 2,
+    repeats: int = 11,
 ) -> dict[str, Any]:
     """Build every model on every road, then time them all in turn, one clip each.
 

@@ -79,13 +79,13 @@ def export_model(
     path = Path(path) if str(path).endswith(target.suffix) else Path(f"{path}{target.suffix}")
     clips[1:1] = _random_clips(clips[0], _RANDOM_CLIPS - 1)
     threads = threads or torch.get_num_threads()
-    with _converting(target, path):
+    with converting(target, path):
         converted = lower_to_4d(model, clips[0]) if lower else fuse_for_inference(model, clips[0].shape)
     example = fold_clip(clips[0]) if lower else clips[0]
     metadata = metadata_of(card or getattr(model, "card", None), clips[0], lower)
     with _folder_beside(path) as folder:
         file = folder / path.name
-        with _converting(target, path):
+        with converting(target, path):
             options: dict[str, Any] = {"metadata": metadata, "dynamic_batch": dynamic_batch}
             if calibration:
                 options["calibration"] = [fold_clip(one) if lower else one for one in calibration]
@@ -93,7 +93,7 @@ def export_model(
         difference = relative = None
         runs: dict[str, Callable[[], object]] = {"eager": partial(_eager, model, clips[0])}
         if target.runs_here:
-            with _converting(target, path):
+            with converting(target, path):
                 run = _on_clips(module.load(file, threads=threads), lower)
                 difference, relative = _difference(run, model, clips, bounded=not calibration)
             runs["exported"] = partial(run, clips[0])
@@ -210,7 +210,7 @@ def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor], *, bound
 
 
 @contextmanager
-def _converting(target: Target, path: Path) -> Iterator[None]:
+def converting(target: Target, path: Path) -> Iterator[None]:
     """Whatever a converter raises, as one line that names the format, the file and the operator."""
     try:
         yield

@@ -121,6 +121,22 @@ def test_pools(pool):
     check(model, random_clip(2, 3, 5, 7, 8))
 
 
+class TwoStreams(nn.Module):
+    """Channels of two kinds, as of RGB and optical flow."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv3d(3, 2, 3), nn.Conv3d(2, 2, 3)
+
+    def forward(self, clip):
+        first, second = clip.split([3, 2], 1)
+        return torch.cat([self.first(first), self.second(second)], 1).mean((2, 3, 4))
+
+
+def test_two_streams():
+    check(TwoStreams(), random_clip(2, 5, 4, 6, 7))
+
+
 class Shuffle(nn.Module):
     def forward(self, clip):
         return clip.permute(0, 2, 1, 3, 4).mean((2, 3, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator as operators
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -77,6 +78,18 @@ def _cat(operator: Any, maps: Sequence[Any], dim: int = 0) -> Frames:
     if dim % 5 == 2:
         return Frames(torch.cat([one.data for one in maps]), sum(one.frames for one in maps))
     raise NoRule(f"along dimension {dim}")
+
+
+@rule(aten.split_with_sizes.default)
+def _split(operator: Any, x: Frames, sizes: Sequence[int], dim: int = 0) -> list[Frames]:
+    if dim % 5 != 1 or x.last:
+        raise NoRule(f"along dimension {dim}")
+    return [replace(x, data=part) for part in torch.split(x.data, list(sizes), 1)]
+
+
+@rule(operators.getitem)
+def _part(operator: Any, parts: Sequence[Frames], index: int) -> Frames:
+    return parts[index]
 
 
 @rule(aten.index_select.default)

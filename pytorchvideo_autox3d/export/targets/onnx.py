@@ -25,13 +25,14 @@ def write(
     metadata: Mapping[str, str],
     dynamic_batch: bool = False,
     calibration: Sequence[Tensor] = (),
+    exported: Path | None = None,
 ) -> None:
     """Write `model` as one file, its weights inside, `metadata` among its properties.
 
     Where there are `calibration` clips it is quantised to 8 bits: weights by output channel, activations by the ranges
-    that these clips give.
+    that these clips give. `exported` is what was written of the same model before; exporting it is most of the work.
     """
-    proto = _proto(model, example, dynamic_batch)
+    proto = onnx.load_model(str(exported)) if exported else _proto(model, example, dynamic_batch)
     if calibration:
         proto = _quantized(proto, calibration, path)
     onnx.helper.set_model_props(proto, dict(metadata))

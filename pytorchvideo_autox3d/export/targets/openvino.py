@@ -27,8 +27,9 @@ def write(
     metadata: Mapping[str, str],
     dynamic_batch: bool = False,
     calibration: Sequence[Tensor] = (),
+    exported: Path | None = None,
 ) -> None:
-    """Convert `model` by way of ONNX, and write it with `metadata` in its runtime information.
+    """Convert `model` by way of ONNX (or of `exported`, its ONNX file), and write it with `metadata` inside.
 
     Where there are `calibration` clips it is quantised to 8 bits by NNCF: symmetric weights, activations by the ranges
     that these clips give.
@@ -37,9 +38,10 @@ def write(
         ExportError: NNCF is asked for and not installed; names the extra.
     """
     intermediate = path.with_suffix(".onnx")
-    onnx.write(model, example, intermediate, metadata={}, dynamic_batch=dynamic_batch)
-    converted = openvino.convert_model(intermediate)
-    intermediate.unlink()
+    if exported is None:
+        onnx.write(model, example, intermediate, metadata={}, dynamic_batch=dynamic_batch)
+    converted = openvino.convert_model(exported or intermediate)
+    intermediate.unlink(missing_ok=True)
     if calibration:
         converted = _quantized(converted, calibration)
     else:
