@@ -43,6 +43,7 @@ COMMANDS: dict[str, str] = {
     "draw": "draw an architecture in the manner of the paper's Figure 5",
     "convert-checkpoint": "X3D checkpoints between PySlowFast's, PyTorchVideo's and our key names",
     "plot-search": "pictures of a search: its curve, the policy, the filters' coverage",
+    "plan": "step time, efficiency and days of a training or a search on N processes",
     "bench": "benchmarks: cost, model, depthwise, step, loader, deploy, nas, search",
 }
 

@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"space"},
     "benchmarks": {
         "space", "kernels", "models", "analysis", "supernet", "search", "engine", "data", "nasbench", "export",
+        "distributed",
     },
     "jobs": {
         "config", "distributed", "kernels", "layers", "data", "space", "models", "analysis", "supernet",
