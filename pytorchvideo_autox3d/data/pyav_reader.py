@@ -34,6 +34,16 @@ _EMPTY_PACKETS = 2
 _DEFAULT_FPS = 25  # of elementary streams, which carry no times at all
 
 
+# What FFmpeg reads by opening other files that it names.
+_PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
+
+
+def open_container(path: str) -> Any:
+    """FFmpeg's view of a file, by its name whatever that looks like (http:, concat:), reaching for files alone."""
+    local = f"file:{g_pathmgr.get_local_path(path)}"
+    return av.open(local, metadata_errors="replace", options={"protocol_whitelist": "file"})
+
+
 class NoVideoStreamError(DecodeError):
     """The file opens, but holds sound or data alone."""
 
@@ -94,11 +104,14 @@ class PyAVReader(ClosedOnExit):
     def _open(self) -> None:
         self.close()
         try:
-            self._container = av.open(g_pathmgr.get_local_path(self._path), metadata_errors="replace")
+            self._container = open_container(self._path)
         except FileNotFoundError:
             raise DecodeError(f"{self._path}: no such file") from None
         except (FFmpegError, OSError) as error:
             raise DecodeError(f"{self._path}: not a readable video: {_cause(error)}") from None
+        if self._container.format.name in _PLAYLISTS:
+            self.close()
+            raise DecodeError(f"{self._path}: not a video but a list of others")
         if not self._container.streams.video:
             self.close()
             raise NoVideoStreamError(f"{self._path}: has no video stream")

@@ -15,12 +15,11 @@ import numpy as np
 import simplejson
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
-from iopath.common.file_io import g_pathmgr
 from rich.progress import Progress
 
 from pytorchvideo_autox3d.data.manifest import Manifest, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.data.parallel import in_processes
-from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES
+from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES, open_container
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
 from pytorchvideo_autox3d.files import atomic_write, write_text
@@ -58,7 +57,7 @@ def resize_video(source: str, target: str | Path, settings: ResizeSettings) -> N
         raise DataError(f"{target}: exists already, and no file is written over")
     with atomic_write(target) as beside:
         try:
-            with av.open(g_pathmgr.get_local_path(source), metadata_errors="replace") as container:
+            with open_container(source) as container:
                 if not container.streams.video:
                     raise DecodeError(f"{source}: has no video stream")
                 _encode(container, beside, settings)
