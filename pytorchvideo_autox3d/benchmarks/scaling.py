@@ -100,8 +100,12 @@ def measure(step: Step, *, repeats: int = 5, device: str = "cpu") -> Measured:
     place = torch.device(device)
     run, parameters = _prepared(step, place)
     run()
-    seconds = statistics.median(_timed(run, place) for _ in range(repeats))
-    return Measured(seconds, sum(parameter.numel() * parameter.element_size() for parameter in parameters))
+    return Measured(statistics.median(_timed(run, place) for _ in range(repeats)), _bytes(parameters))
+
+
+def with_seconds(step: Step, seconds: float) -> Measured:
+    """A step whose seconds are known, from another machine say."""
+    return Measured(seconds, _bytes(_prepared(step, torch.device("cpu"))[1]))
 
 
 def check(step: Step, processes: int, *, repeats: int = 5) -> tuple[float, float]:
@@ -153,6 +157,10 @@ def _prepared(step: Step, place: torch.device) -> tuple[Callable[[], object], li
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
     model = distribute(network, place)
     return lambda: train_step(model, optimizer, batch), list(network.parameters())
+
+
+def _bytes(parameters: Sequence[torch.nn.Parameter]) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in parameters)
 
 
 def _timed(run: Callable[[], object], place: torch.device) -> float:

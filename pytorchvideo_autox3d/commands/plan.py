@@ -35,8 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure a step, or the bytes of its gradients alone, and print the table."""
-    from dataclasses import replace
-
     from rich.console import Console
 
     from pytorchvideo_autox3d.benchmarks import scaling
@@ -50,9 +48,10 @@ def run(args: argparse.Namespace) -> None:
     if args.check:
         console.print(_checked(step, args.check, args.repeats))
         return
-    measured = scaling.measure(step, repeats=args.repeats, device=args.device)
     if args.step_seconds is not None:
-        measured = replace(measured, seconds=args.step_seconds)
+        measured = scaling.with_seconds(step, args.step_seconds)
+    else:
+        measured = scaling.measure(step, repeats=args.repeats, device=args.device)
     link = scaling.Link(args.link_gbit * 1e9 / 8, args.latency_us * 1e-6)
     epochs = args.epochs or (600 if args.kind == "search" else 300)
     rows = scaling.plan(measured, step, link, processes=args.processes, videos=args.videos, epochs=epochs)
