@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytorchvideo_autox3d.commands.demo_models import demo_entries, search_config
 from pytorchvideo_autox3d.commands.demo_report import demo_report, measured_latencies, model_result, search_summary
@@ -21,13 +21,26 @@ if TYPE_CHECKING:
     from pytorchvideo_autox3d.data.tools import DemoSettings
 
 
+WHOLE: dict[str, Any] = {
+    "output": Path("demo"), "epochs": None, "search_epochs": None, "videos_per_class": 150, "random": 3,
+    "val_per_class": 15, "test_per_class": 30,
+}  # fmt: skip
+QUICK: dict[str, Any] = {
+    "output": Path("demo_quick"), "epochs": 6, "search_epochs": 9, "videos_per_class": 40, "random": 1,
+    "val_per_class": 5, "test_per_class": 10,
+}  # fmt: skip
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to, and the size of it all."""
-    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for data, checkpoints and the report")
+    parser.add_argument(
+        "--output", type=Path, default=None, help="folder for data, checkpoints and the report; demo, or demo_quick"
+    )
+    parser.add_argument("--quick", action="store_true", help="the same road in little, for a first look")
     parser.add_argument("--epochs", type=int, default=None, help="of each training; fewer for a quick look")
     parser.add_argument("--search-epochs", type=int, default=None, help="of the search; fewer for a quick look")
     parser.add_argument("--videos-per-class", type=int, default=None, help="training videos; fewer for a quick look")
-    parser.add_argument("--random", type=int, default=3, help="random architectures to compare with")
+    parser.add_argument("--random", type=int, default=None, help="random architectures to compare with; 3")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -36,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d.data.tools import make_demo_data
     from pytorchvideo_autox3d.report import write_report
 
+    args = with_defaults(args)
     settings = _data_settings(args)
     make_demo_data(args.output / "data", settings=settings)
     search_cfg = search_config(args)
@@ -49,15 +63,26 @@ def run(args: argparse.Namespace) -> None:
     page, data = write_report(args.output / "report.html", report)
     for result in results:
         print(f"{result.name}: {result.top1:.1f}% top-1, {result.gflops * 1e3:.2f} M multiply-adds")
+    if args.quick:
+        print("quick: a look at the road; networks trained so briefly say nothing about which is better")
     print(f"report: {page} and {data}")
+
+
+def with_defaults(args: argparse.Namespace) -> argparse.Namespace:
+    """What is not given, as --quick or the whole demo has it; the two never share a folder."""
+    missing = QUICK if args.quick else WHOLE
+    return argparse.Namespace(**{**missing, **{key: value for key, value in vars(args).items() if value is not None}})
 
 
 def _data_settings(args: argparse.Namespace) -> DemoSettings:
     from pytorchvideo_autox3d.data.tools import DemoSettings
 
-    if args.videos_per_class is None:
-        return DemoSettings(seed=args.seed)
-    return DemoSettings(seed=args.seed, train_per_class=args.videos_per_class)
+    return DemoSettings(
+        seed=args.seed,
+        train_per_class=args.videos_per_class,
+        val_per_class=args.val_per_class,
+        test_per_class=args.test_per_class,
+    )
 
 
 def _run_once(cfg: CfgNode, result: str) -> None:

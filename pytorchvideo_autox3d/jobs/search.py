@@ -148,7 +148,7 @@ class SearchJob:
             write_pareto(cfg.OUTPUT_DIR, others, **recipe)
             _report(cfg, derived, others, changes)
             if build.search_method(cfg).learns_policy:
-                for line in decision_report(policy, history, settings):
+                for line in decision_report(policy, history, settings, scored=options["method"] in SCORED):
                     _logger.warning("%s", line)
         distributed.barrier()
         return derived

@@ -13,11 +13,16 @@ from pytorchvideo_autox3d.search.settings import SearchSettings
 DECIDED_SHARE = 0.5
 
 
-def decision_report(policy: Policy, history: Sequence[Mapping[str, Any]], settings: SearchSettings) -> list[str]:
+def decision_report(
+    policy: Policy, history: Sequence[Mapping[str, Any]], settings: SearchSettings, *, scored: bool = False
+) -> list[str]:
     """Lines for the end of the log; none where the policy has decided.
 
     Args:
+        policy: as the search left it.
         history: of `search`: the last record's `alpha_snr` and `samples`.
+        settings: of the search; what is set already is not advised.
+        scored: whether validation scores decided among the most probable architectures.
     """
     highest, left = math.log(policy.space.size), float(policy.entropy().detach())
     if highest == 0 or left <= DECIDED_SHARE * highest:
@@ -31,10 +36,10 @@ def decision_report(policy: Policy, history: Sequence[Mapping[str, Any]], settin
     if ratio is not None:
         needed = f"{1 / ratio**2:.0f} steps sum up to as much signal as noise" if ratio > 0 else "no signal is seen"
         lines.append(f"alpha's gradient in the last epoch: signal to noise {ratio:.3f} a step; {needed}")
-    return [*lines, f"what to change: {'; '.join(_advice(last, settings))}"]
+    return [*lines, f"what to change: {'; '.join(_advice(last, settings, scored))}"]
 
 
-def _advice(last: Mapping[str, Any], settings: SearchSettings) -> list[str]:
+def _advice(last: Mapping[str, Any], settings: SearchSettings, scored: bool) -> list[str]:
     """What was measured to raise the signal against the noise (docs/search.md), what helps most first."""
     advice = []
     if "samples" in last and not settings.control_variate:
@@ -48,5 +53,5 @@ def _advice(last: Mapping[str, Any], settings: SearchSettings) -> list[str]:
     return [
         *advice,
         f"more epochs of alpha than the {learning} after the warm-up, or a higher SEARCH.POLICY_LR",
-        "or let scores decide: SEARCH.DERIVE best_of",
+        *([] if scored else ["or let scores decide: SEARCH.DERIVE best_of"]),
     ]

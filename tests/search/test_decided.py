@@ -34,6 +34,8 @@ def test_only_what_is_not_set_is_advised(policy):
     assert "no signal is seen" in lines[1]
     assert "CONTROL_VARIATE" not in lines[2]
     assert "LIKELIHOOD" not in lines[2]
+    assert "DERIVE best_of" in lines[2]
+    assert "DERIVE" not in decision_report(policy, history, SearchSettings(), scored=True)[2]
     lines = decision_report(policy, [{}], SearchSettings(control_variate=False))  # a mixture has no samples
     assert len(lines) == 2
     assert "NUM_SAMPLES" not in lines[1]
