@@ -71,6 +71,13 @@ def _evolves(cfg: CfgNode) -> bool:
     return "evolution" in (cfg.SEARCH.DERIVE, cfg.SEARCH.METHOD.removeprefix("one_shot_"))
 
 
+def _keeps_to_budgets(cfg: CfgNode) -> bool:
+    search = cfg.SEARCH
+    return (search.DERIVE != "most_likely" or _evolves(cfg)) and bool(
+        search.BUDGETS or search.TARGET_GFLOPS or search.TARGET_PARAMS_M
+    )
+
+
 CONDITIONS = (
     Condition(("MIXUP.",), lambda cfg: cfg.MIXUP.ENABLE, "MIXUP.ENABLE True"),
     Condition(("AUG.AA_TYPE", "AUG.INTERPOLATION", "AUG.RE_PROB"), lambda cfg: cfg.AUG.ENABLE, "AUG.ENABLE True"),
@@ -157,8 +164,12 @@ CONDITIONS = (
     ),
     Condition(
         ("SEARCH.SHARED", "SEARCH.POLICY_SPLIT", "SEARCH.TEMPERATURE", "SEARCH.CONTROL_VARIATE", "SEARCH.DERIVE",
-         "SEARCH.SANDWICH_AFTER_WARMUP"),
+         "SEARCH.SANDWICH_AFTER_WARMUP", "SEARCH.POLICY_LR", "SEARCH.POLICY_WEIGHT_DECAY"),
         lambda cfg: cfg.SEARCH.METHOD != "one_shot_evolution", "a SEARCH.METHOD that learns alpha", warn=True,
+    ),
+    Condition(
+        ("SEARCH.BUDGET_FLOOR",), _keeps_to_budgets,
+        "a SEARCH.DERIVE other than most_likely, and SEARCH.TARGET_GFLOPS or another budget", warn=True,
     ),
     Condition(
         ("TRAIN.CHECKPOINT_EPOCH_RESET",), lambda cfg: cfg.TRAIN.CHECKPOINT_FILE_PATH,

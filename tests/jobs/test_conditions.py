@@ -45,7 +45,7 @@ SEARCHES = {
 # Read in any case, and not used.
 HANDED_ON = (
     "SEARCH.BEST_OF", "SEARCH.BN_BATCHES", "SEARCH.WARMUP_SAMPLES", "SEARCH.POLICY_SPLIT", "SEARCH.COST_WEIGHT",
-    "SEARCH.PARAMS_WEIGHT", "SEARCH.MIN_SAMPLES", "SEARCH.NUM_SAMPLES", "SEARCH.SHARED",
+    "SEARCH.PARAMS_WEIGHT", "SEARCH.MIN_SAMPLES", "SEARCH.NUM_SAMPLES", "SEARCH.SHARED", "SEARCH.BUDGET_FLOOR",
     "TRAIN.CHECKPOINT_EPOCH_RESET", "AUG.INTERPOLATION", "DATA.SAMPLING_RATE", "AUTOX3D.BAD_VIDEO_LIMIT",
     "AUTOX3D.RECOMPUTE_ACTIVATIONS", "AUTOX3D.AUTOCAST", "AUTOX3D.DATA_SPLIT",
 )  # fmt: skip
@@ -138,8 +138,29 @@ UNMET = {
     "SEARCH.BEST_OF": {},
     "SEARCH.NUM_SAMPLES": {"SEARCH.METHOD": "darts"},
     "SEARCH.SHARED": {"SEARCH.METHOD": "one_shot_evolution"},
+    "SEARCH.BUDGET_FLOOR": {"SEARCH.DERIVE": "most_likely"},
     "AUG.INTERPOLATION": {"AUG.ENABLE": True, "AUG.AA_TYPE": ""},
     "DATA.SAMPLING_RATE": {"AUTOX3D.FRAME_SAMPLING": "segments"},
     "AUTOX3D.BAD_VIDEO_LIMIT": {"AUTOX3D.BAD_VIDEO_TRAIN": "error"},
     "AUTOX3D.RECOMPUTE_ACTIVATIONS": {"AUTOX3D.BATCH_NORM_KERNELS": False},
 }
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"DERIVE": "within_budgets"}, False),
+        ({"DERIVE": "within_budgets", "TARGET_GFLOPS": 0.0}, True),
+        ({"DERIVE": "most_likely"}, True),
+        ({"DERIVE": "most_likely", "METHOD": "one_shot_evolution"}, False),
+        ({"DERIVE": "best_of", "TARGET_GFLOPS": 0.0, "TARGET_PARAMS_M": 3.0}, False),
+        ({"DERIVE": "best_of", "TARGET_GFLOPS": 0.0, "BUDGETS": [["gflops", 1.0, 1.0]]}, False),
+    ],
+)
+def test_a_floor_counts_where_the_derivation_keeps_to_a_budget(settings, told):
+    from pytorchvideo_autox3d.config.conditions import unmet
+
+    cfg = get_cfg()
+    for leaf, value in settings.items():
+        cfg.SEARCH[leaf] = value
+    assert bool(list(unmet(cfg, "SEARCH.BUDGET_FLOOR"))) == told
