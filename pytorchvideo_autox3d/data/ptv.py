@@ -11,6 +11,7 @@ from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
 from pytorchvideo.data.video import Video
 
 from pytorchvideo_autox3d.data.decode import open_video
+from pytorchvideo_autox3d.errors import DataError
 
 
 class ReaderVideo(Video):
@@ -57,6 +58,19 @@ class ReaderVideo(Video):
         self._reader.close()
 
 
+def _check_arguments(videos: Sequence[Any], clip_sampler: Any, num_frames: int | None, short_side: int | None) -> None:
+    """Raise `DataError` naming the argument of `labeled_video_dataset` that no clip could be read with."""
+    if len(videos) == 0:
+        raise DataError("labeled_video_paths is empty, expected (path, {'label': ...}) pairs")
+    for name, value in (("num_frames", num_frames), ("short_side", short_side)):
+        if value is not None and (type(value) is not int or value < 1):
+            raise DataError(f"{name} is {value!r}, expected a whole number of 1 or more, or None")
+    # PyTorchVideo's samplers take any duration, and have no other place for it.
+    duration = getattr(clip_sampler, "_clip_duration", None)
+    if duration is not None and duration <= 0:
+        raise DataError(f"clip_sampler has clips of {float(duration):g} seconds, expected more than 0")
+
+
 class _Handler:
     """Stands in for PyTorchVideo's `VideoPathHandler`."""
 
@@ -85,7 +99,11 @@ def labeled_video_dataset(
         num_frames: decode so many frames of a clip, evenly spread; None decodes all.
         short_side: scale frames so while converting; None keeps their size.
         arguments: further ones of `LabeledVideoDataset`.
+
+    Raises:
+        DataError: there are no videos, or an argument is out of range; names it.
     """
+    _check_arguments(labeled_video_paths, clip_sampler, num_frames, short_side)
     dataset = LabeledVideoDataset(labeled_video_paths, clip_sampler, decode_audio=False, **arguments)
     dataset.video_path_handler = _Handler({"reader": reader, "num_frames": num_frames, "short_side": short_side})
     return dataset
