@@ -62,11 +62,22 @@ class Entries:
             DataError: the list is empty; a label is missing beside others, or is a name that `classes` lacks, or is not
                 one of `num_classes`. Names the file, and the line, the entry or the folder.
         """
+        if not classes:
+            self._check_names_alone()
         if self.class_names and num_classes is not None and len(classes) > num_classes:
             found = f"has {len(classes)} classes, expected {num_classes} or fewer (MODEL.NUM_CLASSES)"
             raise DataError(f"{self.name}: {found}: {classes.name(num_classes)!r}")
         items = zip(self.paths, self._numbers(classes, num_classes), strict=True)
         return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=classes, locations=self.locations)
+
+    def _check_names_alone(self) -> None:
+        """Raise `DataError` for the first number where most labels are names: a class is called so."""
+        names = sum(isinstance(label, str) for label in self.labels)
+        if self.has_numbers and 2 * names > len(self.labels):
+            raise DataError(
+                f"{self.place_of_number()}: the label is a number, but most of the list's are names: a class can't be "
+                f"called a number beside them; give it another name, or write every class's number"
+            )
 
     def _numbers(self, classes: ClassNames, num_classes: int | None) -> Iterator[int]:
         without = all(label is None for label in self.labels)
