@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,7 @@ from pytorchvideo_autox3d.data.time_limit import call_within
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform, jittered_scale
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View, center_view, clip_span, frame_indices, random_view, uniform_views
-from pytorchvideo_autox3d.errors import DataError, DecodeError
+from pytorchvideo_autox3d.errors import DataError, DecodeError, NoListError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 FRAME_SAMPLINGS = ("clip", "segments")
@@ -52,7 +53,7 @@ class VideoDataset(Dataset[ClipBatch]):
         crop_size: side of the square clip.
         jitter_scales: the range of the short side in training; its lower end is the short side in validation.
         test_short_side: the short side in tests; by default crop_size for three crops, which then reach both ends,
-            and jitter_scales[0] for one, as in PySlowFast.
+            and jitter_scales[0] for one, as in PySlowFast, unless the crop is larger.
         num_clips, num_crops: views of a test.
         path_prefix, num_classes: see `read_list`; for a manifest given as a path.
         horizontal_flip, auto_augment, interpolation, erasing: see `TrainTransform`.
@@ -148,8 +149,11 @@ class VideoDataset(Dataset[ClipBatch]):
             split: has no effect here; for data sets that publish several.
             classes: those of a network that is tested, which the data set's must agree with.
         Raises:
-            DataError: a list is missing or has a fault; names the file and the line.
+            NoListError: there is no such folder, or no list in it.
+            DataError: a list has a fault; names the file and the line.
         """
+        if "://" not in folder and not os.path.isdir(folder):
+            raise NoListError(f"{folder}: no such folder")
         return find_list(folder, mode, path_prefix=path_prefix, num_classes=num_classes, classes=classes)
 
     @classmethod

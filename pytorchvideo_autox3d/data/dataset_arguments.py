@@ -46,10 +46,10 @@ def check_arguments(
     ):  # fmt: skip
         if value <= 0:
             raise DataError(f"{name} is {value}, expected a positive number")
-    if len(jitter_scales) != 2 or not crop_size <= jitter_scales[0] <= jitter_scales[1]:
-        raise DataError(
-            f"jitter_scales are {list(jitter_scales)}, expected [low, high] from the crop size {crop_size} up"
-        )
+    # A test is cut from test_short_side, whatever training jitters over.
+    smallest, least = (1, "1") if mode == "test" else (crop_size, f"the crop size {crop_size}")
+    if len(jitter_scales) != 2 or not smallest <= jitter_scales[0] <= jitter_scales[1]:
+        raise DataError(f"jitter_scales are {list(jitter_scales)}, expected [low, high] from {least} up")
     if test_short_side < crop_size:
         raise DataError(f"test_short_side is {test_short_side}, expected the crop size {crop_size} or more")
     try:

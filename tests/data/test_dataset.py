@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.data import ClipNormalize, Kinetics, read_list
-from pytorchvideo_autox3d.errors import DataError, DecodeError
+from pytorchvideo_autox3d.errors import DataError, DecodeError, NoListError
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 CLIP = {"num_frames": 4, "sampling_rate": 2, "crop_size": 24, "jitter_scales": (24, 32)}
@@ -60,6 +60,13 @@ def test_one_crop_scales_as_validation_does(make, number_of):
     assert make(mode="test", num_crops=3, jitter_scales=(28, 32)).test_short_side == 24
 
 
+@pytest.mark.parametrize("num_crops", [1, 3])
+def test_a_test_may_have_a_larger_crop_than_the_training_jitters_over(make, num_crops):
+    dataset = make(mode="test", num_clips=1, num_crops=num_crops, crop_size=36, jitter_scales=(24, 32))
+    assert dataset.test_short_side == 36
+    assert dataset[0].clip_BCTHW.shape == (num_crops, 3, 4, 36, 36)
+
+
 def test_validation_is_the_middle(make):
     dataset = make(mode="val")
     assert torch.equal(dataset[0, 1].clip_BCTHW, dataset[7, 1].clip_BCTHW)
@@ -106,6 +113,10 @@ def test_takes_a_part_of_a_list(make, video_list):
         ({"sampling_rate": -1}, "sampling_rate is -1"),
         ({"jitter_scales": (20, 32)}, "jitter_scales are"),
         ({"jitter_scales": (32, 30)}, "jitter_scales are"),
+        (
+            {"mode": "test", "jitter_scales": (32, 30)},
+            r"jitter_scales are \[32, 30\], expected \[low, high\] from 1 up",
+        ),
         ({"num_crops": 2}, "num_crops is 2"),
         ({"test_short_side": 10}, "test_short_side is 10"),
         ({"num_classes": 4}, "list.csv:5: label 4 is out of range"),
@@ -134,3 +145,10 @@ def test_real_footage_in_training_and_test(make, tmp_path, real_footage, name):
     assert views.shape == (6, 3, 4, 24, 24)
     assert not torch.equal(views[0], views[1])
     assert not torch.equal(views[0], views[3])
+
+
+def test_a_folder_that_is_not_there_is_called_so(tmp_path):
+    with pytest.raises(NoListError, match=r"gone: no such folder$"):
+        DATASET_REGISTRY.get("kinetics").find(str(tmp_path / "gone"), "train")
+    with pytest.raises(NoListError, match=r"holds no train\.csv"):
+        DATASET_REGISTRY.get("kinetics").find(str(tmp_path), "train")
