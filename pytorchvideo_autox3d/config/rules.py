@@ -58,11 +58,12 @@ def check_values(cfg: CfgNode) -> None:
     _check_all(cfg, UNSET_OR_ABOVE_ZERO, lambda value: value is None or value > 0, "above 0, or None")
     for key, known in CHOICES.items():
         _check_all(cfg, (key,), known.__contains__, f"one of {', '.join(str(value) or 'nothing' for value in known)}")
-    fractions = ("MODEL.DROPOUT_RATE", "SEARCH.EMA_DECAY", "SEARCH.BUDGET_FLOOR")
+    fractions = ("MODEL.DROPOUT_RATE", "SEARCH.EMA_DECAY", "SEARCH.BUDGET_FLOOR", "AUTOX3D.LABEL_SMOOTHING")
     _check_all(cfg, fractions, lambda rate: 0 <= rate < 1, "in [0, 1)")
     _check_all(
         cfg, ("SEARCH.PARETO_GFLOPS", "SEARCH.PARETO_LATENCY_MS"), _positive_numbers, "a list of numbers above 0"
     )
+    _check_all(cfg, ("DATA.STD",), _positive_numbers, "numbers above 0")
     _check_all(cfg, ("OUTPUT_DIR",), bool, "the name of a folder")
     _check_together(cfg)
 

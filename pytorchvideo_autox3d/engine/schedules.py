@@ -72,7 +72,12 @@ def _relative_steps(base_lr: float, boundaries: Sequence[float], relative_lrs: S
 
 
 def _check_steps(steps: Sequence[float], lrs: Sequence[float]) -> None:
-    if not steps or steps[0] != 0 or list(steps) != sorted(set(steps)):
+    if not steps:
+        raise ConfigError(
+            "SOLVER.STEPS is empty, expected with SOLVER.LR_POLICY steps_with_relative_lrs the first epoch of each "
+            "stretch, from 0 on"
+        )
+    if steps[0] != 0 or list(steps) != sorted(set(steps)):
         raise ConfigError(f"SOLVER.STEPS: {list(steps)} does not ascend from 0")
     if len(lrs) != len(steps):
         raise ConfigError(f"SOLVER.LRS: {len(lrs)} rates for {len(steps)} SOLVER.STEPS")

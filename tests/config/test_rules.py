@@ -47,6 +47,19 @@ def test_normalisation_that_goes_is_taken(opts):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["AUTOX3D.LABEL_SMOOTHING", 1.5], r"^AUTOX3D\.LABEL_SMOOTHING is 1\.5, expected in \[0, 1\)"),
+        (["AUTOX3D.LABEL_SMOOTHING", -0.1], r"^AUTOX3D\.LABEL_SMOOTHING is -0\.1, expected"),
+        (["DATA.STD", [0.2, 0, 0.2]], r"^DATA\.STD is \[0\.2, 0, 0\.2\], expected numbers above 0"),
+    ],
+)
+def test_numbers_out_of_range_name_their_key(options, message):
+    with pytest.raises(ConfigError, match=message):
+        load(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         (["AUTOX3D.MODALITY", "depth"], "AUTOX3D.MODALITY is 'depth', expected one of rgb, flow, rgb"),
         (
             ["AUTOX3D.MODALITY", "flow", "AUTOX3D.AUTO_AUGMENT", ""],

@@ -49,6 +49,7 @@ def test_settings_follow_the_keys():
     [
         (build.precision_of, ["AUTOX3D.AUTOCAST", "half"], "AUTOX3D.AUTOCAST"),
         (build.build_loss, ["MODEL.LOSS_FUNC", "mse"], "MODEL.LOSS_FUNC"),
+        (build.build_schedule, ["SOLVER.LR_POLICY", "steps_with_relative_lrs"], "SOLVER.STEPS is empty, expected with"),
         (lambda cfg: build.build_dataset(cfg, "train"), [], "DATA.PATH_TO_DATA_DIR is empty"),
     ],
 )
