@@ -116,6 +116,25 @@ class ClassNames:
                     f"{self.source}: class {number} is {here!r}, but {there!r} in {other.source}: the classes differ"
                 )
 
+    def check_numbered_alike(self, trained: ClassNames, checkpoint: str) -> None:
+        """Raise `DataError` if a list numbered its names itself and its network was trained on numbers, or the reverse.
+
+        Then nothing says that a number means the same to both; names of a classes.json are those of its numbers.
+
+        Args:
+            trained: the network's classes.
+            checkpoint: the network's file, for the message.
+        """
+        if self.names and not trained.names and not self.source.endswith(CLASSES_FILE):
+            raise DataError(
+                f"{self.source}: its classes are names, and {checkpoint} was trained on numbers: write the name of "
+                f"each number to a {CLASSES_FILE} beside the list"
+            )
+        if trained.names and not self.names:
+            raise DataError(
+                f"{checkpoint} was trained on names, and the list has numbers: put its {CLASSES_FILE} beside the list"
+            )
+
     @classmethod
     def unpadded(cls, names: Sequence[str], source: str) -> ClassNames:
         """Back from `padded`: without the names at the end that stand for none."""

@@ -18,7 +18,7 @@ from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.errors import ConfigError, ErrorCollector, ExportError, SearchError
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import RecordRun
-from pytorchvideo_autox3d.jobs.start import check_resumed_classes
+from pytorchvideo_autox3d.jobs.start import check_resumed_classes, check_resumed_method
 from pytorchvideo_autox3d.latency import network_milliseconds
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.search import (
@@ -78,6 +78,7 @@ class SearchJob:
         found = ErrorCollector()
         with found.collecting():
             latency = _check_keys(cfg)
+            check_resumed_method(cfg)
             retraining = build.retrain_config(cfg)
         with found.collecting():
             ranking = build.derivation(cfg) in SCORED

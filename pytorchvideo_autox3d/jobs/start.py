@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from fvcore.common.config import CfgNode
 from torch import nn
 
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.engine import check_fits, checkpoint_model_state, last_checkpoint, read_checkpoint
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import CheckpointError, ConfigError, DataError
 from pytorchvideo_autox3d.jobs.build import naming
+from pytorchvideo_autox3d.jobs.run_record import CONFIG_NAME
 from pytorchvideo_autox3d.jobs.same_network import check_resumes_same_network
 from pytorchvideo_autox3d.jobs.trained import classes_of, refuse_search_checkpoint
+from pytorchvideo_autox3d.plain_data import parse_yaml
 
 
 def check_start(cfg: CfgNode, model: nn.Module) -> None:
@@ -18,7 +24,7 @@ def check_start(cfg: CfgNode, model: nn.Module) -> None:
 
     Raises:
         ConfigError: OUTPUT_DIR holds a run of another network.
-        CheckpointError: the checkpoint is missing, damaged, of another network or of a search.
+        CheckpointError: the checkpoint is missing, damaged, of another network or of a search, or has no epoch left.
     """
     if _resumed(cfg) is not None:
         check_resumes_same_network(cfg, model)
@@ -28,6 +34,17 @@ def check_start(cfg: CfgNode, model: nn.Module) -> None:
             checkpoint = read_checkpoint(path)
             refuse_search_checkpoint(checkpoint, path)
             check_fits(model, checkpoint_model_state(checkpoint, path), path, num_classes_may_differ=True)
+            check_something_is_left(cfg, checkpoint, path)
+
+
+def check_something_is_left(cfg: CfgNode, checkpoint: Mapping[str, Any], path: str) -> None:
+    """Raise `CheckpointError` where a training that takes a checkpoint's epoch over would end before it began."""
+    done = int(checkpoint.get("epoch", -1)) + 1
+    if not cfg.TRAIN.CHECKPOINT_EPOCH_RESET and done >= cfg.SOLVER.MAX_EPOCH:
+        raise CheckpointError(
+            f"{path}: has trained {done} epochs, and SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}: nothing is left to "
+            "train; TRAIN.CHECKPOINT_EPOCH_RESET True starts from its weights at epoch 1"
+        )
 
 
 def check_start_classes(cfg: CfgNode, classes: ClassNames) -> list[str]:
@@ -55,7 +72,22 @@ def check_resumed_classes(cfg: CfgNode, classes: ClassNames) -> None:
     resumed = _resumed(cfg)
     if resumed is not None:
         with naming("OUTPUT_DIR"):
-            classes.check_agrees(classes_of(read_checkpoint(resumed), resumed))
+            known = classes_of(read_checkpoint(resumed), resumed)
+            classes.check_agrees(known)
+            classes.check_numbered_alike(known, resumed)
+
+
+def check_resumed_method(cfg: CfgNode) -> None:
+    """Raise `ConfigError` where OUTPUT_DIR holds a search by another SEARCH.METHOD."""
+    path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
+    if _resumed(cfg) is None or not path.is_file():
+        return
+    there = parse_yaml(path.read_text(encoding="utf8")).get("SEARCH", {}).get("METHOD", cfg.SEARCH.METHOD)
+    if there != cfg.SEARCH.METHOD:
+        raise ConfigError(
+            f"OUTPUT_DIR: {cfg.OUTPUT_DIR} holds a search with SEARCH.METHOD {there!r}, not {cfg.SEARCH.METHOD!r}: "
+            "name another folder"
+        )
 
 
 def _resumed(cfg: CfgNode) -> str | None:

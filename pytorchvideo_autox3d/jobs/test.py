@@ -68,7 +68,7 @@ class TestJob:
             CheckpointError: there is nothing to test, a damaged file, or one of another network.
             SeveralErrors: more than one of these.
         """
-        found, notes = ErrorCollector(), list[str]()
+        found, notes, path = ErrorCollector(), list[str](), ""
         with found.collecting():
             with torch.device("meta"):
                 model = build.build_model(cfg)
@@ -82,6 +82,8 @@ class TestJob:
                 check_fits(model, checkpoint_model_state(checkpoint, path), path)
         with found.collecting():
             tested = build.read_lists(cfg, ["test"], classes=classes)["test"]
+            if path and not classes:
+                tested.classes.check_numbered_alike(classes, path)
         found.raise_found()
         return cls(cfg, tested, notes)
 

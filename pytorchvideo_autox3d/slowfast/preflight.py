@@ -17,6 +17,7 @@ from pytorchvideo_autox3d.data import UNNAMED, ClassNames, Manifest
 from pytorchvideo_autox3d.engine.weights import load_model_state
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError, DataError, ErrorCollector
 from pytorchvideo_autox3d.jobs import SearchJob, build
+from pytorchvideo_autox3d.jobs.start import check_something_is_left
 from pytorchvideo_autox3d.jobs.trained import refuse_search_checkpoint
 from pytorchvideo_autox3d.models.x3d_checkpoints import format_of
 from pytorchvideo_autox3d.slowfast.configuration import native_cfg
@@ -184,6 +185,7 @@ def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
         return
     checkpoint = read_checkpoint(path)
     refuse_search_checkpoint(checkpoint, path)
+    check_something_is_left(cfg, checkpoint, path)
     if model is None or cfg.TRAIN.CHECKPOINT_INFLATE or cfg.TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN:
         return
     _check_shares(model, checkpoint, path)

@@ -71,8 +71,10 @@ def _load(pipe) -> None:
 def test_workers_end_with_a_process_that_was_killed():
     """Under a fork server nobody else would end them: their parent is the server."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_load, args=(theirs,))
+    # Not forked: what other tests started here (threads that hold locks) must not be inherited.
+    process = multiprocessing.get_context("spawn").Process(target=_load, args=(theirs,))
     process.start()
+    assert ours.poll(120)
     worker = os.pidfd_open(ours.recv())
     process.kill()
     process.join()

@@ -115,6 +115,41 @@ def test_a_run_of_other_classes_is_not_resumed(data, trained, tmp_path, capsys):
     assert f"TRAIN.CHECKPOINT_FILE_PATH: {tmp_path}/data/train: class 2 is '7', but '10' in" in log
 
 
+def numbered(folder: Path, data: Path) -> Path:
+    """The same videos in lists of numbers, whoever numbered them."""
+    folder.mkdir()
+    for split in ("train", "val", "test"):
+        videos = sorted((data / split).glob("[!.]*/*.mp4"))
+        lines = [f"{video} {NAMES.index(video.parent.name)}" for video in videos]
+        (folder / f"{split}.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_names_and_a_network_of_numbers_are_not_compared(data, trained, tmp_path, capsys):
+    """Nothing says that the numbers of a training are those that a list's names get in their order, or the reverse."""
+    numbers, output = numbered(tmp_path / "numbers", data), tmp_path / "of_numbers"
+    assert run(DATA__PATH_TO_DATA_DIR=numbers, OUTPUT_DIR=output) == 0
+    refused = f"{data}/train: its classes are names, and {checkpoint_of(output)} was trained on numbers: write the name"
+    later = only_test(output, tmp_path / "tested")
+    capsys.readouterr()
+    assert run(DATA__PATH_TO_DATA_DIR=data, **later) == 1
+    assert capsys.readouterr().err.startswith(f"error: {refused}")
+    assert run(DATA__PATH_TO_DATA_DIR=data, OUTPUT_DIR=output) == 1
+    assert capsys.readouterr().err.startswith(f"error: OUTPUT_DIR: {refused}")
+    assert run(DATA__PATH_TO_DATA_DIR=numbers, OUTPUT_DIR=trained) == 1
+    assert "was trained on names, and the list has numbers: put its classes.json beside" in capsys.readouterr().err
+    (numbers / "classes.json").write_text(simplejson.dumps(list(NAMES)))
+    assert run(DATA__PATH_TO_DATA_DIR=numbers, **later) == 0  # now the names are those of the numbers
+
+
+def test_a_start_that_leaves_nothing_to_train_is_refused(data, trained, tmp_path, capsys):
+    start = {"TRAIN__CHECKPOINT_FILE_PATH": checkpoint_of(trained), "OUTPUT_DIR": tmp_path / "tuned"}
+    assert run(DATA__PATH_TO_DATA_DIR=data, **start) == 1
+    said = f"{checkpoint_of(trained)}: has trained 1 epochs, and SOLVER.MAX_EPOCH is 1: nothing is left to train"
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "tuned").exists()
+
+
 @pytest.mark.parametrize("form", ["csv", "folder"])
 def test_a_list_without_labels_gives_predictions(data, trained, tmp_path, form):
     first = results(trained)

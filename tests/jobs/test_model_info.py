@@ -18,7 +18,8 @@ def test_parameters_and_multiply_adds_are_told_for_the_clip_asked_for(caplog):
     with caplog.at_level(logging.INFO):
         log_model_info(cfg, crop_size=32)
     wanted = f"X3D: {params / 1e6:.4g} M parameters, {macs / 1e9:.4g} GFLOPs (multiply-adds) for a clip of 4 x 32^2"
-    assert caplog.messages == [wanted]
+    # A machine that has not run these kernels yet tells of their compilation first.
+    assert [record.message for record in caplog.records if record.name.endswith("model_info")] == [wanted]
 
 
 def counted(model, clip):

@@ -11,7 +11,7 @@ from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.models.hub import HUB
 
 FOLDER = Path(__file__).parents[3] / "configs" / "baselines"
-SHARED = {"clips", "frames", "on_demo"}
+SHARED = {"clips", "frames", "on_bench", "on_demo"}
 SYSTEMS = [name for name, entry in HUB.items() if entry.model not in ("AutoX3D", "X3D")]
 FLOW = {"i3d_flow", "r2plus1d_34_flow"}
 
