@@ -185,12 +185,12 @@ def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
         return
     checkpoint = read_checkpoint(path)
     refuse_search_checkpoint(checkpoint, path)
-    check_something_is_left(cfg, checkpoint, path)
     if model is None or cfg.TRAIN.CHECKPOINT_INFLATE or cfg.TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN:
         return
     _check_shares(model, checkpoint, path)
     if not cfg.TRAIN.CHECKPOINT_EPOCH_RESET:
         _check_optimizer(cfg, model, checkpoint, f"{path}: set TRAIN.CHECKPOINT_EPOCH_RESET True to take the weights")
+    check_something_is_left(cfg, checkpoint, path)
 
 
 def _check_tested(cfg: CfgNode, model: nn.Module | None) -> None:
