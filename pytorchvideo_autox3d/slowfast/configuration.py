@@ -67,7 +67,8 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
     for split in (cfg.TRAIN, cfg.TEST):
         split.DATASET = OUR_DATASETS.get(split.DATASET, split.DATASET)
     check_keys_of_theirs(cfg, defaults.get_cfg())
-    check_conditions_of_theirs(cfg, defaults.get_cfg())
+    for line in check_conditions_of_theirs(cfg, defaults.get_cfg()):
+        logger.warning("%s", line)
     _limit_gpus(cfg)
     _check_x3d(cfg)
     _check_multigrid(cfg)

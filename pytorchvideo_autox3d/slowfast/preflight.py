@@ -154,6 +154,11 @@ def _check_solver(cfg: CfgNode, model: nn.Module | None) -> None:
     except NotImplementedError as error:
         method = cfg.SOLVER.OPTIMIZING_METHOD
         raise ConfigError(f"SOLVER.OPTIMIZING_METHOD {method!r}: PySlowFast has none of that name") from error
+    except (AssertionError, ValueError) as error:
+        if cfg.SOLVER.LAYER_DECAY == 1:
+            raise
+        found = f"SOLVER.LAYER_DECAY is {cfg.SOLVER.LAYER_DECAY}"
+        raise ConfigError(f"{found}: PySlowFast refuses it with {cfg.MODEL.MODEL_NAME}: {error}") from error
 
 
 def _on_cpu(cfg: CfgNode) -> CfgNode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,8 +10,6 @@ from fvcore.common.config import CfgNode
 from pytorchvideo_autox3d.config import check_values, leaves, value_at
 from pytorchvideo_autox3d.config.readers import READERS
 from pytorchvideo_autox3d.errors import ConfigError
-
-logger = logging.getLogger(__name__)
 
 # PySlowFast's own readers decode nothing on a current stack; these are the same lists over ours.
 OUR_DATASETS = {"kinetics": "autox3d_kinetics", "ssv2": "autox3d_ssv2"}
@@ -29,6 +26,7 @@ MODEL_NODES = ("MODEL.", "RESNET.", "NONLOCAL.", "MVIT.", "MASK.", "CONTRASTIVE.
 MODEL_TRAINER_KEYS = (
     "MODEL.FROZEN_BN", "MODEL.FP16_ALLREDUCE", "MODEL.SINGLE_PATHWAY_ARCH", "MODEL.MULTI_PATHWAY_ARCH",
 )  # fmt: skip
+SELF_SUPERVISED = ("ContrastiveModel", "MaskMViT")
 # Of its own keys, those that count only beside others: a key or a node, when, and the same in words.
 THEIR_CONDITIONS: tuple[tuple[str, Callable[[CfgNode], bool], str], ...] = (
     ("MULTIGRID.", lambda cfg: cfg.MULTIGRID.LONG_CYCLE or cfg.MULTIGRID.SHORT_CYCLE,
@@ -37,20 +35,33 @@ THEIR_CONDITIONS: tuple[tuple[str, Callable[[CfgNode], bool], str], ...] = (
     ("SOLVER.STEP_SIZE", lambda cfg: False, "a step-wise policy that PySlowFast has not; SOLVER.STEPS says them all"),
     ("TENSORBOARD.", lambda cfg: cfg.TENSORBOARD.ENABLE, "TENSORBOARD.ENABLE True"),
     ("DETECTION.", lambda cfg: cfg.DETECTION.ENABLE, "DETECTION.ENABLE True"),
+    ("AVA.", lambda cfg: cfg.DETECTION.ENABLE, "DETECTION.ENABLE True"),
+    ("DEMO.ENABLE", lambda cfg: False, "PySlowFast's own tools; autox3d predict labels videos"),
+    ("DEMO.", lambda cfg: False, "PySlowFast's own tools; autox3d predict labels videos"),
 )  # fmt: skip
+# Those that its recipes set for whoever fills in a path: told, not refused.
+WITHOUT_A_START = ("TRAIN.CHECKPOINT_INFLATE", "TRAIN.CHECKPOINT_IN_INIT")
 
 
-def check_conditions_of_theirs(cfg: CfgNode, defaults: CfgNode) -> None:
+def check_conditions_of_theirs(cfg: CfgNode, defaults: CfgNode) -> list[str]:
     """Refuse PySlowFast's own keys beside which what they count with is off.
+
+    Returns:
+        What its recipes set for nothing, each as one line.
 
     Raises:
         ConfigError: names the key, and what it counts with.
     """
+    told = []
     for key, value in _changed(cfg, defaults):
+        if key in WITHOUT_A_START and not cfg.TRAIN.CHECKPOINT_FILE_PATH:
+            needs = "a TRAIN.CHECKPOINT_FILE_PATH to start from"
+            told.append(f"{key} {value!r} has no effect: it is read only with {needs}")
         for name, holds, needs in THEIR_CONDITIONS:
             named = key == name or (name.endswith(".") and key.startswith(name) and not key.endswith(".ENABLE"))
             if named and not holds(cfg):
                 raise ConfigError(f"{key} is {value!r}, which is read only with {needs}")
+    return told
 
 
 def check_keys_of_our_model(cfg: CfgNode, defaults: CfgNode) -> None:
@@ -126,6 +137,10 @@ def check_together(cfg: CfgNode, *, takes_boxes: bool | None) -> None:
     """
     if cfg.TRAIN.ENABLE and cfg.TRAIN.EVAL_PERIOD < 1:
         raise ConfigError(f"TRAIN.EVAL_PERIOD is {cfg.TRAIN.EVAL_PERIOD}, expected 1 or more: PySlowFast divides by it")
+    # The tasks that evaluate what one of these learnt are for any model.
+    if cfg.TASK and "ssl_eval" not in cfg.TASK and cfg.MODEL.MODEL_NAME not in SELF_SUPERVISED:
+        needs = f"MODEL.MODEL_NAME {' or '.join(SELF_SUPERVISED)}"
+        raise ConfigError(f"TASK is {cfg.TASK!r}, which counts only with {needs}")
     known = [*cfg.MODEL.SINGLE_PATHWAY_ARCH, *cfg.MODEL.MULTI_PATHWAY_ARCH]
     if cfg.MODEL.ARCH not in known:
         raise ConfigError(f"MODEL.ARCH {cfg.MODEL.ARCH!r}: known are {', '.join(known)}")

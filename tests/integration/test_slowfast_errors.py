@@ -83,6 +83,14 @@ TEST_ALONE = {"TRAIN__ENABLE": False}
         ({"MODEL__LOSS_FUNC": "crossentropy"}, "MODEL.LOSS_FUNC 'crossentropy': PySlowFast has no loss of that name"),
         ({"SOLVER__LR_POLICY": "cosinus"}, "SOLVER.LR_POLICY 'cosinus': PySlowFast has none of that name"),
         ({"SOLVER__OPTIMIZING_METHOD": "sdg"}, "SOLVER.OPTIMIZING_METHOD 'sdg': PySlowFast has none of that name"),
+        (
+            {"SOLVER__LAYER_DECAY": 0.5},
+            "SOLVER.LAYER_DECAY is 0.5: PySlowFast refuses it with AutoX3D: BN is not supported",
+        ),
+        ({"SOLVER__LAYER_DECAY": 1.5}, "SOLVER.LAYER_DECAY is 1.5: PySlowFast refuses it with AutoX3D: Layer decay"),
+        ({"DEMO__ENABLE": True}, "DEMO.ENABLE is True, which is read only with PySlowFast's own tools"),
+        ({"AVA__FRAME_DIR": "x"}, "AVA.FRAME_DIR is 'x', which is read only with DETECTION.ENABLE True"),
+        ({"TASK": "ssl"}, "TASK is 'ssl', which counts only with MODEL.MODEL_NAME ContrastiveModel or MaskMViT"),
         ({"BN__NORM_TYPE": "batchnrm"}, "BN.NORM_TYPE 'batchnrm': known are batchnorm, sub_batchnorm, "),
         (
             {"SEARCH__ENABLE": True, "SEARCH__METHOD": "guesswork"},

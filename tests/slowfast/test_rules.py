@@ -119,14 +119,18 @@ def test_a_search_reads_none_of_its_own_keys(cfg, defaults):
         ("SOLVER.STEP_SIZE", 3, "a step-wise policy"),
         ("TENSORBOARD.CATEGORIES_PATH", "a.json", "TENSORBOARD.ENABLE True"),
         ("DETECTION.ALIGNED", False, "DETECTION.ENABLE True"),
+        ("AVA.FRAME_DIR", "frames", "DETECTION.ENABLE True"),
+        ("DEMO.ENABLE", True, "PySlowFast's own tools"),
+        ("DEMO.WEBCAM", 0, "PySlowFast's own tools"),
     ],
 )
 def test_its_own_keys_count_beside_their_switch(cfg, key, value, needs):
     node, leaf = key.split(".")
     cfg.MULTIGRID = CfgNode({"LONG_CYCLE": False, "SHORT_CYCLE": False, "EPOCH_FACTOR": 1.5})
     cfg.SOLVER.STEP_SIZE, cfg.TENSORBOARD.CATEGORIES_PATH, cfg.DETECTION.ALIGNED = 1, "", True
+    cfg.AVA, cfg.DEMO = CfgNode({"FRAME_DIR": ""}), CfgNode({"ENABLE": False, "WEBCAM": -1})
     before = cfg.clone()
-    rules.check_conditions_of_theirs(cfg, before)
+    assert rules.check_conditions_of_theirs(cfg, before) == []
     cfg[node][leaf] = value
     with pytest.raises(ConfigError, match=rf"^{re.escape(key)} is {value!r}, which is read only with {needs}"):
         rules.check_conditions_of_theirs(cfg, before)
@@ -145,3 +149,25 @@ def test_what_only_its_own_models_read_is_refused_with_ours(cfg, key, default, v
     cfg[node][leaf] = value
     with pytest.raises(ConfigError, match=rf"^{re.escape(key)} is {value!r}, which AutoX3D does not read; "):
         rules.check_keys_of_our_model(cfg, before)
+
+
+def test_a_task_is_its_self_supervised_models(cfg):
+    change(cfg, MODEL__MODEL_NAME="MaskMViT")
+    cfg.TASK = "ssl"
+    rules.check_together(cfg, takes_boxes=None)
+    change(cfg, MODEL__MODEL_NAME="AutoX3D")
+    with pytest.raises(ConfigError, match=r"^TASK is 'ssl', which counts only with MODEL\.MODEL_NAME Contrastive"):
+        rules.check_together(cfg, takes_boxes=False)
+    cfg.TASK = "ssl_eval_k400"
+    rules.check_together(cfg, takes_boxes=False)
+
+
+@pytest.mark.parametrize("leaf", ["CHECKPOINT_INFLATE", "CHECKPOINT_IN_INIT"])
+def test_what_its_recipes_set_for_a_start_is_told_without_one(cfg, leaf):
+    cfg.TRAIN[leaf] = False
+    before = cfg.clone()
+    cfg.TRAIN[leaf] = True
+    (line,) = rules.check_conditions_of_theirs(cfg, before)
+    assert line.startswith(f"TRAIN.{leaf} True has no effect: it is read only with a TRAIN.CHECKPOINT_FILE_PATH")
+    cfg.TRAIN.CHECKPOINT_FILE_PATH = "a.pyth"
+    assert rules.check_conditions_of_theirs(cfg, before) == []
