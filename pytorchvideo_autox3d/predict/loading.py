@@ -14,10 +14,11 @@ from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
 from pytorchvideo_autox3d.config import get_cfg, leaves, load_cfg
+from pytorchvideo_autox3d.config.imports import KEY as IMPORTS_KEY
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.data.json_file import read_json
 from pytorchvideo_autox3d.engine import checkpoint_model_state, load_model_state, read_checkpoint
-from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError, DataError, ModelError
+from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError, DataError, ModelError, RegistryError
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.jobs.build import build_card
 from pytorchvideo_autox3d.models import CARD_KEY, Calibration, ClipNet, ModelCard, file_hash
@@ -33,16 +34,41 @@ def load_checkpoint(
 ) -> tuple[ClipNet, ModelCard]:
     """The network with its weights, and its card; see `Recognizer.from_checkpoint` for the arguments.
 
-    What is known comes from `cfg` where it is given, else from the checkpoint's card, else from the config that
-    checkpoints hold as text.
+    What is known comes from `cfg` where it is given (but the classes' names from the card even then), else from the
+    checkpoint's card, else from the config that checkpoints hold as text. No module that a checkpoint names is
+    imported: it must not decide which code runs.
     """
     checkpoint = read_checkpoint(path)
     names = read_names(classes) if isinstance(classes, str) else tuple(classes) if classes is not None else None
     card = _card(checkpoint, path, cfg, names)
-    network = card.build()
+    network = _built(card, checkpoint, path)
     load_model_state(network, _state(checkpoint, path, card), path)
     network.card = card
     return network, card
+
+
+def _built(card: ModelCard, checkpoint: Mapping[str, Any], path: str) -> ClipNet:
+    """The card's network; a part of a user's own must be registered by now."""
+    try:
+        return card.build()
+    except RegistryError as error:
+        missing = str(error).partition(";")[0]
+        modules = _named_modules(checkpoint)
+        if not modules:
+            raise ModelError(f"{path}: {error}") from None
+        raise ModelError(
+            f"{path}: {missing}; it was trained with {IMPORTS_KEY} {modules}, and what a checkpoint names is not "
+            f"imported: give a config that has {IMPORTS_KEY} (--cfg FILE.yaml, cfg=...), if you trust it"
+        ) from None
+
+
+def _named_modules(checkpoint: Mapping[str, Any]) -> list[str]:
+    """AUTOX3D.IMPORTS of the config in a checkpoint."""
+    try:
+        found = dict(leaves(parse_yaml(checkpoint["cfg"]))).get(IMPORTS_KEY)
+    except (KeyError, AttributeError, AutoX3DError, yaml.YAMLError):
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []
 
 
 def _state(checkpoint: Mapping[str, Any], path: str, card: ModelCard) -> Mapping[str, Tensor]:
@@ -72,6 +98,8 @@ def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tupl
         card = ModelCard.from_dict(checkpoint[CARD_KEY], source=path)
     else:
         card = _card_of_config(checkpoint, path, cfg)
+        if names is None and CARD_KEY in checkpoint:
+            names = ModelCard.from_dict(checkpoint[CARD_KEY], source=path).classes
         if names is None:
             raise ModelError(f"{path}: does not name its classes: give a classes.json (--classes FILE, classes=...)")
     calibration = _kept_calibration(path) or card.calibration
@@ -136,10 +164,13 @@ def _card_of_config(checkpoint: Mapping[str, Any], path: str, cfg: str | None) -
 
 
 def _known_options(text: str) -> list[Any]:
-    """The keys of a config that this library has too, as KEY VALUE pairs; PySlowFast's has hundreds more."""
+    """The keys of a config that this library has too, as KEY VALUE pairs; PySlowFast's has hundreds more.
+
+    Without AUTOX3D.IMPORTS, which reading them would import.
+    """
     known = dict(leaves(get_cfg()))
     values = parse_yaml(text)
     if not isinstance(values, dict):
         raise ModelError(f"expected keys and values, got {type(values).__name__}")
-    found = [(key, value) for key, value in leaves(values) if key in known]
+    found = [(key, value) for key, value in leaves(values) if key in known and key != IMPORTS_KEY]
     return [item for pair in found for item in pair]

@@ -1,4 +1,5 @@
 import dataclasses
+import sys
 
 import pytest
 import torch
@@ -92,3 +93,39 @@ def test_an_x3d_that_pyslowfast_trained(tmp_path):
     other = saved(tmp_path / "b.pyth", model_state={"x": torch.zeros(1)}, cfg=cfg.dump())
     with pytest.raises(AutoX3DError, match=r"b\.pyth.*X3D keys"):
         load_checkpoint(other, classes=NAMES)
+
+
+def test_a_config_beside_a_card_keeps_its_classes(tmp_path, cfg, state):
+    card = build_card(cfg, classes=ClassNames(NAMES))
+    path = saved(tmp_path / "a.pyth", model_state=state, model_card=card.to_dict())
+    config = str(config_path("autox3d/demo.yaml"))
+    assert load_checkpoint(path, cfg=config)[1].classes == NAMES
+    assert load_checkpoint(path, cfg=config, classes=NAMES[::-1])[1].classes == NAMES[::-1]
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A user's module that says when it is imported."""
+    (tmp_path / "parts_of_a_user.py").write_text("import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "parts_of_a_user", raising=False)
+    return "parts_of_a_user"
+
+
+def test_modules_that_a_checkpoint_names_are_not_imported(tmp_path, cfg, state, module):
+    named = cfg.clone()
+    named.defrost()
+    named.AUTOX3D.IMPORTS = [module]
+    card = dataclasses.replace(build_card(cfg, classes=ClassNames(NAMES)), model="PooledPixels")
+    path = saved(tmp_path / "a.pyth", model_state=state, model_card=card.to_dict(), cfg=named.dump())
+    with pytest.raises(ModelError) as raised:
+        load_checkpoint(path)
+    assert str(raised.value).startswith(f"{path}: model: no entry named 'PooledPixels'; it was trained with ")
+    assert "AUTOX3D.IMPORTS ['parts_of_a_user']" in str(raised.value)
+    assert "--cfg FILE.yaml" in str(raised.value)
+    without = saved(tmp_path / "b.pyth", model_state=state, cfg=named.dump())
+    assert load_checkpoint(without, classes=NAMES)[1].classes == NAMES
+    assert not (tmp_path / "ran").exists()
+    (tmp_path / "own.yaml").write_text(named.dump())
+    load_checkpoint(without, cfg=str(tmp_path / "own.yaml"), classes=NAMES)
+    assert (tmp_path / "ran").exists()
