@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from pytorchvideo.layers.nonlocal_net import create_nonlocal
 from torch import nn
 
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.layers.glore import NODE_RATIO, GloRe
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY
 
@@ -41,3 +44,34 @@ def create_non_local(channels: int, *, norm: Callable[[int], nn.Module] = nn.Bat
     # pytorchvideo's initialisation starts a BN marked so at weight 0 (Non-local, section 4.1).
     block.norm.block_final_bn = True
     return block
+
+
+OWN = frozenset(name for name, _ in ATTENTION_REGISTRY)
+"""The attentions of this module; any other is a user's."""
+_TRIED = (4, 8, 8)  # frames, height and width of the map that a user's attention is tried on
+
+
+def check_keeps_shape(name: str, block: nn.Module, channels: int, *arguments: object) -> None:
+    """Try a user's attention on a small map, so that one of another shape fails where it is built.
+
+    Args:
+        name: as registered; one of this module is taken as it is.
+        block: called with the map and `arguments`.
+        channels: of the map.
+
+    Raises:
+        ModelError: the shape changes; names the attention and both shapes.
+    """
+    if name in OWN:
+        return
+    parameter = next(block.parameters(), torch.empty(0))
+    map_BCTHW = torch.zeros(1, channels, *_TRIED, device=parameter.device, dtype=parameter.dtype)
+    try:
+        with evaluating(block), torch.random.fork_rng(devices=[]):
+            shape = tuple(block(map_BCTHW, *arguments).shape)
+    except Exception:  # it may be made for larger maps: what else is wrong with it shows where it runs
+        return
+    if shape != tuple(map_BCTHW.shape):
+        raise ModelError(
+            f"attention {name!r} gives {shape} for a map of {tuple(map_BCTHW.shape)}, expected the same shape"
+        )

@@ -13,6 +13,7 @@ from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError, SpaceError
 from pytorchvideo_autox3d.kernels.fused_layers import FusedSequential
+from pytorchvideo_autox3d.layers.attention import check_keeps_shape
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO, MBConv3D, depthwise_conv
 from pytorchvideo_autox3d.models import heads  # noqa: F401  (registers them)
 from pytorchvideo_autox3d.models.net import ClipNet, check_dropout, check_positive
@@ -151,6 +152,7 @@ def create_autox3d(
         group = _create_blocks(width, choice, plan, se_ratio=se_ratio, make_block=make_block)
         options = dict((attention_options or {}).get(choice.attention, {}))
         attention = ATTENTION_REGISTRY.get(choice.attention)(choice.channels, norm=make_norm, **options)
+        check_keeps_shape(choice.attention, attention, choice.channels)
         blocks.append(nn.Sequential(OrderedDict([*group.items(), ("attention", attention)])))
         width = choice.channels
     of_x3d = {

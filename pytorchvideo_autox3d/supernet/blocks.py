@@ -12,6 +12,7 @@ import torch
 from pytorchvideo.layers.utils import round_width
 from torch import nn
 
+from pytorchvideo_autox3d.layers.attention import check_keeps_shape
 from pytorchvideo_autox3d.layers.elastic import (
     ChannelWindow,
     ElasticBatchNorm3d,
@@ -219,6 +220,9 @@ class ElasticGroup(nn.Module):
                 for name in spec.attentions
             }
         )
+        for name, attention in self.attentions.items():
+            for channels, window in self.windows.items():
+                check_keeps_shape(name, attention, channels, window)
 
     def forward(self, clip_BCTHW: torch.Tensor, choice: GroupChoice) -> torch.Tensor:
         """(B, channels that enter, T, H, W) -> (B, choice.channels, T, H', W')."""

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 from pytorchvideo_autox3d.errors import ModelError, RegistryError, SpaceError
 from pytorchvideo_autox3d.layers.elastic import ElasticBatchNorm3d
 from pytorchvideo_autox3d.models import create_autox3d
+from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, register_attention
 from pytorchvideo_autox3d.space import Architecture, GroupSpec, HeadSpec, SearchSpace, StemSpec, load_space
 from pytorchvideo_autox3d.supernet import Supernet, inherit
 
@@ -181,3 +183,46 @@ def test_bad_input():
         supernet(torch.randn(3, 4, 16, 16), space.sample(torch.Generator()))
     with pytest.raises(RegistryError, match="CHANNEL_SELECTION"):
         Supernet(space, channel_selection="unfair")
+
+
+class Halved(nn.Module):
+    """An attention that its author got wrong: half of the channels."""
+
+    def __init__(self, channels, *, norm=nn.BatchNorm3d):
+        super().__init__()
+        self.project = nn.Conv3d(channels, channels // 2, 1)
+
+    def forward(self, clip_BCTHW):
+        return self.project(clip_BCTHW)
+
+
+class OfLargeMaps(nn.Identity):
+    """Right, on the maps that it is made for."""
+
+    def forward(self, clip_BCTHW):
+        if clip_BCTHW.shape[-1] < 1000:
+            raise RuntimeError("too small")
+        return clip_BCTHW
+
+
+def create_network(space):
+    return create_autox3d(space.sample(torch.Generator().manual_seed(0)), model_num_class=5)
+
+
+@pytest.fixture
+def _registered(monkeypatch):
+    monkeypatch.setattr(ATTENTION_REGISTRY, "_obj_map", dict(ATTENTION_REGISTRY._obj_map))
+    register_attention("halved", Halved)
+    register_attention("of_large_maps", lambda channels, *, norm: OfLargeMaps())
+
+
+@pytest.mark.usefixtures("_registered")
+@pytest.mark.parametrize("build", [lambda space: Supernet(space, model_num_class=5), create_network])
+def test_an_attention_that_changes_the_shape_is_refused_where_it_is_built(build):
+    with pytest.raises(ModelError) as raised:
+        build(make_space(("halved",)))
+    assert re.fullmatch(
+        r"attention 'halved' gives \(1, (\d+), 4, 8, 8\) for a map of \(1, (\d+), 4, 8, 8\), expected the same shape",
+        str(raised.value),
+    )
+    build(make_space(("of_large_maps",)))
