@@ -1,9 +1,9 @@
 """`accelerate`: puts a whole model on this package's kernels, in place.
 
 Depthwise convolutions become `DepthwiseConv3d`. The blocks of pytorchvideo's and PySlowFast's X3D, SlowFast, ResNets
-and CSN, known by their full names, get a forward pass that takes a batch norm together with the activation, the
-squeeze-excitation and the residual behind it; so do plain sequences. A block's new class is a subclass of its own, and
-its layers stay what they were. What is not known, and what somebody watches through a hook, runs as before.
+and CSN, known by their full names, get a forward pass that computes a batch norm together with the activation, the
+squeeze-excitation and the residual behind it; so do plain sequences. A block's new class is a subclass of its own
+class, and its layers stay what they were. Blocks that are not known, and blocks with a hook, run as before.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def _fusion_forward(layers: Callable[[Any], Layers]) -> Forward:
 
 
 def _branch_layers(branch: Any) -> Layers | None:
-    """The layers of a branch, so that its last norm can take the residual with it; None if it must be called."""
+    """The layers of a residual branch, whose last norm can then add the residual; None where it must be called."""
     listed = getattr(type(branch), "_autox3d_layers", None)
     return None if listed is None or watched(branch) else listed(branch)
 
 
 def _is_addition(function: Any) -> bool:
-    """Whether a function of two arguments does nothing but add them, by its code."""
+    """Whether a function of two arguments only adds them; compares its bytecode with that of `x + y`."""
     code, adding = getattr(function, "__code__", None), (lambda x, y: x + y).__code__
     return code is not None and (code.co_code, code.co_argcount) == (adding.co_code, adding.co_argcount)
 
@@ -107,7 +107,7 @@ _classes: dict[type[nn.Module], type[nn.Module] | None] = {}
 
 
 def _fused_class(original: type[nn.Module]) -> type[nn.Module] | None:
-    """The subclass of a known block's class that runs fused, always the same one; None for other classes."""
+    """The subclass of a known block's class that runs fused, the same one at every call; None for any other class."""
     if original not in _classes:
         _classes[original] = _make_fused_class(original)
     return _classes[original]
@@ -134,7 +134,7 @@ def _make_fused_class(original: Any) -> type[nn.Module] | None:
 
 
 def _reduce(block: nn.Module) -> tuple[Any, ...]:
-    """How pickle and deepcopy make a block again, whose class exists in no module."""
+    """Tell pickle and deepcopy how to rebuild a block, as its class exists in no module."""
     return _rebuild, (type(block).__bases__[0],), block.__dict__
 
 
@@ -149,11 +149,16 @@ def _depthwise(module: Any) -> bool:
 
 
 def accelerate(model: nn.Module) -> int:
-    """Put what is known of `model` on the kernels, in place; returns how many modules it changed.
+    """Put the layers and blocks of `model` that are known on the kernels, in place.
 
-    The modules stay the same objects, so parameters, state_dict keys, hooks, training flags and references to
-    them are untouched. Subclasses of what is known are left alone. What the kernels return is channels_last_3d
-    whatever the input's layout, so code behind them that needs contiguous memory takes `reshape` rather than `view`.
+    The modules stay the same objects, so parameters, state_dict keys, hooks, training flags and references to them are
+    untouched. Subclasses of known classes are left alone. The kernels return channels_last_3d tensors whatever the
+    input's layout, so code behind them that needs contiguous memory takes `reshape` rather than `view`.
+
+    Args:
+        model: any module; may be part of a larger one.
+    Returns:
+        How many modules were changed; 0 where nothing is known.
     """
     count = 0
     for module in model.modules():

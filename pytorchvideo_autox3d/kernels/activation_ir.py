@@ -24,7 +24,10 @@ def _constant(vector: ir.VectorType, value: float) -> ir.Constant:
 
 
 def exponential(builder: ir.IRBuilder, element: Element, value: ir.Value) -> ir.Value:
-    """e^value, clamped to the range of normal numbers; NaN gives a finite number, so the caller multiplies by it."""
+    """e^value for a vector, with the value clamped so that the result is a normal number.
+
+    NaN gives some finite number; a caller that must keep NaN multiplies the result by a term that has it.
+    """
     vector = element.vector
     kind = "double" if element.name == "f64" else "float"
     for bound, comparison in zip(_LIMITS[kind], (">", "<"), strict=True):
@@ -50,13 +53,13 @@ def exponential(builder: ir.IRBuilder, element: Element, value: ir.Value) -> ir.
 
 
 def sigmoid(builder: ir.IRBuilder, element: Element, value: ir.Value) -> ir.Value:
-    """1 / (1 + e^-value)."""
+    """1 / (1 + e^-value) for a vector."""
     one = _constant(element.vector, 1.0)
     return builder.fdiv(one, builder.fadd(one, exponential(builder, element, builder.fneg(value))))
 
 
 def activate(builder: ir.IRBuilder, element: Element, name: str, value: ir.Value) -> ir.Value:
-    """The activation `name` of a vector; NaN stays NaN."""
+    """Apply the activation `name` ("none", "relu" or "silu") to a vector; NaN stays NaN."""
     if name == "relu":
         zero = _constant(element.vector, 0.0)
         return builder.select(builder.fcmp_ordered("<", value, zero), zero, value)
@@ -67,7 +70,17 @@ def activate(builder: ir.IRBuilder, element: Element, name: str, value: ir.Value
 
 
 def through(builder: ir.IRBuilder, element: Element, name: str, value: ir.Value, grad: ir.Value) -> ir.Value:
-    """The gradient before the activation `name`, of input `value`, from the gradient `grad` after it."""
+    """Bring a gradient back through an activation.
+
+    Args:
+        builder: where the code is written.
+        element: the type and length of the vectors.
+        name: the activation: "none", "relu" or "silu".
+        value: the activation's input.
+        grad: the gradient of its output.
+    Returns:
+        The gradient of its input.
+    """
     if name == "relu":
         zero = _constant(element.vector, 0.0)
         return builder.select(builder.fcmp_ordered("<=", value, zero), zero, grad)

@@ -1,10 +1,10 @@
 """Batch normalisation fused with what follows it: squeeze-excitation, a residual and an activation.
 
 Frameworks read and write whole activations for each of these layers, forward and backward, and keep several of them;
-here the chain is one operator of two passes each way that keeps only the norm's input (`batch_norm_ops.py`). It is
-the same to rounding, and always in channels_last_3d. `norm_act` takes the layers as they are, so parameters, buffers,
-state_dict, initialisation and what SyncBN or precise BN see of a model don't change; whatever the kernels don't cover
-is computed by calling the layers.
+here the chain is one operator of two passes each way that keeps only the norm's input (`batch_norm_ops.py`). The
+result agrees with the separate layers to rounding, and is always in channels_last_3d. `norm_act` takes the layers as
+they are, so parameters, buffers, state_dict, initialisation and what SyncBN or precise BN see of a model don't change;
+where the kernels don't apply it calls the layers.
 
 Switch: the environment variable AUTOX3D_BATCH_NORM=0 or `set_batch_norm_kernels(False)` turns the kernels off.
 """
@@ -53,7 +53,13 @@ def batch_norm_kernels(enabled: bool) -> AbstractContextManager[None]:
 
 
 def covered(x: Tensor, residual: Tensor | None = None, *, batch_statistics: bool) -> bool:
-    """Whether the kernels take this map (B, C, T, H, W) and residual; else the caller computes with torch's layers."""
+    """Whether the kernels can compute this; if not, the caller uses torch's layers.
+
+    Args:
+        x: the map (B, C, T, H, W).
+        residual: what is added to it, or None.
+        batch_statistics: whether mean and variance are those of `x`, which needs more than one value a channel.
+    """
     if not _switch.enabled or transformed():
         return False
     return (
@@ -86,10 +92,15 @@ def fused_batch_norm(
     residual: Tensor | None = None,
     excite: Excite = NO_EXCITE,
 ) -> Tensor:
-    """activation(excite(F.batch_norm(x)) + residual) of a map that is `covered`; arguments as `F.batch_norm` has them.
+    """activation(excite(F.batch_norm(x)) + residual), for a map that is `covered`.
 
-    `excite` are the parameters of a squeeze-excitation with ReLU inside. In training the running statistics move by
-    `momentum`, the variance unbiased; without running statistics, pass `training` True.
+    Arguments that `F.batch_norm` has too mean the same. In training the running statistics move by `momentum`, with the
+    unbiased variance; without running statistics pass `training` True.
+
+    Args:
+        activation: "none", "relu" or "silu".
+        residual: of x's shape, or None.
+        excite: the parameters of a squeeze-excitation whose inner activation is ReLU.
     """
     given = None
     if not training:
@@ -117,8 +128,8 @@ def norm_act(
 ) -> Tensor:
     """activation(squeeze_excite(norm(x)) + residual), fused where the layers and the map allow it.
 
-    The layers are read, not called, where they are exactly torch's `BatchNorm3d`, a known activation and a known
-    squeeze-excitation, without hooks; otherwise they are called one by one.
+    The fused form needs exactly torch's `BatchNorm3d`, a known activation and a known squeeze-excitation, none of them
+    with hooks; it reads their parameters without calling them. Otherwise the layers are called one by one.
 
     Args:
         norm: the normalisation.
@@ -148,7 +159,7 @@ def norm_act(
 def _fused_layer(
     norm: nn.BatchNorm3d, x: Tensor, activation: str, residual: Tensor | None, excite: Excite = NO_EXCITE
 ) -> Tensor:
-    """What `norm.forward` does, with what follows it."""
+    """Do what `norm.forward` does, its running statistics included, together with what follows it."""
     momentum = 0.0 if norm.momentum is None else norm.momentum
     if norm.training and norm.track_running_stats and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
@@ -170,17 +181,17 @@ def _fused_layer(
 
 
 def full_name(layer: nn.Module) -> str:
-    """A layer's class with its module."""
+    """The full name of a layer's class, with its module."""
     return f"{type(layer).__module__}.{type(layer).__qualname__}"
 
 
 def activation_name(layer: nn.Module | None) -> str | None:
-    """The kernels' name of an activation layer; None where they have no such activation."""
+    """What the kernels call this activation layer; "none" for no layer, None for an activation they don't have."""
     return "none" if layer is None else _ACTIVATION_OF.get(full_name(layer))
 
 
 def _parameters(reduce: Any, between: Any, restore: Any, gate: Any) -> Excite | None:
-    """Of the layers of a squeeze-excitation, if they are the ones that the kernels compute."""
+    """The parameters of a squeeze-excitation's layers; None where they are not those that the kernels compute."""
     pointwise = all(
         type(conv) is nn.Conv3d and conv.kernel_size == conv.stride == (1, 1, 1) and conv.groups == 1
         and conv.bias is not None and conv.padding == (0, 0, 0)
@@ -209,7 +220,7 @@ _EXCITE_OF: dict[str, Callable[[Any], Excite | None]] = {
 
 
 def excite_of(layer: nn.Module | None) -> Excite | None:
-    """The parameters of a squeeze-excitation layer, or of none; None where the kernels have no such layer."""
+    """The parameters of a squeeze-excitation layer; `NO_EXCITE` for no layer, None for one the kernels don't know."""
     if layer is None:
         return NO_EXCITE
     read = _EXCITE_OF.get(full_name(layer))
@@ -217,7 +228,7 @@ def excite_of(layer: nn.Module | None) -> Excite | None:
 
 
 def watched(layer: nn.Module) -> bool:
-    """Whether somebody watches this layer being called, which not calling it would hide."""
+    """Whether a hook, of this layer or of all modules, waits for the layer to be called, which fusing would skip."""
     if nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks or nn_module._global_backward_hooks:
         return True
     return bool(
@@ -226,19 +237,22 @@ def watched(layer: nn.Module) -> bool:
 
 
 def observed(*layers: nn.Module | None) -> bool:
-    """Whether somebody watches one of the layers, or a layer inside."""
+    """Whether one of the layers, or a layer inside one, is `watched`."""
     return any(watched(inner) for layer in layers if layer is not None for inner in layer.modules())
 
 
 class FusedBatchNormAct3d(nn.BatchNorm3d):
-    """`nn.BatchNorm3d` (same arguments, parameters, buffers and state) with an activation, and a residual before it.
+    """`nn.BatchNorm3d` followed by a residual, if one is given, and an activation; parameters and state are the same.
 
     As a subclass it is found by everything that looks for batch norms (weight decay, precise BN);
-    `nn.SyncBatchNorm.convert_sync_batchnorm` would put a norm without the activation in its place, so use
-    `norm_act` with separate layers where SyncBN may come.
+    `nn.SyncBatchNorm.convert_sync_batchnorm` would replace it by a norm without the activation, so use `norm_act` with
+    separate layers where SyncBN may come.
 
+    Args:
+        num_features: channels; other arguments of `nn.BatchNorm3d` are passed on.
+        activation: "none", "relu" or "silu".
     Raises:
-        ModelError: `activation` is none of "none", "relu", "silu".
+        ModelError: there is no such activation.
     """
 
     def __init__(self, num_features: int, *args: Any, activation: str = "relu", **options: Any) -> None:
@@ -248,7 +262,7 @@ class FusedBatchNormAct3d(nn.BatchNorm3d):
         self.activation = activation
 
     def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
-        """activation(batch_norm(input) + residual), (B, C, T, H, W)."""
+        """activation(batch_norm(input) + residual), all of them (B, C, T, H, W)."""
         if covered(input, residual, batch_statistics=self.training or self.running_mean is None):
             self._check_input_dim(input)
             return _fused_layer(self, input, self.activation, residual)
@@ -256,4 +270,5 @@ class FusedBatchNormAct3d(nn.BatchNorm3d):
         return ACTIVATION_FUNCTIONS[self.activation](out if residual is None else out + residual)
 
     def extra_repr(self) -> str:
+        """The norm's settings and the activation, as `print` shows them."""
         return f"{super().extra_repr()}, activation={self.activation!r}"

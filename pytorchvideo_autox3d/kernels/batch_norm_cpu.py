@@ -36,7 +36,16 @@ _PAST_CACHES_BYTES = 1 << 23
 
 
 class Plan(NamedTuple):
-    """The parameters of a call with the addresses left open, channels of a vector, and its threads at most."""
+    """What calls on tensors of one shape share.
+
+    Args:
+        parameters: the kernel's parameters, with the addresses still 0.
+        width: channels of a vector.
+        items: number of pieces that threads take one by one.
+        channels: channels of a pixel, or of several that count as one.
+        slots: `channels` rounded up to whole vectors.
+        most_threads: how many threads are worth waking.
+    """
 
     parameters: np.ndarray
     width: int
@@ -48,7 +57,7 @@ class Plan(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _plan(shape: tuple[int, ...], dtype: torch.dtype, sums: bool) -> Plan:
-    """For a pass that sums, or for one that writes a tensor."""
+    """The plan for tensors of a shape (B, C, T, H, W), for a pass that only sums or for one that writes a tensor."""
     batch, channels, *sizes = shape
     pixels = prod(sizes)
     full = vector_width(dtype, 1 << 30)
@@ -75,7 +84,7 @@ library: ModuleType = np
 
 
 def small(tensor: Tensor | None) -> np.ndarray | None:
-    """A parameter or statistic as a float64 array, convolutions 1x1x1 as matrices."""
+    """A parameter or statistic as a float64 array; a 1x1x1 convolution's weight (R, C, 1, 1, 1) becomes a matrix."""
     if tensor is None:
         return None
     array = tensor.detach().numpy() if tensor.dtype != torch.bfloat16 else tensor.detach().float().numpy()
@@ -83,12 +92,20 @@ def small(tensor: Tensor | None) -> np.ndarray | None:
 
 
 def tensor_like(array: np.ndarray, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-    """A float64 array as a tensor of its own."""
+    """Copy a float64 array to a tensor of this type and shape."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(dtype, copy=True).view(shape)
 
 
 def _run(name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: tuple[Any, ...] = ()) -> None:
-    """Run a pass over x; `tensors` by their places among the parameters, `rows` the coefficients of (C,) or (B, C)."""
+    """Run one pass over x.
+
+    Args:
+        name: a key of `batch_norm_ir.RUNS`.
+        activation: "none", "relu" or "silu".
+        x: the norm's input, channels last.
+        tensors: the other tensors by their places among the parameters; None is passed on as address 0.
+        rows: the coefficients, each (C,) or (B, C).
+    """
     plan = _plan(x.shape, x.dtype, places.SUMS in tensors)
     kernel = run_kernel(name, ELEMENTS[x.dtype], plan.width, activation, _stores(x, plan, tensors))
     parameters = plan.parameters.copy()
@@ -104,7 +121,7 @@ def _run(name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None
 def _summed(
     name: str, activation: str, x: Tensor, tensors: dict[int, Tensor | None], rows: tuple[Any, ...], results: int
 ) -> np.ndarray:
-    """Run a pass that sums; the sums of all runs as float64 (results, C)."""
+    """Run a pass that sums; returns the sums over all runs, float64 (results, C)."""
     plan = _plan(x.shape, x.dtype, True)
     sums = torch.zeros(plan.items * SUM_ROWS * plan.slots, dtype=_accumulator(x))
     result = torch.empty((results, x.shape[1]), dtype=torch.float64)
@@ -113,7 +130,7 @@ def _summed(
 
 
 def _stores(x: Tensor, plan: Plan, tensors: dict[int, Tensor | None]) -> str:
-    """How the pass writes: past the caches where the result is large, and all vectors of it are whole lines."""
+    """How the pass writes: past the caches where the result is large and all its vectors begin at a cache line."""
     out, back = tensors.get(places.OUT), tensors.get(places.OUT2)
     line = plan.width * x.element_size()
     if out is None or x.dtype != torch.float32 or x.nbytes < _PAST_CACHES_BYTES or plan.channels % plan.width:
@@ -124,7 +141,10 @@ def _stores(x: Tensor, plan: Plan, tensors: dict[int, Tensor | None]) -> str:
 
 
 def _coefficients(x: Tensor, rows: tuple[Any, ...], channels: int) -> np.ndarray:
-    """Rows as (1 or B, COEFFICIENT_ROWS, channels), in the accumulator's type; repeated where pixels count as one."""
+    """Pack rows as (1 or B, COEFFICIENT_ROWS, channels) in the accumulator's type.
+
+    Where several pixels count as one, the channels' coefficients are repeated for each of them.
+    """
     clips = x.shape[0] if any(np.ndim(row) == 2 for row in rows) else 1
     dtype = np.float64 if x.dtype == torch.float64 else np.float32
     packed = np.empty((clips, COEFFICIENT_ROWS, channels // x.shape[1], x.shape[1]), dtype=dtype)
@@ -138,14 +158,25 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 def statistics(x: Tensor) -> np.ndarray:
-    """Rows of C numbers: mean and biased variance of x (B, C, T, H, W), then the mean of each clip; in one pass."""
+    """Mean and variance of x (B, C, T, H, W), in one pass.
+
+    Returns:
+        Float64 rows of C numbers: the mean, the biased variance, then the mean of each clip, (2 + B, C).
+    """
     result = _summed("statistics", "none", _channels_last(x), {}, (), 2 + x.shape[0])
     result[1] /= x.numel() // x.shape[1]
     return result
 
 
 def apply(x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation: str) -> Tensor:
-    """activation((x - mean) * factor + added + residual), `rows` being mean, factor and added."""
+    """Normalise x and what follows: activation((x - mean) * factor + offset + residual).
+
+    Args:
+        x: (B, C, T, H, W).
+        rows: mean, factor and offset, each (C,) or (B, C).
+        residual: of x's shape, or None.
+        activation: "none", "relu" or "silu".
+    """
     x = _channels_last(x)
     out = torch.empty_like(x)
     residual = None if residual is None else _channels_last(residual)
@@ -156,7 +187,18 @@ def apply(x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation:
 def reduce(
     grad: Tensor, x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sums over each clip of h and h * (x - mean), (B, C); h is `grad` brought back through the activation."""
+    """Sum what the parameters' gradients need.
+
+    Args:
+        grad: the gradient of the output.
+        x: the norm's input.
+        rows: mean, factor and offset of the forward pass.
+        residual: of the forward pass, or None.
+        activation: of the forward pass.
+    Returns:
+        The sums over each clip of h and of h * (x - mean), (B, C) each, where h is `grad` brought back through the
+        activation.
+    """
     x, batch = _channels_last(x), x.shape[0]
     tensors = {places.GRAD: _channels_last(grad), places.RESIDUAL: _needed(residual, activation)}
     result = _summed("reduce", activation, x, tensors, rows, 2 + 2 * batch)
@@ -167,9 +209,17 @@ def reduce(
 def gradient(
     grad: Tensor, x: Tensor, rows: tuple[Any, ...], residual: Tensor | None, activation: str
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of x and of the residual (None without one, or without an activation).
+    """The gradients of x and of the residual.
 
-    dx = h * factor + (x - mean) * x_factor + constant, `rows` being mean, factor, added, x_factor and constant.
+    Args:
+        grad: the gradient of the output.
+        x: the norm's input.
+        rows: mean, factor, offset, x_factor and constant; dx = h * factor + (x - mean) * x_factor + constant, where
+            h is `grad` brought back through the activation.
+        residual: of the forward pass, or None.
+        activation: of the forward pass.
+    Returns:
+        dx, and h for the residual; None in its place without a residual or an activation.
     """
     x, residual = _channels_last(x), _needed(residual, activation)
     out, back = torch.empty_like(x), None if residual is None else torch.empty_like(residual)
@@ -179,5 +229,5 @@ def gradient(
 
 
 def _needed(residual: Tensor | None, activation: str) -> Tensor | None:
-    """The residual where the gradient depends on it: its own gradient is `grad` where no activation follows."""
+    """The residual where the gradient depends on it; without an activation its own gradient is just `grad`."""
     return None if residual is None or activation == "none" else _channels_last(residual)

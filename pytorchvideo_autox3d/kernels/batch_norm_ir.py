@@ -46,7 +46,7 @@ class _Pass:
         self.builder, self.arg = new_function(module, name, _ARGUMENTS)
 
     def loops(self, body: Callable[[ir.Value, int], None]) -> None:
-        """`body(first pixel, number of pixels)` for all pixels of the run; `begin_vector` has been called before."""
+        """Emit `body(first pixel, number of pixels)` so that it covers all pixels of the run and all their channels."""
         builder, pixels = self.builder, self.arg["pixels"]
         together = ir.Constant(I64, _TOGETHER)
         groups = builder.udiv(pixels, together)
@@ -59,27 +59,28 @@ class _Pass:
                 body(offset(builder, start, (index, count)), count)
 
     def row(self, number: int) -> ir.Value:
-        """A row of the coefficients at the vector's channels."""
+        """Load row `number` of the coefficients at the vector's channels."""
         size = self.element.accumulator_bytes
         terms = ((self.channel, size), (self.arg["channels"], number * size))
         return load(self.builder, offset(self.builder, self.arg["coefficients"], *terms), self.element.vector, size)
 
     def sum_address(self, number: int) -> ir.Value:
-        """Address of a row of the run's sums at the vector's slot."""
+        """The address of row `number` of the run's sums at the vector's slot."""
         size = self.element.accumulator_bytes
         return offset(self.builder, self.arg["sums"], (self.slot, size), (self.arg["slots"], number * size))
 
     def add_to_sum(self, number: int, value: ir.Value) -> None:
+        """Add a vector to row `number` of the run's sums."""
         address, size = self.sum_address(number), self.element.accumulator_bytes
         store(self.builder, self.builder.fadd(load(self.builder, address, value.type, size), value), address, size)
 
     def place(self, tensor: str, pixel: ir.Value) -> ir.Value:
-        """Address of the vector's channels of a pixel."""
+        """The address, in `tensor`, of a pixel's numbers at the vector's channels."""
         channel = self.builder.add(self.builder.mul(pixel, self.arg["channels"]), self.channel)
         return offset(self.builder, self.arg[tensor], (channel, self.element.bytes))
 
     def put(self, value: ir.Value, tensor: str, pixel: ir.Value) -> None:
-        """Store the vector's channels of a pixel, if asked for past the caches: without first reading the lines."""
+        """Store a vector in `tensor`; past the caches, if asked for, which spares reading the lines first."""
         if not self.store_past_caches:
             self.element.store(self.builder, value, self.place(tensor, pixel))
             return
@@ -88,6 +89,7 @@ class _Pass:
         stored.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
 
     def value(self, tensor: str, pixel: ir.Value) -> ir.Value:
+        """Load a pixel's numbers at the vector's channels from `tensor`."""
         return self.element.load(self.builder, self.place(tensor, pixel))
 
     def with_and_without(self, tensor: str, emit: Callable[[bool], None]) -> None:
@@ -107,6 +109,7 @@ class _Pass:
         return self.builder.fadd(total, self.value("residual", pixel)) if has_residual else total
 
     def finish(self) -> ir.Function:
+        """End the function and return it."""
         if self.store_past_caches:  # before anybody is told that the run is done
             self.builder.fence("seq_cst")
         self.builder.ret_void()
@@ -114,7 +117,7 @@ class _Pass:
 
 
 def statistics_run(module: ir.Module, element: Element, _activation: str, _past: bool) -> ir.Function:
-    """Sum x - s and its square over a run; `sums` begin at zero."""
+    """Emit the sums of x - s and of its square over a run; the sums must begin at zero."""
     emit = _Pass(module, element, "statistics")
     builder, acc = emit.builder, element.accumulator_bytes
     zero = ir.Constant(I64, 0)
@@ -136,7 +139,7 @@ def statistics_run(module: ir.Module, element: Element, _activation: str, _past:
 
 
 def apply_run(module: ir.Module, element: Element, activation: str, past: bool) -> ir.Function:
-    """Write the activation of the normalised run."""
+    """Emit the pass that writes the activation of the normalised run."""
     emit = _Pass(module, element, "apply", past)
     builder = emit.builder
 
@@ -156,7 +159,7 @@ def apply_run(module: ir.Module, element: Element, activation: str, past: bool) 
 
 
 def reduce_run(module: ir.Module, element: Element, activation: str, _past: bool) -> ir.Function:
-    """Sum h and h * (x - m) over a run; `sums` begin at zero."""
+    """Emit the sums of h and of h * (x - m) over a run; the sums must begin at zero."""
     emit = _Pass(module, element, "reduce")
     builder = emit.builder
 
@@ -183,7 +186,7 @@ def reduce_run(module: ir.Module, element: Element, activation: str, _past: bool
 
 
 def gradient_run(module: ir.Module, element: Element, activation: str, past: bool) -> ir.Function:
-    """Write the gradient of x, and h to `out2` where there is a residual."""
+    """Emit the pass that writes the gradient of x, and h to `out2` where there is a residual."""
     emit = _Pass(module, element, "gradient", past)
     builder = emit.builder
 

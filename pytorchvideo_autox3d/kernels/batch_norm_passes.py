@@ -53,7 +53,10 @@ def _revision() -> str:
 
 @numba.njit
 def _in_order(sums: Any, first: int, channels: int, slots: int, width: int, row: Any) -> None:
-    """Copy a row of a run's sums to `row`, by channel: the last vector begins at C - V, those before lie in order."""
+    """Copy one row of a run's sums to `row`, channel by channel.
+
+    The last vector of a row begins at channel C - V (V channels a vector), so its sums overlap those before it.
+    """
     whole = channels - width if slots != channels else channels
     for c in range(whole):
         row[c] = sums[first + c]
@@ -110,7 +113,15 @@ def _add_products(p: Any, sums: Any, result: Any, width: int) -> None:
 
 @cache
 def run_kernel(name: str, element: str, width: int, activation: str = "none", stores: str = PLAIN) -> Any:
-    """Kernel of one pass (see `batch_norm_ir.py`) over tensors of this element, with this many channels a vector."""
+    """Compile the kernel of one pass (see `batch_norm_ir.py`); the same arguments give the same kernel.
+
+    Args:
+        name: a key of `batch_norm_ir.RUNS`.
+        element: how the tensors store numbers: "f32", "f64" or "bf16".
+        width: channels of a vector.
+        activation: "none", "relu" or "silu".
+        stores: PLAIN, or PAST_CACHES for large results.
+    """
     config = f"{name}/{element}/{width}/{activation}/{stores}/{_revision()}"
     item = vector_ir.Element(element, width)
     x_bytes, acc_bytes = item.bytes, item.accumulator_bytes

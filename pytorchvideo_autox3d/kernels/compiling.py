@@ -29,7 +29,7 @@ _logger = logging.getLogger(__name__)
 
 
 def _next_item(typingctx: Any, address: Any) -> Any:
-    """Take the next item: an atomic increment of the counter at `address`, giving its old value."""
+    """Take the next item: increment the counter at `address` atomically and return its old value."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         counter = builder.bitcast(args[0], vector_ir.I64.as_pointer())
@@ -65,7 +65,14 @@ pointer: Any = intrinsic(_pointer)
 
 
 def row_caller(build: Callable[[ir.Module, str], ir.Function]) -> Any:
-    """A function `(config, arguments)` for kernels: calls what `build(module, config)` wrote with 64-bit integers."""
+    """Make a function that kernels call to run LLVM code of ours.
+
+    Args:
+        build: writes a function of 64-bit integers into the module, for the kernel that the string describes.
+    Returns:
+        A function (config, arguments) for use inside numba code: `config` is a literal string, `arguments` a tuple of
+        64-bit integers.
+    """
 
     def call_row(typingctx: Any, config: Any, arguments: Any) -> Any:
         def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
@@ -79,13 +86,22 @@ def row_caller(build: Callable[[ir.Module, str], ir.Function]) -> Any:
 
 
 def revision(generators: Iterable[ModuleType]) -> str:
-    """Names a code generator: numba knows when the file of a kernel changes, but not when those it imports do."""
+    """A short hash of the code generators' sources, to be part of a kernel's name.
+
+    numba compiles a kernel anew when the kernel's own file changes, but not when a module that it imports does; with
+    this hash in its name it does.
+    """
     sources = (Path(str(module.__file__)).read_bytes() for module in generators)
     return hashlib.sha256(b"".join(sources)).hexdigest()[:16]
 
 
 def compile_kernel(body: Callable[[Any], None], config: str) -> Any:
-    """Compile `body(parameters)` to a C callback; kept on disk where numba finds a place it may write to."""
+    """Compile `body(parameters)` to a C callback, and keep it on disk where numba finds a place it may write to.
+
+    Args:
+        body: takes the address of the parameters and works on items until none is left.
+        config: what the kernel is compiled for, for the log.
+    """
     compiler = partial(numba.cfunc, types.void(types.voidptr), error_model="numpy")
     start = time.perf_counter()
     try:

@@ -1,9 +1,9 @@
-"""Depthwise 3D convolution at the speed of memory: a drop-in for `nn.Conv3d`.
+"""Depthwise 3D convolution as fast as memory can be read and written: a drop-in for `nn.Conv3d`.
 
 Frameworks run the depthwise t x s^2 convolution badly, most of all its backward pass on a CPU; here it has kernels
 of its own (numba on the CPU, Triton on the GPU). Whatever those don't cover goes to torch's convolution: another
 kernel, stride, dilation, padding or device, a float16 CPU tensor, tracing, exporting, a functional transform. The
-result is the same to rounding, always in channels_last_3d where a kernel made it.
+result agrees with torch's to rounding, and is in channels_last_3d wherever a kernel computed it.
 
 Switch: the environment variable AUTOX3D_DEPTHWISE=0 or `set_depthwise_kernels(False)` turns the kernels off.
 """
@@ -75,7 +75,10 @@ def _operand_covered(x: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
 
 
 def _operand_dtype(x: Tensor, weight: Tensor) -> torch.dtype | None:
-    """The type the convolution runs in: autocast's (which leaves float64 alone), else the operands' own."""
+    """The type that the convolution runs in; None where the kernels have no such type.
+
+    Autocast decides where it is on (it leaves float64 alone), else the operands' own type.
+    """
     device = x.device.type
     if device not in _DTYPES:  # meta, for one, has no autocast to ask about
         return None
@@ -94,13 +97,18 @@ def depthwise_conv3d(
     groups: int | None = None,
     activation: str = "none",
 ) -> Tensor:
-    """`F.conv3d` of x (B, C, T, H, W) with weight (C, 1, t, s, s); by the kernels where they apply.
+    """`F.conv3d`, by the kernels where they apply; arguments that `F.conv3d` has too mean the same.
 
-    `groups` defaults to the weight's output channels. `activation` ("none", "relu" or "silu") is applied to the
-    result; without gradients bias and activation cost the kernels no pass of their own.
+    Without gradients to compute, bias and activation cost the kernels no further pass over memory.
 
+    Args:
+        x: (B, C, T, H, W).
+        weight: (C, 1, t, s, s).
+        bias: (C,), or None.
+        groups: None takes the weight's output channels, which makes the convolution depthwise.
+        activation: applied to the result: "none", "relu" or "silu".
     Raises:
-        ModelError: no such activation. Other errors are those of `F.conv3d`.
+        ModelError: there is no such activation. Other errors are those of `F.conv3d`.
     """
     if activation not in ACTIVATION_FUNCTIONS:
         raise ModelError(f"activation {activation!r} is none of {', '.join(ACTIVATION_FUNCTIONS)}")
@@ -129,11 +137,11 @@ def _needs_gradient(*tensors: Tensor | None) -> bool:
 class DepthwiseConv3d(nn.Conv3d):
     """`nn.Conv3d` (same arguments, parameters, state and initialisation) whose depthwise case is fast.
 
-    With other settings than a depthwise convolution's it is a plain `nn.Conv3d`. Input (B, C, T, H, W) or
-    (C, T, H, W).
+    Where its settings are not those of a depthwise convolution it computes what `nn.Conv3d` does.
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        """Convolve (B, C, T, H, W) or (C, T, H, W)."""
         if torch.jit.is_scripting() or self.padding_mode != "zeros" or isinstance(self.padding, str):
             return self._conv_forward(input, self.weight, self.bias)
         else:  # noqa: RET505 -- TorchScript leaves the branch out only when it is written as one

@@ -75,7 +75,7 @@ def _correlate_plan(
     strides: Strides,
     epilogue: str,
 ) -> tuple[Any, np.ndarray]:
-    """The kernel for tensors of these shapes, and its parameters with the addresses left open."""
+    """The kernel for tensors of these shapes, and its parameters with the addresses still 0."""
     batch, channels, frames, rows, columns = out
     _, _, frames_in, rows_in, columns_in = source
     stride_t, stride = strides
@@ -98,7 +98,10 @@ def _correlate(
     bias: Tensor | None = None,
     epilogue: str = PLAIN,
 ) -> None:
-    """out = source correlated with weight (C, 1, t, s, s); both tensors (B, C, T, H, W), made channels last."""
+    """Write source correlated with weight (C, 1, t, s, s) to `out`; both maps are (B, C, T, H, W).
+
+    `epilogue` names the activation of the sums plus the bias; PLAIN leaves the sums as they are.
+    """
     source, packed = source.contiguous(memory_format=torch.channels_last_3d), _pack(weight)
     size_t, size = weight.shape[2:4]
     kernel, plan = _correlate_plan(kind, source.dtype, source.shape, out.shape, size_t, size, strides, epilogue)
@@ -117,9 +120,12 @@ def _pack(weight: Tensor) -> Tensor:
 
 
 def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
-    """The convolution of x (B, C, T, H, W) with weight (C, 1, t, s, s); the result is channels_last_3d.
+    """Convolve x (B, C, T, H, W) with weight (C, 1, t, s, s); the result is channels_last_3d.
 
-    torch's own forward is as fast or faster for kernels of one pixel (t x 1 x 1), and is taken there.
+    For kernels of one pixel (t x 1 x 1) torch's own forward pass is as fast or faster, so it is used.
+
+    Args:
+        strides: (stride_t, stride_s).
     """
     if weight.shape[3] == 1 and strides[1] == 1 and x.dtype == torch.float32 and x.numel():
         source, padding = x.contiguous(memory_format=torch.channels_last_3d), (weight.shape[2] // 2, 0, 0)
@@ -132,7 +138,12 @@ def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
 
 
 def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: Strides, activation: str) -> Tensor:
-    """The activation ("none", "relu", "silu") of the convolution plus its bias (C,), in one pass over memory."""
+    """Convolve, add the bias (C,) and apply an activation, in one pass over memory.
+
+    Args:
+        strides: (stride_t, stride_s).
+        activation: "none", "relu" or "silu".
+    """
     out = torch.empty(output_shape(x.shape, *strides), dtype=x.dtype, memory_format=torch.channels_last_3d)
     if out.numel():
         _correlate("forward", x, weight, out, strides, bias, activation)
@@ -140,7 +151,14 @@ def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: S
 
 
 def input_gradient(grad: Tensor, weight: Tensor, shape: tuple[int, ...], strides: Strides) -> Tensor:
-    """The gradient of the input, of `shape`, from the gradient of the output."""
+    """The gradient of the convolution's input.
+
+    Args:
+        grad: the gradient of the output (B, C, T', H', W').
+        weight: (C, 1, t, s, s).
+        shape: of the input (B, C, T, H, W).
+        strides: (stride_t, stride_s).
+    """
     result = torch.empty(shape, dtype=grad.dtype, memory_format=torch.channels_last_3d)
     if result.numel():
         _correlate("input_gradient", grad, weight, result, strides)
@@ -148,7 +166,14 @@ def input_gradient(grad: Tensor, weight: Tensor, shape: tuple[int, ...], strides
 
 
 def weight_gradient(grad: Tensor, x: Tensor, shape: tuple[int, ...], strides: Strides) -> Tensor:
-    """The gradient of the weight, of `shape` (C, 1, t, s, s), from the gradient of the output and the input."""
+    """The gradient of the convolution's weight.
+
+    Args:
+        grad: the gradient of the output (B, C, T', H', W').
+        x: the input (B, C, T, H, W).
+        shape: of the weight (C, 1, t, s, s).
+        strides: (stride_t, stride_s).
+    """
     if not grad.numel():
         return x.new_zeros(shape)
     batch, channels, frames_in, rows_in, columns_in = x.shape

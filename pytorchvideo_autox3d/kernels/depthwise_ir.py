@@ -34,7 +34,10 @@ _COLUMNS = 10
 
 
 class Tap(NamedTuple):
-    """Output column `out` of a tile takes input column `col` (relative to the tile) times tap `tap` of the kernel."""
+    """One product of a tile: input column `col` times kernel tap `tap` is added to output column `out`.
+
+    Columns are counted from the beginning of the tile, so an input column may be negative.
+    """
 
     out: int
     col: int
@@ -42,10 +45,15 @@ class Tap(NamedTuple):
 
 
 def correlate_taps(kind: Kind, size: int, stride: int, columns: int, low: int | None, high: int | None) -> list[Tap]:
-    """List the taps of a tile of `columns` output columns; input columns outside [low, high) are padding.
+    """List the products of a tile, without those that meet padding.
 
-    For "input_gradient" the outputs are the columns of the convolution's input, and the tile begins at a multiple
-    of the stride.
+    Args:
+        kind: "forward", or "input_gradient", whose outputs are the columns of the convolution's input.
+        size: width of the kernel, odd.
+        stride: along the row.
+        columns: output columns of the tile; for "input_gradient" it begins at a multiple of the stride.
+        low: the first input column of the row, relative to the tile; None where the tile can't reach it.
+        high: one past the last input column; None where the tile can't reach it.
     """
     pad = size // 2
     taps = []
@@ -62,7 +70,7 @@ def correlate_taps(kind: Kind, size: int, stride: int, columns: int, low: int | 
 
 
 def input_columns(kind: Kind, stride: int, columns: int) -> list[int]:
-    """How many input columns may begin at a tile that holds the last `columns` output columns of a row."""
+    """List how many input columns a row may have left where a tile holds its last `columns` output columns."""
     if kind == "input_gradient":
         return [-(-columns // stride)]
     return list(range((columns - 1) * stride + 1, columns * stride + 1))
@@ -76,7 +84,7 @@ PLAIN = "plain"
 def _correlate_tile(
     module: ir.Module, element: Element, size: int, columns: int, taps: Sequence[Tap], epilogue: str
 ) -> ir.Function:
-    """Write `columns` output columns: the sum over n_dt x n_dh kernel rows of input columns times taps.
+    """Emit a function for `columns` output columns: sum input columns times taps over n_dt x n_dh kernel rows.
 
     `epilogue` is PLAIN or the name of an activation, which is applied to the sums plus the bias.
     """
@@ -119,6 +127,7 @@ class _Tiles:
         self._made: dict[tuple[int, tuple[Tap, ...]], Any] = {}
 
     def get(self, columns: int, low: int | None, high: int | None) -> Any:
+        """The function for a tile of `columns` columns with these limits, made once."""
         taps = correlate_taps(self._kind, self._size, self._stride, columns, low, high)
         key = (columns, tuple(taps))
         if key not in self._made:
@@ -135,7 +144,17 @@ def switch_tiles(
     inputs: ir.Value,
     emit: Callable[[int, int], None],
 ) -> None:
-    """Branch on the `columns` left of a row and the `inputs` left beside them; `emit(columns, inputs)` fills a case."""
+    """Emit a branch to the tile that fits what is left of a row.
+
+    Args:
+        builder: where the branch is written.
+        kind: "forward" or "input_gradient".
+        stride: along the row.
+        sizes: the numbers of output columns that may be left.
+        columns: the number of output columns that are left.
+        inputs: the number of input columns beside them.
+        emit: writes the code of one case, (output columns, input columns).
+    """
     done = builder.append_basic_block("done")
     key = offset(builder, inputs, (columns, 1024))
     choice = builder.switch(key, done)
@@ -152,7 +171,16 @@ def switch_tiles(
 def correlate_row(
     module: ir.Module, element: Element, kind: Kind, size: int, stride: int, epilogue: str
 ) -> ir.Function:
-    """Write one output row, by tiles: left edge, interior, right edge; or one tile where the row is short."""
+    """Emit a function for one output row: tiles for its left edge, interior and right edge, or one tile if it is short.
+
+    Args:
+        module: where the function is written.
+        element: how the tensors store numbers, and channels of a vector.
+        kind: "forward" or "input_gradient".
+        size: width of the kernel.
+        stride: along the row.
+        epilogue: PLAIN, or the activation of the sums plus the bias.
+    """
     names = (*_ARGUMENTS, "w_out", "w_in")
     builder, arg = new_function(module, "correlate_row", names)
     tiles = _Tiles(lambda n, taps: _correlate_tile(module, element, size, n, taps, epilogue), kind, size, stride)

@@ -27,7 +27,7 @@ _SPANS = 19
 
 
 def _row_function(module: ir.Module, config: str) -> ir.Function:
-    """Add the function for one row to `module`: see `_config`."""
+    """Write the function for one row into `module`; the string is that of `_config`."""
     kind: Any
     kind, element, width, size, stride, epilogue, _ = config.split("/")
     item = vector_ir.Element(element, int(width))
@@ -46,15 +46,21 @@ def _revision() -> str:
 
 
 def _config(kind: str, element: str, width: int, size: int, stride: int, epilogue: str = PLAIN) -> str:
-    """All that a kernel is compiled for, as a plain string: numba's disk cache is keyed by it."""
+    """All that a kernel is compiled for, as a plain string, which is the key of numba's disk cache."""
     return f"{kind}/{element}/{width}/{size}/{stride}/{epilogue}/{_revision()}"
 
 
 @cache
 def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: int, epilogue: str = PLAIN) -> Any:
-    """Kernel of the forward pass or of the input gradient, for one kernel width and stride along a row.
+    """Compile the kernel of the forward pass or of the input gradient; the same arguments give the same kernel.
 
-    `epilogue` names the activation that follows the sums and the bias; PLAIN leaves the sums as they are.
+    Args:
+        element: how the tensors store numbers: "f32", "f64" or "bf16".
+        width: channels of a vector.
+        kind: "forward" or "input_gradient".
+        size: width of the convolution's kernel.
+        stride: along a row.
+        epilogue: the activation that follows the sums and the bias; PLAIN leaves the sums as they are.
     """
     config = _config(kind, element, width, size, stride, epilogue)
     item = vector_ir.Element(element, width)
@@ -92,7 +98,14 @@ def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: in
 
 @cache
 def weight_kernel(element: str, width: int, size: int, stride: int) -> Any:
-    """Kernel of the weight gradient: item i adds its rows' share to the i-th block of partial sums."""
+    """Compile the kernel of the weight gradient: item i adds its rows' share to the i-th block of partial sums.
+
+    Args:
+        element: how the tensors store numbers: "f32", "f64" or "bf16".
+        width: channels of a vector.
+        size: width of the convolution's kernel.
+        stride: along a row.
+    """
     config = _config("weight", element, width, size, stride)
     item = vector_ir.Element(element, width)
     per_pass = depthwise_weight_ir.rows_per_pass(size)

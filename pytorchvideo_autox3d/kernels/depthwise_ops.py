@@ -1,9 +1,9 @@
 """The depthwise convolution as torch operators: forward, input gradient and weight gradient.
 
 Each is registered with torch.library (fake, autograd, FLOP formula), so torch.compile, DDP and activation
-checkpointing treat them like built-in ones. A fourth, for inference and without gradients, adds a bias and an
-activation to the forward pass. The three are bilinear and each one's derivative is made of the other
-two, so they can be differentiated any number of times. The kernels themselves are imported at the first call.
+checkpointing treat them like built-in ones. The three are bilinear and each one's derivative is made of the other
+two, so they can be differentiated any number of times. A fourth operator, for inference and without gradients, adds a
+bias and an activation to the forward pass. The kernels themselves are imported at the first call.
 
 Shapes: x (B, C, T, H, W), weight (C, 1, t, s, s) with t and s odd, padding (t // 2, s // 2, s // 2), stride
 (stride_t, stride_s, stride_s); results are channels_last_3d.

@@ -126,14 +126,23 @@ def _run_correlate(source: Tensor, weight: Tensor, out: Tensor, strides: Strides
 
 
 def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
-    """The convolution of x (B, C, T, H, W) with weight (C, 1, t, s, s); the result is channels_last_3d."""
+    """Convolve x (B, C, T, H, W) with weight (C, 1, t, s, s); the result is channels_last_3d.
+
+    Args:
+        strides: (stride_t, stride_s).
+    """
     shape = output_shape(x.shape, *strides)
     out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last_3d)
     return _run_correlate(x, weight, out, strides, True)
 
 
 def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: Strides, activation: str) -> Tensor:
-    """The activation ("none", "relu", "silu") of the convolution plus its bias (C,); on the GPU three passes."""
+    """Convolve, add the bias (C,) and apply an activation; on the GPU these are three passes over memory.
+
+    Args:
+        strides: (stride_t, stride_s).
+        activation: "none", "relu" or "silu".
+    """
     out = forward(x, weight, strides)
     if bias is not None:
         out += bias.view(-1, 1, 1, 1)
@@ -141,13 +150,27 @@ def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: S
 
 
 def input_gradient(grad: Tensor, weight: Tensor, shape: tuple[int, ...], strides: Strides) -> Tensor:
-    """The gradient of the input, of `shape`, from the gradient of the output."""
+    """The gradient of the convolution's input.
+
+    Args:
+        grad: the gradient of the output (B, C, T', H', W').
+        weight: (C, 1, t, s, s).
+        shape: of the input (B, C, T, H, W).
+        strides: (stride_t, stride_s).
+    """
     out = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last_3d)
     return _run_correlate(grad, weight, out, strides, False)
 
 
 def weight_gradient(grad: Tensor, x: Tensor, shape: tuple[int, ...], strides: Strides) -> Tensor:
-    """The gradient of the weight, of `shape` (C, 1, t, s, s), from the gradient of the output and the input."""
+    """The gradient of the convolution's weight, the same at every call.
+
+    Args:
+        grad: the gradient of the output (B, C, T', H', W').
+        x: the input (B, C, T, H, W).
+        shape: of the weight (C, 1, t, s, s).
+        strides: (stride_t, stride_s).
+    """
     if grad.numel() == 0:
         return x.new_zeros(shape)
     batch, channels, *sizes = grad.shape

@@ -32,7 +32,7 @@ _ARGUMENTS = (
 
 
 def rows_per_pass(size: int) -> int:
-    """Kernel rows whose weight gradient one pass accumulates in registers."""
+    """How many kernel rows of width `size` have their weight gradient in registers during one pass."""
     return max(1, min(size, _MOST_TAPS // size))
 
 
@@ -93,7 +93,10 @@ class _WeightPass:
 
 
 def weight_row(module: ir.Module, element: Element, size: int, stride: int) -> ir.Function:
-    """Accumulate the weight gradient of `rows_per_pass` kernel rows over the frames of one output row."""
+    """Emit a function that adds one output row's part of the weight gradient.
+
+    It covers `rows_per_pass` kernel rows and all frames.
+    """
     builder, arg = new_function(module, "weight_row", _ARGUMENTS)
     limit = _COLUMNS + max(size // 2, 1)
     values = [arg[name] for name in _ARGUMENTS]
@@ -112,6 +115,7 @@ def weight_row(module: ir.Module, element: Element, size: int, stride: int) -> i
 
 
 def _long_weight_row(module: ir.Module, element: Element, size: int, stride: int) -> ir.Function:
+    """Emit the function for a row that has more than one tile."""
     most, least = _COLUMNS, max(size // 2, 1)
     emit = _WeightPass(module, element, size, stride, "weight_long")
     builder, arg = emit.builder, emit.arg

@@ -1,4 +1,4 @@
-"""When a kernel of our own may run: its switch, and what every kernel asks of its operands."""
+"""When a kernel of our own may run: its on-off switch, and what every kernel asks of its operands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class KernelSwitch:
 
     Args:
         environment: the variable's name; unset means 1.
-        enabled: whether they are on at first, unless the variable says so.
+        enabled: whether they are on at first where the variable is unset.
     Raises:
         ConfigError: the variable is neither 0 nor 1.
     """
@@ -27,18 +27,23 @@ class KernelSwitch:
         self.enabled = self._allowed() and (enabled or environment in os.environ)
 
     def _allowed(self) -> bool:
+        """Whether the environment allows the kernels; `ConfigError` where it is neither 0 nor 1."""
         value = os.environ.get(self.environment, "1")
         if value not in ("0", "1"):
             raise ConfigError(f"environment variable {self.environment}={value!r}: must be 0 or 1")
         return value == "1"
 
     def set(self, enabled: bool) -> None:
-        """Turn the kernels on or off for the whole process."""
+        """Turn the kernels on, where the environment allows it, or off, for the whole process.
+
+        Raises:
+            ConfigError: the environment variable has become something other than 0 or 1.
+        """
         self.enabled = enabled and self._allowed()
 
     @contextmanager
     def during(self, enabled: bool) -> Iterator[None]:
-        """Turn the kernels on or off for a block of code; the setting is the process's, not the thread's."""
+        """Turn the kernels on or off for a block of code, in all threads of the process."""
         before = self.enabled
         self.set(enabled)
         try:
@@ -48,12 +53,12 @@ class KernelSwitch:
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """A tensor with memory of its own: no subclass that gives operators another meaning (fake, DTensor, ...)."""
+    """Whether a tensor has memory of its own and the usual operators: no fake tensor, DTensor or the like."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
 
 
 def transformed() -> bool:
-    """Under tracing, exporting or a functional transform, where plain layers must be seen."""
+    """Whether torch is tracing, exporting or in a functional transform, which must see plain layers."""
     return (
         torch.jit.is_tracing()
         or torch.compiler.is_exporting()

@@ -10,7 +10,7 @@ ELEMENTS = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16"}
 
 
 def vector_width(dtype: torch.dtype, channels: int) -> int:
-    """Channels of a vector for this many channels; 0 where the kernels don't pay."""
+    """How many channels make a vector in a tensor of `channels` channels; 0 where the kernels don't pay."""
     width = vector_bytes() // (8 if dtype == torch.float64 else 4)
     while width > channels:
         width //= 2

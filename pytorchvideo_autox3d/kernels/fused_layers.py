@@ -15,11 +15,12 @@ class FusedSequential(nn.Sequential):
     """`nn.Sequential` whose batch norms run fused with what follows them."""
 
     def forward(self, input: Tensor) -> Tensor:
+        """Run the layers one after another, each batch norm fused with what follows it (`run_layers`)."""
         return run_layers(self, input)
 
 
 def _flat(layers: Iterable[Any]) -> Iterator[nn.Module]:
-    """The layers with plain sequences opened, unless somebody watches a sequence being called; None is left out."""
+    """The layers one by one: plain sequences are opened, unless a hook watches them, and None is left out."""
     for layer in layers:
         if type(layer) in (nn.Sequential, FusedSequential) and not watched(layer):
             yield from _flat(layer.children())
@@ -34,7 +35,7 @@ def run_layers(
     residual: Tensor | None = None,
     activation: nn.Module | None = None,
 ) -> Tensor:
-    """activation(residual + the layers one after another), a batch norm together with what follows it (`norm_act`).
+    """activation(residual + the layers one after another), where a batch norm runs fused with what follows it.
 
     Args:
         layers: the layers in order; None stands for a layer that is not there.

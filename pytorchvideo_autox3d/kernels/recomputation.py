@@ -1,7 +1,7 @@
 """Computes an activation again in the backward pass instead of keeping it for the layer behind it.
 
 A convolution keeps its input for its weight's gradient. Where that input comes from the fused batch norm, whose own
-input is kept anyway, it can be had again with one pass over memory: less memory for a few per cent of a step's time.
+input is kept anyway, one pass over memory computes it again: less memory for a few per cent of a step's time.
 Off unless asked for: `recompute_activations(True)`, or the environment's AUTOX3D_RECOMPUTE=1.
 """
 
@@ -23,17 +23,28 @@ _ATTRIBUTE = "_autox3d_again"
 
 
 def set_recompute_activations(enabled: bool) -> None:
-    """Recompute or keep, for the whole process; the environment's AUTOX3D_RECOMPUTE=0 keeps activations."""
+    """Recompute activations or keep them, for the whole process; the environment's AUTOX3D_RECOMPUTE=0 keeps them."""
     _switch.set(enabled)
 
 
 def recompute_activations(enabled: bool) -> AbstractContextManager[None]:
-    """Recompute or keep, for the forward passes in a block of code; the setting is the process's."""
+    """Recompute or keep activations in the forward passes of a block of code, in all threads of the process."""
     return _switch.during(enabled)
 
 
 def offer_again(out: Tensor, operands: tuple[Any, ...], statistics: Tensor, eps: float, activation: str) -> None:
-    """Let the layer behind `out`, a fused batch norm's result, do without keeping it."""
+    """Attach to `out` the means to compute it again, so that the layer behind it need not keep it.
+
+    Does nothing where recomputation is off, where no gradient is wanted, or where something else, such as activation
+    checkpointing, decides what is kept.
+
+    Args:
+        out: the result of a fused batch norm.
+        operands: what it was computed from: x, residual, weight, bias and the excitation's four.
+        statistics: the mean and variance that it used.
+        eps: added to the variance.
+        activation: "none", "relu" or "silu".
+    """
     if not _switch.enabled or not out.requires_grad or torch.compiler.is_compiling() or _others_hook():
         return
     kept = tuple(value.detach() if isinstance(value, Tensor) else value for value in operands)
@@ -46,7 +57,7 @@ def offer_again(out: Tensor, operands: tuple[Any, ...], statistics: Tensor, eps:
 
 
 def call_without_keeping(layer: Callable[..., Tensor], x: Tensor, *arguments: Any) -> Tensor:
-    """layer(x, ...), which keeps x for its backward pass only where it can't be computed again."""
+    """layer(x, *arguments), where x is not kept for the backward pass if it can be computed again (`offer_again`)."""
     again = getattr(x, _ATTRIBUTE, None)
     if again is None:
         return layer(x, *arguments)

@@ -14,7 +14,7 @@ import torch
 
 
 class KernelThreads:
-    """Runs a kernel on as many threads as torch uses."""
+    """Runs a kernel on several threads: those of torch's OpenMP where they can be reached, else a pool of its own."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
@@ -25,7 +25,13 @@ class KernelThreads:
         self._pool, self._openmp = None, None
 
     def run(self, kernel: Any, parameters: np.ndarray, count: int) -> None:
-        """Run `kernel(parameters)` on `count` threads at once and wait for all of them."""
+        """Run `kernel(parameters)` on `count` threads at once and wait for all of them.
+
+        Args:
+            kernel: what `compile_kernel` returned.
+            parameters: int64, the counters included; shared by the threads.
+            count: number of threads, the calling one included.
+        """
         address = parameters.ctypes.data
         if count == 1:
             kernel.ctypes(address)
@@ -41,7 +47,7 @@ class KernelThreads:
 
 
 def _find_openmp() -> Any:
-    """GOMP_parallel(function, data, threads, flags) of the OpenMP runtime that torch uses; None if it has none."""
+    """GOMP_parallel(function, data, threads, flags) of the OpenMP runtime that torch uses; None where there is none."""
     library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     try:
         # Looking a name up in a library looks in what it was linked with, too, so this finds torch's own runtime.

@@ -1,7 +1,7 @@
-"""LLVM vectors over the channels of a row, as the depthwise kernels' inner loops need them.
+"""LLVM code on vectors of neighbouring channels, which all kernels here are written in.
 
-Vectors cover V channels; the last vector of a row begins at C - V, so it repeats a few channels of the one before
-instead of needing a mask (the same numbers are written twice).
+A vector has V channels. The last vector of a row begins at channel C - V, so it repeats a few channels of the one
+before instead of needing a mask (the same numbers are written twice).
 """
 
 from __future__ import annotations
@@ -28,29 +28,38 @@ def vector_bytes() -> int:
 
 @dataclass(frozen=True)
 class Element:
-    """How numbers are stored in a tensor ("f32", "f64", "bf16") and how many channels make a vector."""
+    """How a tensor stores numbers, and how many channels make a vector.
+
+    Args:
+        name: "f32", "f64" or "bf16".
+        width: channels of a vector.
+    """
 
     name: str
     width: int
 
     @property
     def bytes(self) -> int:
+        """Bytes of one stored number."""
         return {"f32": 4, "f64": 8, "bf16": 2}[self.name]
 
     @property
     def scalar(self) -> ir.Type:
+        """The type that is computed in: double for "f64", else float."""
         return ir.DoubleType() if self.name == "f64" else ir.FloatType()
 
     @property
     def accumulator_bytes(self) -> int:
+        """Bytes of one number of the type that is computed in."""
         return 8 if self.name == "f64" else 4
 
     @property
     def vector(self) -> ir.VectorType:
+        """The type of a vector of numbers that are computed with."""
         return ir.VectorType(self.scalar, self.width)
 
     def load(self, builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
-        """Load V stored numbers at `address`, widened to the accumulator's type."""
+        """Load a vector of stored numbers at `address`, as numbers to compute with."""
         if self.name != "bf16":
             return load(builder, address, self.vector, self.bytes)
         words = load(builder, address, ir.VectorType(ir.IntType(16), self.width), 2)
@@ -58,7 +67,7 @@ class Element:
         return builder.bitcast(builder.shl(builder.zext(words, wide), _splat(wide, 16)), self.vector)
 
     def store(self, builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
-        """Store V accumulators at `address`; bfloat16 is rounded to nearest even and keeps NaN."""
+        """Store a vector at `address` in the tensor's own type; bfloat16 is rounded to nearest even and keeps NaN."""
         if self.name != "bf16":
             store(builder, value, address, self.bytes)
             return
@@ -77,17 +86,17 @@ def _splat(vector: ir.VectorType, value: int) -> ir.Constant:
 
 
 def load(builder: ir.IRBuilder, address: ir.Value, type_: ir.Type, align: int) -> ir.Value:
-    """Read a value of `type_` at `address`, which is a multiple of `align` bytes."""
+    """Emit the load of a value of `type_` at `address`, which must be a multiple of `align` bytes."""
     return builder.load(builder.inttoptr(address, type_.as_pointer()), align=align)
 
 
 def store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int) -> None:
-    """Write a value to `address`, which is a multiple of `align` bytes."""
+    """Emit the store of a value at `address`, which must be a multiple of `align` bytes."""
     builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
 
 
 def offset(builder: ir.IRBuilder, base: ir.Value, *terms: tuple[ir.Value, int | ir.Value]) -> ir.Value:
-    """base + the sum of the products of `terms`."""
+    """base + the sum of value * factor over `terms`."""
     for value, factor in terms:
         if isinstance(factor, int):
             factor = ir.Constant(I64, factor)
@@ -102,14 +111,22 @@ def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -
 
 @contextmanager
 def counted(builder: ir.IRBuilder, count: ir.Value) -> Iterator[ir.Value]:
-    """A loop over 0 .. count - 1, giving the index."""
+    """Emit a loop over 0 .. count - 1; what is emitted inside the `with` is its body, and its index is given."""
     with cgutils.for_range(builder, count, intp=I64) as loop:
         yield loop.index
 
 
 @contextmanager
 def channel_vectors(builder: ir.IRBuilder, channels: ir.Value, width: int) -> Iterator[tuple[ir.Value, ir.Value]]:
-    """A loop over the vectors of a row's channels: (first channel of the vector, number of the vector * width)."""
+    """Emit a loop over the vectors of a row's channels; what is emitted inside the `with` is its body.
+
+    Args:
+        builder: where the loop is written.
+        channels: channels of the row, at least `width`.
+        width: channels of a vector.
+    Yields:
+        The first channel of the vector, and the vector's number times `width`.
+    """
     count = builder.udiv(builder.add(channels, ir.Constant(I64, width - 1)), ir.Constant(I64, width))
     last = builder.sub(channels, ir.Constant(I64, width))
     with counted(builder, count) as index:
@@ -126,7 +143,7 @@ def new_function(module: ir.Module, name: str, arguments: Sequence[str]) -> tupl
 
 
 def zeros(builder: ir.IRBuilder, element: Element, count: int) -> list[ir.Value]:
-    """`count` variables, each an accumulator that begins at zero."""
+    """Emit `count` variables, each a vector that begins at zero."""
     cells = [cgutils.alloca_once(builder, element.vector) for _ in range(count)]
     for cell in cells:
         builder.store(ir.Constant(element.vector, [0.0] * element.width), cell)

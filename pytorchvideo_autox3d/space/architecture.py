@@ -54,8 +54,11 @@ class Architecture:
 
     @classmethod
     def from_indices(cls, space: SearchSpace, indices: Sequence[int]) -> Architecture:
-        """The architecture with candidate `indices[d]` for decision d of the space.
+        """Build the architecture that takes candidate `indices[d]` at decision d of the space.
 
+        Args:
+            space: where the candidates come from.
+            indices: one 0-based candidate index for each decision, in the order of `space.decisions`.
         Raises:
             SpaceError: the number of indices differs from that of decisions, or one is out of range.
         """
@@ -74,10 +77,14 @@ class Architecture:
 
     @classmethod
     def widest(cls, space: SearchSpace, *, with_attention: bool = False) -> Architecture:
-        """The most channels, the highest expansion and the largest kernel everywhere.
+        """Take the most channels, the highest expansion and the largest kernel in every group.
 
-        Attention blocks begin as identity and learn beside the rest, so that there are none, or where "none" is no
-        candidate the first; `with_attention` takes the last candidate instead.
+        A supernet's attention blocks begin as identity and learn beside the rest, so the widest architecture has none
+        by default: "none" where that is a candidate, else the group's first attention.
+
+        Args:
+            space: the space to choose from.
+            with_attention: take the last attention candidate of every group instead.
         """
         first = ["none" if "none" in group.attentions else group.attentions[0] for group in space.groups]
         attentions = [group.attentions[-1] for group in space.groups] if with_attention else first
@@ -94,7 +101,10 @@ class Architecture:
 
     @classmethod
     def narrowest(cls, space: SearchSpace) -> Architecture:
-        """The fewest channels, the lowest expansion and the smallest kernel everywhere, without attention if may be."""
+        """Take the fewest channels, the lowest expansion and the smallest kernel in every group.
+
+        The attention is "none" where that is a candidate, else the group's first.
+        """
         choices = (
             GroupChoice(
                 kernel=min(group.kernels, key=lambda kernel: (kernel[0] * kernel[1] ** 2, kernel)),
@@ -116,17 +126,17 @@ class Architecture:
 
     @property
     def rows(self) -> list[list[Any]]:
-        """One [[t, s], channels, expansion, attention] a group, as AUTOX3D.GROUPS of a config has them."""
+        """[[t, s], channels, expansion, attention] of each group, the form that a config's AUTOX3D.GROUPS has."""
         return [[list(one.kernel), one.channels, one.expansion, one.attention] for one in self.groups]
 
     def one_line(self) -> str:
-        """Kernel/channels/expansion/attention of each group, for a log."""
+        """Kernel/channels/expansion/attention of each group on a single line, for a log."""
         return "; ".join(
             f"{format_value(one.kernel)}/{one.channels}/{one.expansion:g}/{one.attention}" for one in self.groups
         )
 
     def describe(self) -> str:
-        """One line a group: kernel, channels, expansion, attention."""
+        """A table as text, with one line for each group: its number, kernel, channels, expansion and attention."""
         lines = [
             f"{number:>2}  {format_value(choice.kernel)}  {choice.channels:>3} channels  "
             f"expansion {choice.expansion:<4g}  {choice.attention}"
@@ -135,7 +145,11 @@ class Architecture:
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
-        """Plain data for JSON or yaml; a space that is not built in is included in full."""
+        """The architecture as plain data for JSON or yaml, which `from_dict` reads back.
+
+        Returns:
+            "groups", one dictionary for each group, and "space": a built-in space's name, or any other space in full.
+        """
         built_in = self.space.name in BUILTIN_ATTENTIONS and self.space == load_space(self.space.name)
         groups = [
             {
@@ -150,7 +164,7 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, data: object) -> Architecture:
-        """The inverse of `to_dict`.
+        """Read what `to_dict` returned; without "space" the space is "table2".
 
         Raises:
             SpaceError: a key is missing, unknown or of the wrong type, or a value lies outside the space.
@@ -162,16 +176,16 @@ class Architecture:
         return cls((_choice_from(n, group) for n, group in enumerate(top["groups"], start=1)), space)
 
     def to_json(self, path: str | Path) -> None:
-        """Write the architecture, and its space if that is not built in, as JSON; never a half-written file."""
+        """Write `to_dict` as JSON, beside the target first, so that a stopped write leaves no half-written file."""
         write_json(path, self.to_dict())
 
     @classmethod
     def from_json(cls, path: str | Path) -> Architecture:
-        """Read what `to_json` wrote.
+        """Read an architecture from a file that `to_json` wrote.
 
         Raises:
-            SpaceError: the file is missing, no JSON, or not an architecture of its space; names the file and
-                the line, or the group and the key.
+            SpaceError: the file is missing, no JSON, or not an architecture of its space; names the file and the line,
+                or the group and the key.
         """
         if not g_pathmgr.isfile(str(path)):
             raise SpaceError(f"no architecture file {str(path)!r}")
@@ -192,6 +206,7 @@ SearchSpace.architecture_type = Architecture
 
 
 def _check_group(number: int, spec: GroupSpec, choice: GroupChoice) -> None:
+    """Raise `SpaceError`, naming the group (counted from 1), where a choice is no candidate of it."""
     try:
         spec.check(choice)
     except SpaceError as error:
@@ -199,6 +214,7 @@ def _check_group(number: int, spec: GroupSpec, choice: GroupChoice) -> None:
 
 
 def _space_from(value: object) -> SearchSpace:
+    """The space that a file holds in full or names; `SpaceError` where it is broken or no built-in space."""
     if not isinstance(value, str):
         try:
             return space_from_dict(value)
@@ -213,6 +229,7 @@ def _space_from(value: object) -> SearchSpace:
 
 
 def _choice_from(number: int, data: object) -> GroupChoice:
+    """The choice that a file holds for one group; `SpaceError` where a key is missing or a value of the wrong type."""
     fields = check_keys(f"group {number}", data, required=_CHOICE_KEYS)
     kernel, channels, expansion, attention = (fields[key] for key in _CHOICE_KEYS)
     expected = {

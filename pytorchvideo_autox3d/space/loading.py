@@ -28,8 +28,8 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
     """Return the built-in space of this name ("table2", "table2-nonlocal"), or the one in this yaml file.
 
     Raises:
-        SpaceError: no such name or file, unsafe or broken yaml, a missing, unknown or wrong key; one line naming
-            the file, the group (counted from 1) and the key.
+        SpaceError: there is no such name or file, the yaml is unsafe or broken, or a key is missing, unknown or wrong;
+            one line that names the file, the group (counted from 1) and the key.
     """
     if str(name_or_path) in BUILTIN_ATTENTIONS:
         return _builtin(str(name_or_path))
@@ -45,6 +45,7 @@ def _builtin(name: str) -> SearchSpace:
 
 
 def _from_yaml(path: str) -> SearchSpace:
+    """Read a yaml file; `SpaceError` names the file, and the line or the key at fault."""
     if not g_pathmgr.isfile(path):
         near = difflib.get_close_matches(path, BUILTIN_ATTENTIONS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"built-in: {', '.join(BUILTIN_ATTENTIONS)}"
@@ -61,7 +62,7 @@ def _from_yaml(path: str) -> SearchSpace:
 
 
 def _yaml_problem(error: Exception) -> str:
-    """ ":line: reason" of a yaml error, on one line."""
+    """Where and why yaml can't be read, ":line: reason" on one line, to stand behind the file's name."""
     mark = getattr(error, "problem_mark", None)
     reason = getattr(error, "problem", None) or str(error).splitlines()[0]
     return f":{mark.line + 1}: not plain yaml: {reason}" if mark else f": not plain yaml: {reason}"
@@ -70,8 +71,11 @@ def _yaml_problem(error: Exception) -> str:
 def space_from_dict(data: object) -> SearchSpace:
     """Build a space from the dictionary that a yaml file holds.
 
+    Args:
+        data: "name" and "groups", and if wanted "stem" and "head", in the form of configs/spaces/.
     Raises:
-        SpaceError: naming the group (counted from 1) and the key at fault, and the nearest known key.
+        SpaceError: a key is missing, unknown or wrong; names the group (counted from 1), the key at fault and, for
+            an unknown key, the nearest known one.
     """
     top = check_keys("the space", data, required=("name", "groups"), optional=("stem", "head"))
     if not isinstance(top["name"], str):
@@ -85,7 +89,7 @@ def space_from_dict(data: object) -> SearchSpace:
 
 
 def space_to_dict(space: SearchSpace) -> dict:
-    """The plain dictionary that `space_from_dict` reads back as an equal space."""
+    """The plain dictionary from which `space_from_dict` builds an equal space."""
     groups = [
         {
             "channels": list(group.channels),
@@ -108,10 +112,18 @@ def space_to_dict(space: SearchSpace) -> dict:
 def check_keys(
     where: str, data: object, *, required: Iterable[str] = (), optional: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return `data` as a dict after checking its keys; `where` says in the error what it describes.
+    """Check the keys of a mapping that somebody else wrote.
 
+    Args:
+        where: what the mapping describes, for the error message.
+        data: the mapping, or whatever stands in its place.
+        required: the keys that must be there.
+        optional: further keys that may be there.
+    Returns:
+        A new dictionary of the same keys and values.
     Raises:
-        SpaceError: it is no mapping, a required key is missing, or a key is unknown (naming the nearest).
+        SpaceError: `data` is no mapping, a required key is missing, or a key is unknown (the message has the nearest
+            known one).
     """
     if not isinstance(data, Mapping):
         raise SpaceError(f"{where}: expected keys and values, got {type(data).__name__}")
@@ -129,6 +141,7 @@ def check_keys(
 
 
 def _group_from_dict(number: int, data: object) -> GroupSpec:
+    """Build one group; `SpaceError` names it (counted from 1) and the key at fault."""
     where = f"group {number}"
     fields = check_keys(where, data, required=_GROUP_KEYS)
     try:
@@ -145,12 +158,14 @@ def _group_from_dict(number: int, data: object) -> GroupSpec:
 
 
 def _list(key: str, value: object) -> list:
+    """`value` itself; `SpaceError` names `key` where it is no list."""
     if not isinstance(value, list):
         raise SpaceError(f"{key}: {value!r} is not a list")
     return value
 
 
 def _kernels(value: object) -> list:
+    """The list of kernels, each of them a list; `SpaceError` where one is not."""
     kernels = _list("kernels", value)
     for kernel in kernels:
         if not isinstance(kernel, list):
@@ -159,7 +174,11 @@ def _kernels(value: object) -> list:
 
 
 def _numbers(key: str, value: object) -> list:
-    """A list of numbers, or the arithmetic progression {min, max, step} with both ends."""
+    """A list of numbers, or the arithmetic progression {min, max, step}, both ends included.
+
+    Raises:
+        SpaceError: a value is no number, or the steps from min do not reach max.
+    """
     if isinstance(value, Mapping):
         bounds = check_keys(key, value, required=("min", "max", "step"))
         first, last, step = (_number(f"{key}.{name}", bounds[name]) for name in ("min", "max", "step"))
@@ -172,6 +191,7 @@ def _numbers(key: str, value: object) -> list:
 
 
 def _number(key: str, value: object) -> int | float:
+    """`value` itself; `SpaceError` names `key` where it is no finite number."""
     # `value == value` is false for NaN alone.
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or math.isinf(value):
         raise SpaceError(f"{key}: {value!r} is not a number")

@@ -1,4 +1,4 @@
-"""What follows from a space but is not searched: the blocks of each group, their strides and widths.
+"""What follows from a space without being searched: the blocks of each group, their strides and their widths.
 
 The static models, the supernet and the cost formulas all take it from here.
 """
@@ -14,20 +14,30 @@ from pytorchvideo_autox3d.space.search_space import SearchSpace
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """One block: its spatial stride and whether it has squeeze-excitation."""
+    """What is fixed of one block.
+
+    Args:
+        stride: spatial stride of its depthwise convolution, 1 or 2; time is never strided.
+        squeeze_excite: whether it has squeeze-excitation, where the network has any.
+    """
 
     stride: int
     squeeze_excite: bool
 
 
 def block_plan(space: SearchSpace, depth_factor: float = 1.0) -> tuple[tuple[BlockPlan, ...], ...]:
-    """The blocks of every group.
+    """List the blocks of every group.
 
     A group of n blocks gets ceil(n * depth_factor), as X3D rounds repeats (X3D, `round_repeats`). As in X3D every
     other block of a stage has squeeze-excitation, beginning with the first; a stage begins at a group with a stride.
 
+    Args:
+        space: says how many blocks each group has and the stride of its first block.
+        depth_factor: multiplies the number of blocks; 1 keeps the space's own depth.
+    Returns:
+        For each group its blocks, in order.
     Raises:
-        SpaceError: the depth factor is not positive.
+        SpaceError: the depth factor is not a positive, finite number.
     """
     if not depth_factor > 0 or math.isinf(depth_factor):
         raise SpaceError(f"depth_factor {depth_factor} is not a positive number")
@@ -42,7 +52,7 @@ def block_plan(space: SearchSpace, depth_factor: float = 1.0) -> tuple[tuple[Blo
 
 
 def stages(space: SearchSpace) -> tuple[tuple[int, ...], ...]:
-    """The groups (0-based) of every stage; a stage begins with a group whose stride is above 1."""
+    """Group the groups (0-based numbers) into stages; a stage begins at a group whose stride is above 1."""
     result: list[list[int]] = []
     for number, group in enumerate(space.groups):
         if group.stride > 1 or not result:
@@ -52,5 +62,10 @@ def stages(space: SearchSpace) -> tuple[tuple[int, ...], ...]:
 
 
 def inner_width(in_channels: int, expansion: float) -> int:
-    """Channels of a block's depthwise convolution: the expansion is relative to the block's input."""
+    """The channels of a block's depthwise convolution, at least one.
+
+    Args:
+        in_channels: channels of the block's input, which the expansion is relative to.
+        expansion: the ratio of inner to input channels; the product is rounded to the nearest whole number.
+    """
     return max(1, round(in_channels * expansion))

@@ -32,7 +32,8 @@ class SearchSpace:
         stem: the fixed first convolution.
         head: the fixed head.
     Raises:
-        SpaceError: there are no groups, or an expansion of a group's fewest input channels is less than one channel.
+        SpaceError: there are no groups, or the lowest expansion of a group gives less than one channel where the
+            block's input is narrowest.
     """
 
     name: str
@@ -60,7 +61,7 @@ class SearchSpace:
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """Every decision, group by group, each group's as kernel, channels, expansion, attention."""
+        """Every decision: group by group, and within a group kernel, channels, expansion, attention."""
         return tuple(
             Decision(number, key, candidates)
             for number, group in enumerate(self.groups)
@@ -69,22 +70,34 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """The exact number of architectures."""
+        """The exact number of architectures: the product of the numbers of candidates."""
         return math.prod(len(decision.candidates) for decision in self.decisions)
 
     def sample(self, generator: torch.Generator) -> Any:
-        """Draw one `Architecture`, every decision uniform and independent."""
+        """Draw one `Architecture`: every decision uniformly and independently of the others."""
         return self.architecture_type.from_indices(self, self.sample_indices(1, generator)[0].tolist())
 
     def sample_indices(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw `count` architectures as candidate indices: int64 (count, number of decisions)."""
+        """Draw architectures as candidate indices, every decision uniformly and independently of the others.
+
+        Args:
+            count: how many architectures.
+            generator: the only source of randomness, so that its seed repeats the draw.
+        Returns:
+            0-based indices, int64 (count, number of decisions).
+        """
         columns = [
             torch.randint(len(decision.candidates), (count,), generator=generator) for decision in self.decisions
         ]
         return torch.stack(columns, dim=1)
 
     def describe(self, clip_length: int = 13, crop_size: int = 160) -> str:
-        """The space as the text of the paper's Table 2, for clips of clip_length x crop_size^2."""
+        """Print the space as text in the form of the paper's Table 2.
+
+        Args:
+            clip_length: frames of the clips for which input sizes are shown.
+            crop_size: height and width of these clips, in pixels.
+        """
         size = crop_size
         rows: list[tuple[str, ...]] = [
             ("group", "max input", "kernel", "expansion", "channels", "blocks", "stride", "attention")
@@ -107,7 +120,7 @@ class SearchSpace:
 
 
 def _summary(values: tuple) -> str:
-    """Candidates in one cell: "12..28, 4" for an even progression of numbers, else all of them."""
+    """Candidates as one cell: "12..28, 4" (first, last, step) for an even progression of numbers, else all of them."""
     numeric = all(isinstance(value, int | float) for value in values)
     if numeric and len(values) > 2:
         steps = {second - first for first, second in itertools.pairwise(values)}

@@ -12,7 +12,13 @@ Kernel = tuple[int, int]
 
 
 class Decision(NamedTuple):
-    """One categorical choice of a space: in which group (0-based), of which field, among which values."""
+    """One categorical choice of a space.
+
+    Args:
+        group: the group it belongs to, counted from 0.
+        field: which attribute of `GroupChoice` it sets.
+        candidates: the values to choose among.
+    """
 
     group: int
     field: str
@@ -46,10 +52,18 @@ class GroupChoice:
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """Candidates of one group, its number of blocks and the spatial stride of its first block.
+    """What one group of blocks may choose, and what is fixed of it.
 
+    Args:
+        channels: candidates for the output channels of every block.
+        kernels: candidates (t, s) for the depthwise kernel t x s^2; odd numbers.
+        expansions: candidates for inner channels over *input* channels.
+        attentions: candidates for the block after the group, by their names in ATTENTION.
+        blocks: number of blocks.
+        stride: spatial stride of the first block, 1 or 2.
     Raises:
-        SpaceError: a list of candidates is empty, repeats a value or holds an impossible one.
+        SpaceError: a list of candidates is empty, repeats a value or holds an impossible one; `blocks` is no whole
+            number of at least one; the stride is neither 1 nor 2.
     """
 
     channels: tuple[int, ...]
@@ -86,7 +100,11 @@ class GroupSpec:
         )
 
     def check(self, choice: GroupChoice) -> None:
-        """Raise `SpaceError` naming the first key of `choice` whose value is no candidate of this group."""
+        """Check that every value of a choice is a candidate of this group.
+
+        Raises:
+            SpaceError: a value is not; names the first such key.
+        """
         for key, candidates in self.decisions():
             value = getattr(choice, key)
             if value not in candidates:
@@ -98,7 +116,11 @@ class GroupSpec:
 class StemSpec:
     """The first convolution: 3 -> channels, 1x3x3, spatial stride 2 (paper, Table 2).
 
-    A `temporal_kernel` above 1 adds X3D's depthwise temporal convolution of that length after it (X3D has 5).
+    Args:
+        channels: output channels.
+        temporal_kernel: length in frames of a depthwise temporal convolution after it, odd; 1 means none, X3D has 5.
+    Raises:
+        SpaceError: a value is no whole number of at least one, or the temporal kernel is even.
     """
 
     channels: int = 24
@@ -113,7 +135,14 @@ class StemSpec:
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """The head: 1x1x1 conv to `channels`, global average pool, linear to `hidden`, linear to the classes."""
+    """The head: 1x1x1 convolution, global average pool, linear to the features, linear to the classes.
+
+    Args:
+        channels: output channels of the convolution.
+        hidden: number of features, the input of the classifier.
+    Raises:
+        SpaceError: a value is no whole number of at least one.
+    """
 
     channels: int = 432
     hidden: int = 2048
@@ -124,7 +153,11 @@ class HeadSpec:
 
 
 def check_count(key: str, value: object) -> None:
-    """Raise `SpaceError` naming `key` unless `value` is a whole number of at least one."""
+    """Check that a value is a count.
+
+    Raises:
+        SpaceError: it is no whole number of at least one; names `key`.
+    """
     if not _is_count(value):
         raise SpaceError(f"{key}: {value!r} is not a whole number >= 1")
 
@@ -145,6 +178,7 @@ def _is_kernel(kernel: Sequence[object]) -> bool:
 
 
 def _check_candidates(key: str, values: tuple, valid: bool, expected: str) -> None:
+    """Check one list of candidates; `SpaceError` where it is empty, has a value that is not `valid` or one twice."""
     if not values:
         raise SpaceError(f"{key}: no candidates")
     if not valid:
