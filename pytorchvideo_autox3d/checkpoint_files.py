@@ -18,10 +18,13 @@ _OLDER_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint or a bare state dict onto the CPU; only tensors and plain values are taken (weights_only).
+    """Read a checkpoint or a bare state dict onto the CPU; only tensors and plain values are loaded (weights_only).
+
+    Args:
+        path: of a file, or a location that iopath's path manager knows.
 
     Raises:
-        CheckpointError: no such file, a caffe2 pickle, a damaged file, or one that holds something else; names it.
+        CheckpointError: no such file, a caffe2 pickle, a damaged file, or one that is not a checkpoint; names it.
     """
     if not g_pathmgr.isfile(str(path)):
         raise CheckpointError(f"{path}: no such checkpoint")
@@ -43,7 +46,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def checkpoint_model_state(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Tensor]:
-    """The network of a checkpoint, under "model_state" or "state_dict" or the mapping itself, less wrappers' prefixes.
+    """The network's state dict in a checkpoint, without the key prefixes of wrappers.
+
+    Args:
+        checkpoint: has it under "model_state" or "state_dict", or is one itself.
+        source: the file, for messages.
 
     Raises:
         CheckpointError: it holds none; names the file and what is there.
@@ -57,12 +64,12 @@ def checkpoint_model_state(checkpoint: Mapping[str, Any], source: str | Path) ->
 
 
 def plain_key(key: str) -> str:
-    """A state dict's key without what wrappers put before it."""
+    """A state dict's key without the prefixes of DistributedDataParallel and torch.compile."""
     while key.startswith(WRAPPER_PREFIXES):
         key = key.removeprefix("module.").removeprefix("_orig_mod.")
     return key
 
 
 def _is_bare_pickle(start: bytes) -> bool:
-    """A pickle that torch did not write: not its zip, not its older form, which opens with a magic number."""
+    """Whether a file is a pickle that torch did not write: neither its zip nor its older form with a magic number."""
     return start.startswith(_PICKLE_STARTS) and not start.startswith(_OLDER_TORCH_START)

@@ -52,7 +52,11 @@ INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 def run_safely(command: Callable[[], Any]) -> int:
-    """Run a command; return its exit code: 0, 1 with one line for a user's error, 130 or 143 after a signal."""
+    """Run a command, and print one line for an error of the error family or a stop.
+
+    Returns:
+        The exit code: 0; 1 after a user's error; 130 after Ctrl-C, 143 after SIGTERM.
+    """
     try:
         command()
     except Interrupted as stop:
@@ -72,7 +76,11 @@ def run_safely(command: Callable[[], Any]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the console script and of `python -m pytorchvideo_autox3d`."""
+    """Entry point of the console script and of `python -m pytorchvideo_autox3d`; returns the exit code.
+
+    Args:
+        argv: the arguments after the program's name; by default those of the process.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="autox3d", description="AutoX3D: efficient video recognition networks.")
     parser.add_argument("--version", action="version", version=__version__)

@@ -65,8 +65,13 @@ class TrainingError(AutoX3DError, RuntimeError):
 class Interrupted(AutoX3DError):
     """A stop was asked for; says what was saved and how to go on.
 
-    `exit_code` is the command line's: 128 and the number of the signal, as shells have it; 130 after Ctrl-C, 143 after
-    SIGTERM.
+    Args:
+        message: one line.
+        signal_number: of the signal that asked.
+
+    Attributes:
+        exit_code: of the command line, 128 plus the signal's number, as shells have it: 130 after Ctrl-C, 143 after
+            SIGTERM.
     """
 
     def __init__(self, message: str = "", *, signal_number: int = signal.SIGINT) -> None:
@@ -87,13 +92,13 @@ class ExportError(AutoX3DError, RuntimeError):
 
 
 class SeveralErrors(AutoX3DError):
-    """Several of a user's errors, found together and said together; `errors` has each."""
+    """Several of a user's errors that were found together, as one line; `errors` has each by itself."""
 
     errors: tuple[AutoX3DError, ...] = ()
 
 
 class ErrorCollector:
-    """Runs checks that don't depend on each other, so that a user meets all of their errors at once.
+    """Runs checks that don't depend on each other, so that a user sees all of their errors at once.
 
     ::
 
@@ -110,7 +115,7 @@ class ErrorCollector:
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Keep an error of the family that is raised inside, but for one that says the same as an earlier one."""
+        """Keep an `AutoX3DError` that is raised in the `with` block, unless an earlier one has the same message."""
         try:
             yield
         except AutoX3DError as error:
@@ -119,7 +124,12 @@ class ErrorCollector:
                     self.errors.append(one)
 
     def raise_found(self) -> None:
-        """Raise the one error that was found, or all of them as one; nothing where there was none."""
+        """Raise what was found; does nothing where no error was.
+
+        Raises:
+            AutoX3DError: the one error that was found, of its own class.
+            SeveralErrors: several were found.
+        """
         if len(self.errors) == 1:
             raise self.errors[0]
         if self.errors:

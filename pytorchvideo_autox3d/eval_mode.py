@@ -1,4 +1,4 @@
-"""Eval mode for a while, in one place."""
+"""A context in which a model is in eval mode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode and without gradients; afterwards each module in the mode it was in."""
+    """Within the `with` block `model` is in eval mode, without gradients; then each module's mode is restored."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

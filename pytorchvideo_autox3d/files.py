@@ -15,7 +15,10 @@ from pytorchvideo_autox3d.errors import AutoX3DError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; on leaving, rename it over `path`, or remove it after an error.
+    """Yield a temporary path beside `path` to write to, which then replaces `path`; after an error it is removed.
+
+    Args:
+        path: of the file to write; its folder is made where it is missing.
 
     Raises:
         AutoX3DError: the folder can't be made or written to; names the path.
@@ -34,11 +37,19 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8."""
+    """Write `text` as UTF-8, atomically.
+
+    Raises:
+        AutoX3DError: the file can't be written.
+    """
     with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write plain data as indented JSON; NaN and infinity become null, which every JSON reader takes."""
+    """Write plain data as indented JSON, atomically; NaN and infinity become null, which every JSON reader takes.
+
+    Raises:
+        AutoX3DError: the file can't be written.
+    """
     write_text(path, simplejson.dumps(value, indent=2, ignore_nan=True) + "\n")

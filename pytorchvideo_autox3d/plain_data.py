@@ -1,4 +1,4 @@
-"""Yaml and JSON that somebody else wrote, as plain data within limits: no tags, no bombs, no depth that ends Python."""
+"""Reads others' yaml and JSON as plain data, within limits: no tags, no alias bombs, no nesting that ends Python."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import simplejson
 import yaml
 
 MOST_NODES = 1_000_000
-"""Of a yaml document with its aliases written out; the largest of ours has some hundred."""
+"""The most values a yaml document may have with its aliases written out; our largest has a few hundred."""
 
 
 def parse_yaml(text: str | TextIO) -> Any:
     """The plain data of one yaml document.
 
     Raises:
-        yaml.YAMLError: no yaml, a tag that is not plain, an alias that leads back to itself, or more than `MOST_NODES`
-            nodes once the aliases are written out ("billion laughs").
+        yaml.YAMLError: the text is not yaml, has a tag for anything but plain data, an alias that leads back to
+            itself, or more than `MOST_NODES` values once the aliases are written out ("billion laughs").
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -39,7 +39,7 @@ def parse_json(text: str) -> Any:
     """The plain data of a JSON text.
 
     Raises:
-        simplejson.JSONDecodeError: no JSON, nested too deeply, or a number of too many digits.
+        simplejson.JSONDecodeError: the text is not JSON, is nested too deeply, or has a number of too many digits.
     """
     try:
         return simplejson.loads(text)
@@ -52,7 +52,15 @@ def parse_json(text: str) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[Hashable, int]) -> int:
-    """Nodes below and with `node`, an alias counted as what it stands for; each node is walked once."""
+    """The number of values in `node`, itself included; an alias counts as what it stands for.
+
+    Args:
+        node: of a parsed document.
+        known: sizes by the nodes' ids, filled in so that each node is walked once.
+
+    Raises:
+        yaml.YAMLError: an alias leads back to itself.
+    """
     if id(node) in known:
         if known[id(node)] == 0:
             raise yaml.YAMLError("an alias that leads back to itself")

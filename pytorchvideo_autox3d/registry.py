@@ -16,25 +16,30 @@ from pytorchvideo_autox3d.errors import RegistryError
 
 
 class Registry(_FvcoreRegistry):
-    """fvcore's registry with names of choice, former names, and a one-line error that names the nearest name."""
+    """fvcore's registry, extended: entries can be given a name, keep former names, and unknown names get a hint."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._renamed: dict[str, str] = {}
 
     def register(self, obj: Any = None, *, name: str | None = None) -> Any:
-        """Register `obj` under `name` (default: its `__name__`); without `obj`, act as a decorator."""
+        """Register an object; without `obj`, return a decorator that does.
+
+        Args:
+            obj: a class or function.
+            name: by which it is looked up; by default its `__name__`.
+        """
         if obj is None:
             return lambda decorated: self.register(decorated, name=name)
         self._do_register(name or obj.__name__, obj)
         return obj
 
     def rename(self, old: str, new: str) -> None:
-        """Keep `old` as a former name of the entry `new`: `get` takes it, with a warning."""
+        """Keep `old` as a former name of the entry `new`; `get` still accepts it, with a warning."""
         self._renamed[old] = new
 
     def names(self) -> Iterator[str]:
-        """Every name that `get` takes, former ones last."""
+        """Every name that `get` accepts, former ones last."""
         yield from (name for name, _ in self)
         yield from self._renamed
 
@@ -42,15 +47,18 @@ class Registry(_FvcoreRegistry):
         return name in self._renamed or super().__contains__(name)
 
     def present_name(self, name: str) -> str:
-        """The name that a former name became; any other name as it is."""
+        """The present name of an entry, from its present or a former one; an unknown name is returned as it is."""
         return self._renamed.get(name, name)
 
     def get(self, name: str, *, key: str = "") -> Any:
-        """Return the object registered as `name`; a former name gives a FutureWarning that says the present one.
+        """The object registered as `name`; a former name gives a FutureWarning that says the present one.
+
+        Args:
+            name: present or former.
+            key: the config key that has the name, for messages; by default the registry is named.
 
         Raises:
-            RegistryError: there is none; names `key`, the config's key that asked for it, or else the registry, and
-                what there is.
+            RegistryError: there is no such entry; names the nearest one and all that there are.
         """
         if name in self._renamed:
             new = self._renamed[name]
@@ -61,7 +69,7 @@ class Registry(_FvcoreRegistry):
         raise RegistryError(f"{key or self._name}: no entry named {name!r}; {self.hint(name)}")
 
     def hint(self, name: str) -> str:
-        """For messages about an unknown name: the nearest one, and all that there are."""
+        """The part of an error message that gives the name nearest to an unknown one, and all that there are."""
         known = sorted(key for key, _ in self)
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         meant = f"did you mean {near[0]!r}? " if near else ""
@@ -86,14 +94,15 @@ MODEL_KEYS: dict[str, Mapping[str, Any]] = {}
 def register_attention(
     name: str, plain: Callable[..., Any], *, elastic: Callable[..., Any] | None = None, cost: Any = None
 ) -> None:
-    """Make a block that a group may end with known to spaces, networks, supernets and counts.
+    """Register an attention, a block that a group may end with, for spaces, networks, supernets and cost counts.
 
     Args:
         name: by which spaces name it.
-        plain: called with (channels, norm=..., **options); gives a module from (B, C, T, H, W) to the same shape.
-        elastic: its form in a supernet, called with (candidate channels, selection=..., norm=..., **options); gives a
-            module of `supernet.ElasticAttention`'s methods. Without it the supernet holds one plain block a width.
-        cost: called with (channels, positions, **options), where channels may be an integer array; gives
+        plain: called with (channels, norm=..., **options); returns a module from (B, C, T, H, W) to the same shape.
+        elastic: its form in a supernet, called with (candidate channels, selection=..., norm=..., **options); returns
+            a module with the methods of `supernet.ElasticAttention`. Without it the supernet holds one plain block for
+            each width.
+        cost: called with (channels, positions, **options), where channels may be an integer array; returns
             `analysis.formulas.Cost`. Without it a plain block is counted at each width.
     """
     ATTENTION_REGISTRY.register(plain, name=name)
@@ -104,12 +113,12 @@ def register_attention(
 
 
 def register_model(name: str, builder: Callable[..., Any], *, keys: Mapping[str, Any] | None = None) -> None:
-    """Make a model known to MODEL.MODEL_NAME, with a node of its own in the config.
+    """Register a model for MODEL.MODEL_NAME, with a node of its own in the config.
 
     Args:
         name: of the model; its node of the config is the name in capitals.
         builder: called with model_num_class, input_clip_length, input_crop_size, dropout_rate and, in lower case, the
-            keys of the node; gives a module from (B, C, T, H, W) to logits (B, K).
+            keys of the node; returns a module from clips (B, C, T, H, W) to logits (B, K).
         keys: the node's keys in capitals, with their defaults.
 
     Raises:

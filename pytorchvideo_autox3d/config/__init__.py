@@ -1,4 +1,4 @@
-"""Configuration: PySlowFast's key names plus AUTOX3D, GLORE and SEARCH; safe yaml only; typos are errors."""
+"""Configuration: PySlowFast's key names plus AUTOX3D, GLORE and SEARCH, read from safe yaml; typos are errors."""
 
 from pytorchvideo_autox3d.config.imports import import_modules
 from pytorchvideo_autox3d.config.keys import changed_keys, leaves, value_at

@@ -1,4 +1,4 @@
-"""Keys that count only beside others: what of a config must be on for a job to look at them.
+"""Keys that count only together with others: what a config must switch on before a job looks at them.
 
 `tests/jobs/test_conditions.py` makes jobs on configs that record what is read of them, with each condition met and not.
 """
@@ -199,7 +199,7 @@ CONDITIONS = (
 
 
 def unmet(cfg: CfgNode, key: str) -> Iterator[Condition]:
-    """The conditions of a key that its config leaves unmet."""
+    """The conditions under which `key` is read and which `cfg` does not meet."""
     for condition in CONDITIONS:
         # The switch of a node is read whatever it says.
         if condition.names(key) and not key.endswith(".ENABLE") and not condition.holds(cfg):

@@ -11,10 +11,13 @@ KEY = "AUTOX3D.IMPORTS"
 
 
 def import_modules(names: Sequence[str]) -> None:
-    """Import the modules, in their order; one that is imported already costs nothing.
+    """Import modules in the given order; one that is imported already costs nothing.
+
+    Args:
+        names: dotted names, as in AUTOX3D.IMPORTS.
 
     Raises:
-        ConfigError: not a list of names, no such module, or one that raises while it is imported.
+        ConfigError: `names` is not a list of names, or a module does not exist or raises while it is imported.
     """
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"{KEY} is {names!r}, expected a list of modules")

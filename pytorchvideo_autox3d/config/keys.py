@@ -1,4 +1,4 @@
-"""Dotted keys of nested configs, as SOLVER.BASE_LR: of a `CfgNode` and of what its yaml reads as."""
+"""Dotted keys such as SOLVER.BASE_LR, for a `CfgNode` as for the plain mapping that its yaml reads as."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key that holds a value, dotted, with that value, in the order of the config."""
+    """Every key that holds a value, dotted, with that value, in the order of the config.
+
+    Args:
+        values: a config or a nested mapping.
+        prefix: put before every key, with its dot.
+    """
     for key, value in values.items():
         if isinstance(value, dict):  # a CfgNode is one
             yield from leaves(value, f"{prefix}{key}.")
@@ -19,7 +24,7 @@ def value_at(values: Mapping[str, Any], key: str) -> Any:
     """The value, or the group of keys, at a dotted key.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such key.
     """
     node: Any = values
     for part in key.split("."):
@@ -30,7 +35,11 @@ def value_at(values: Mapping[str, Any], key: str) -> Any:
 
 
 def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Each key that both have with other values, as (key, value before, value after), in the order of `after`."""
+    """Each key whose value differs between two configs that both have it, in the order of `after`.
+
+    Returns:
+        Triples (dotted key, value in `before`, value in `after`).
+    """
     old = dict(leaves(before))
     for key, value in leaves(after):
         if key in old and old[key] != value:

@@ -25,11 +25,19 @@ from pytorchvideo_autox3d.plain_data import parse_yaml
 
 
 def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> CfgNode:
-    """Read one yaml file, or several in turn, then `opts` (KEY VALUE KEY VALUE ...), over the defaults.
+    """Read one yaml file, or several in turn, then `opts`, over the defaults.
 
-    Returns a frozen config. Raises `ConfigError` for a missing file, yaml that does not parse or carries python
-    tags, an unknown key (naming the nearest known one), a value of the wrong type, one that nothing could run with, and
-    a key that the config's jobs don't read.
+    Args:
+        path: of the yaml file or files; a later one overrides an earlier.
+        opts: KEY VALUE KEY VALUE ..., as on the command line; they override the files.
+
+    Returns:
+        A frozen config.
+
+    Raises:
+        ConfigError: a missing file, yaml that does not parse or carries python tags, an unknown key (names the nearest
+            known one), a value of the wrong type or one that nothing could run with, or a key that the config's jobs
+            don't read.
     """
     import_named_modules(path, opts)
     cfg = get_cfg()
@@ -42,7 +50,15 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
 
 
 def merge_into(cfg: CfgNode, path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> None:
-    """Read yaml files and `opts` over `cfg`, in place, be it ours or PySlowFast's; raises as `load_cfg` does."""
+    """Read yaml files and `opts` over `cfg`, in place, whether it is ours or PySlowFast's.
+
+    Args:
+        cfg: has every key that the files may set.
+        path, opts: as in `load_cfg`.
+
+    Raises:
+        ConfigError: a missing or unsafe file, an unknown key, a value of the wrong type, or a KEY without a VALUE.
+    """
     for one in [path] if isinstance(path, str | Path) else path:
         _merge(cfg, _read_with_base(str(one)), source=str(one))
     if len(opts) % 2:
@@ -52,7 +68,10 @@ def merge_into(cfg: CfgNode, path: str | Path | Sequence[str | Path], opts: Sequ
 
 
 def import_named_modules(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> None:
-    """Import what AUTOX3D.IMPORTS of the yaml files and `opts` names: a module may register config keys of its own.
+    """Import the modules that AUTOX3D.IMPORTS names, before the config is read: they may register keys of their own.
+
+    Args:
+        path, opts: as in `load_cfg`.
 
     Raises:
         ConfigError: a missing or unsafe file, or a module that can't be imported.
@@ -75,7 +94,14 @@ def _parsed_list(value: Any) -> Any:
 
 
 def config_path(name: str) -> Path:
-    """The file of a shipped config, given as `autox3d/S.yaml`, from a checkout or an installed wheel alike."""
+    """The file of a shipped config, in a checkout as in an installed wheel.
+
+    Args:
+        name: its path under `configs/`, such as `autox3d/S.yaml`.
+
+    Raises:
+        ConfigError: there is no such config.
+    """
     found = _shipped(name)
     if found is None:
         raise ConfigError(f"no shipped config named {name!r}")
@@ -89,7 +115,11 @@ def _shipped(name: str) -> Path | None:
 
 
 def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The mapping of a yaml file, merged over that of the file its `_BASE_` names, if any."""
+    """The mapping of a yaml file, merged over that of the file that its `_BASE_` names, if any.
+
+    Raises:
+        ConfigError: a missing file, yaml that is not safe or not a mapping, or a circle of `_BASE_`.
+    """
     if path in seen:
         raise ConfigError(f"{path}: _BASE_ leads back to the file itself")
     if not g_pathmgr.isfile(path):
@@ -130,7 +160,11 @@ def _merge(cfg: CfgNode, values: dict[Any, Any], *, source: str, prefix: str = "
 
 
 def _set(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
-    """Set one leaf, coerced to the type of its default."""
+    """Set one key to a value, converted to the type of its default.
+
+    Raises:
+        ConfigError: an unknown key, a group of keys, or a value of another type.
+    """
     if key == KEY:
         value = _parsed_list(value)
     default = _find(cfg, key, source=source)
@@ -157,7 +191,11 @@ def _is_int(value: Any) -> bool:
 
 
 def _find(cfg: CfgNode, key: str, *, source: str) -> Any:
-    """The present value at a dotted key; an unknown key is an error that names the nearest known one."""
+    """The present value at a dotted key.
+
+    Raises:
+        ConfigError: an unknown key; names the nearest known one.
+    """
     try:
         return value_at(cfg, key)
     except KeyError:

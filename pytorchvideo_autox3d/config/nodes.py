@@ -15,7 +15,7 @@ from pytorchvideo_autox3d.registry import MODEL_KEYS
 
 
 def node(**values: Any) -> CfgNode:
-    """A config node of these keys."""
+    """A config node with these keys and defaults."""
     return CfgNode(dict(values))
 
 
@@ -27,7 +27,7 @@ def add_autox3d_config(cfg: CfgNode) -> None:
 
 
 def _autox3d() -> CfgNode:
-    """The network, and what PySlowFast has no key for in reading videos and in running fast."""
+    """The keys of the network, and those that PySlowFast lacks for reading videos and running fast."""
     return node(
         # The architecture: a reference name ("S", "M", "L") or the path of an architecture JSON ...
         ARCHITECTURE="S",
@@ -47,11 +47,13 @@ def _autox3d() -> CfgNode:
         SE_RATIO=0.0625,
         LABEL_SMOOTHING=0.0,
         GRAD_ACCUMULATION=1,
-        # The clips of an update that SOLVER's learning rates are for: they are scaled to those of the run; 0 is as set.
+        # The number of clips of an update that SOLVER's learning rates are meant for; the rates are scaled by the ratio
+        # of the run's to it. 0 takes the rates as they are.
         BASE_BATCH_SIZE=0,
         # Minutes between checkpoints inside an epoch; 0 writes none.
         CHECKPOINT_MINUTES=30.0,
-        # Of the last so many checkpoints those inside an epoch stay too; of whole epochs EPOCHS_KEPT do, 0 is all.
+        # Checkpoints inside an epoch stay only while they are among the last so many of all; of those of whole epochs
+        # the last EPOCHS_KEPT stay, 0 is all.
         CHECKPOINTS_KEPT=2,
         EPOCHS_KEPT=0,
         CHANNELS_LAST=True,
@@ -64,12 +66,12 @@ def _autox3d() -> CfgNode:
         FRAME_SAMPLING="",
         # "rgb"; "flow", two channels of optical flow, which autox3d make-flow lays beside the videos; "rgb+flow", all.
         MODALITY="rgb",
-        # What decodes: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
+        # The video reader: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
         READER="pyav",
         # Which of the three published splits of UCF101 and HMDB51.
         DATA_SPLIT=1,
-        # A video that can't be decoded: "error" stops, "skip" goes on with the sampler's next (a test goes on without),
-        # up to a share BAD_VIDEO_LIMIT of the list. Validation goes by the training's setting.
+        # On a video that can't be decoded, "error" stops; "skip" takes the sampler's next video in its place (a test
+        # leaves it out), for up to a share BAD_VIDEO_LIMIT of the list. Validation follows the training's setting.
         BAD_VIDEO_TRAIN="skip",
         BAD_VIDEO_TEST="error",
         BAD_VIDEO_LIMIT=0.01,
@@ -95,13 +97,13 @@ def _glore() -> CfgNode:
 
 
 def _search() -> CfgNode:
-    """The search: its samples, its budgets and how its result is taken."""
+    """The keys of the search: its samples, its budgets and how its result is derived."""
     return node(
         ENABLE=False,
         # The registered search and how channels are chosen: "fair" (paper, section 4.2) or "naive".
         METHOD="parsec",
         CHANNEL_SELECTION="fair",
-        # Architectures sampled a step (paper, section 4.1).
+        # Architectures sampled in each step (paper, section 4.1).
         NUM_SAMPLES=13,
         # The same in the warm-up; 0 is NUM_SAMPLES.
         WARMUP_SAMPLES=0,
@@ -120,7 +122,8 @@ def _search() -> CfgNode:
         DISTILL=False,
         # Exponential moving average of the weights, by which candidates are ranked; 0 ranks by the weights themselves.
         EMA_DECAY=0.0,
-        # What several processes share out: the "clips" of a batch, or the "samples" of a step on the whole batch.
+        # What several processes divide among them: the "clips" of a batch, or the "samples" of a step on the whole
+        # batch.
         SPREAD="clips",
         # "mean" or "sum" of the clips' log-likelihoods of a mini-batch; TEMPERATURE divides it. The mean is the scale
         # in which the paper adds the cost to its loss; the sum makes the effective sample size 1 for large batches.
@@ -146,28 +149,30 @@ def _search() -> CfgNode:
         BUDGETS=[],
         # Measured milliseconds of every choice of the space at this clip size: a JSON file.
         LATENCY_TABLE="",
-        # What the milliseconds are meant for; a table of anything else is refused. "" is this machine; the name that
-        # the table was given where it was measured on another. "" and 0 below: whatever the table is of.
+        # What the milliseconds are meant for; a table of anything else is refused. LATENCY_MACHINE "" is this machine;
+        # else it is the name that the table was given when it was measured. "" and 0 below accept any backend and any
+        # number of threads.
         LATENCY_MACHINE="",
         LATENCY_BACKEND="",
         LATENCY_THREADS=0,
-        # How the result is taken: "most_likely", whatever it costs (the paper); "within_budgets", the most probable
-        # that meets them; "best_of", of the BEST_OF most probable within the budgets the one of the highest validation
-        # score; or "evolution" over such scores, which METHOD one_shot_evolution always takes.
+        # How the result is derived: "most_likely", the most probable architecture whatever it costs (the paper);
+        # "within_budgets", the most probable one that meets the budgets; "best_of", the one of the highest validation
+        # score among the BEST_OF most probable ones within the budgets; or "evolution" over such scores, which METHOD
+        # one_shot_evolution always takes.
         DERIVE="within_budgets",
         BEST_OF=16,
         BN_BATCHES=16,
         # What a validation score is: "accuracy" or "loss".
         RANK_BY="accuracy",
-        # The share of each target that the most probable architectures must spend where any does; 0 is none.
+        # The share of each target that a derived architecture must spend at least, where any spends so much; 0 is none.
         BUDGET_FLOOR=0.0,
         # Architectures that the evolution scores, and how many of them are alive at once.
         EVOLUTION_NETWORKS=200,
         EVOLUTION_POPULATION=40,
-        # More budgets in GFLOPs, or in ms: an architecture for each from the same search, in OUTPUT_DIR/pareto.
+        # Further targets in GFLOPs or in ms: the same search derives an architecture for each, in OUTPUT_DIR/pareto.
         PARETO_GFLOPS=[],
         PARETO_LATENCY_MS=[],
-        # The recipe of the retrain config: a yaml file, or one shipped under configs/; "" is this config itself.
+        # The training recipe of retrain.yaml: a yaml file, or one shipped under configs/; "" is this config itself.
         RETRAIN_CFG="",
     )
 

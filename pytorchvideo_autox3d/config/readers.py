@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Job(enum.Flag):
-    """Kinds of jobs, as a set."""
+    """A set of kinds of jobs."""
 
     TRAIN = enum.auto()
     TEST = enum.auto()
@@ -28,11 +28,15 @@ class Readers:
     """Who reads a key.
 
     Attributes:
-        native: the jobs of this harness that do.
-        under_slowfast: those of PySlowFast, and the search under its launcher; by default the same.
-        says: values besides the default that tell what a job does that does not read the key.
-        warn: why any other value has no effect, where PySlowFast's own recipes set it for nothing; "" is an error.
-        in_search: why a search does without, and what it has in its place; "" is no more than which jobs read it.
+        native: the jobs of this harness that read it.
+        under_slowfast: the jobs under PySlowFast that read it, a search under its launcher included; by default the
+            same.
+        says: values besides the default that a job that does not read the key may meet, as they say what it does
+            anyway.
+        warn: why any other value has no effect, for keys that PySlowFast's own recipes set for nothing; where it is
+            "", such a value is an error.
+        in_search: why a search does not read it, and what it has in its place, for the message; "" where the message
+            names only the jobs that read it.
     """
 
     native: Job

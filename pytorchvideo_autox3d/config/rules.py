@@ -1,4 +1,4 @@
-"""What the values of a config must be for anything to run: checked once, before a file is written or a video opened.
+"""Checks of a config's values, made once, before a file is written or a video opened.
 
 Each error names the key as the user wrote it; the parts' own checks can only name their arguments.
 """
@@ -28,7 +28,7 @@ NOT_NEGATIVE = (
 )  # fmt: skip
 ABOVE_ZERO = ("SOLVER.BASE_LR", "DATA.TARGET_FPS")
 UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
-# Of a clip.
+# The channels of a clip, by AUTOX3D.MODALITY.
 CHANNELS = {"rgb": 3, "flow": 2, "rgb+flow": 5}
 CHOICES: dict[str, tuple[Any, ...]] = {
     "TEST.NUM_SPATIAL_CROPS": (1, 3),
@@ -51,7 +51,11 @@ SINGLE_BUDGETS = {
 
 
 def check_values(cfg: CfgNode) -> None:
-    """Raise `ConfigError` naming the first key whose value nothing could run with."""
+    """Check that every value, by itself and together with others, is one that a job could run with.
+
+    Raises:
+        ConfigError: names the first key that is wrong, its value, and what was expected.
+    """
     _check_all(cfg, AT_LEAST_ONE, lambda value: value >= 1, "1 or more")
     _check_all(cfg, NOT_NEGATIVE, lambda value: value >= 0, "0 or more")
     _check_all(cfg, ABOVE_ZERO, lambda value: value > 0, "above 0")
@@ -80,7 +84,11 @@ def _positive_numbers(values: list[Any]) -> bool:
 
 
 def _check_together(cfg: CfgNode) -> None:
-    """Keys that only make sense beside each other."""
+    """Check keys whose values must fit one another.
+
+    Raises:
+        ConfigError: two don't fit.
+    """
     _check_norm(cfg)
     _check_budgets(cfg)
     scales, crop = cfg.DATA.TRAIN_JITTER_SCALES, cfg.DATA.TRAIN_CROP_SIZE
@@ -96,7 +104,11 @@ def _check_together(cfg: CfgNode) -> None:
 
 
 def _check_norm(cfg: CfgNode) -> None:
-    """BN.NORM_TYPE beside the keys that say over which clips."""
+    """Check BN.NORM_TYPE against the keys that say which clips share statistics.
+
+    Raises:
+        ConfigError: they don't fit.
+    """
     norm, clips = cfg.BN, cfg.TRAIN.BATCH_SIZE
     if norm.NORM_TYPE != "batchnorm" and cfg.SEARCH.ENABLE:
         raise ConfigError(f"BN.NORM_TYPE is {norm.NORM_TYPE!r}, expected batchnorm with SEARCH.ENABLE")
@@ -109,7 +121,11 @@ def _check_norm(cfg: CfgNode) -> None:
 
 
 def _check_budgets(cfg: CfgNode) -> None:
-    """SEARCH.BUDGETS, which stands for the keys of single budgets."""
+    """Check SEARCH.BUDGETS, which replaces the keys of single budgets, and the keys that need a latency table.
+
+    Raises:
+        ConfigError: a budget is malformed, a single budget is set as well, or the table is missing.
+    """
     budgets = cfg.SEARCH.BUDGETS
     for budget in budgets:
         if not isinstance(budget, (list, tuple)) or [isinstance(part, str) for part in budget] != [True, False, False]:

@@ -21,7 +21,7 @@ def get_cfg() -> CfgNode:
 
 
 def _add_jobs(cfg: CfgNode) -> None:
-    """Whether to train and to test, and what a checkpoint starts."""
+    """The keys of training and test: whether to run them, on which data set, and from which checkpoint."""
     cfg.TRAIN = node(
         ENABLE=True,
         DATASET="kinetics",
@@ -47,7 +47,7 @@ def _add_jobs(cfg: CfgNode) -> None:
 
 
 def _add_data(cfg: CfgNode) -> None:
-    """The lists, the clips taken of their videos, and how those are varied in training."""
+    """The keys of the lists, of the clips that are taken from their videos, and of augmentation."""
     cfg.DATA = node(
         PATH_TO_DATA_DIR="",
         PATH_PREFIX="",
@@ -78,7 +78,7 @@ def _add_data(cfg: CfgNode) -> None:
 
 
 def _add_models(cfg: CfgNode) -> None:
-    """The network; a node for each kind of PySlowFast's that this package has too."""
+    """The keys of the network, with a node for each kind of PySlowFast's that this package has too."""
     cfg.MODEL = node(
         MODEL_NAME="AutoX3D", ARCH="autox3d", NUM_CLASSES=400, DROPOUT_RATE=0.5, LOSS_FUNC="cross_entropy",
         HEAD_ACT="softmax", ACT_CHECKPOINT=False,
@@ -97,7 +97,7 @@ def _add_models(cfg: CfgNode) -> None:
 
 
 def _add_solver(cfg: CfgNode) -> None:
-    """The optimiser and its schedule."""
+    """The keys of the optimiser and its schedule."""
     cfg.SOLVER = node(
         BASE_LR=0.1, LR_POLICY="cosine", COSINE_END_LR=0.0, STEPS=[], LRS=[], MAX_EPOCH=300, MOMENTUM=0.9,
         DAMPENING=0.0, NESTEROV=True, WEIGHT_DECAY=1e-4, WARMUP_EPOCHS=0.0, WARMUP_START_LR=0.01,
@@ -107,7 +107,7 @@ def _add_solver(cfg: CfgNode) -> None:
 
 
 def _add_run(cfg: CfgNode) -> None:
-    """Where it runs, and what it says of itself."""
+    """The keys of devices and processes, of seeds and logs."""
     cfg.DATA_LOADER = node(NUM_WORKERS=8, PIN_MEMORY=True)
     cfg.TENSORBOARD = node(ENABLE=False, LOG_DIR="", CLASS_NAMES_PATH="")
     cfg.TASK = ""

@@ -1,4 +1,4 @@
-"""What a config says to jobs that don't read it: refused, or told; nothing is passed over in silence."""
+"""Keys of a config that none of its jobs reads: each is an error or a warning, and none is ignored without a word."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ _NAMES = {TRAIN: "training", TEST: "a test", SEARCH: "a search"}
 def check_read(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> list[str]:
     """Look for keys that were set away from their defaults and that none of the config's jobs reads.
 
-    A key is read by a kind of jobs (`READERS`), and there only beside what `CONDITIONS` says. A config describes
-    training and test together, so that keys of the one that is switched off are no error; see `idle_keys`. What a
-    search that has no recipe of its own (SEARCH.RETRAIN_CFG) does not read, the training of its result does.
+    A key is read by certain kinds of jobs (`READERS`), and by these only where the config meets its conditions
+    (`CONDITIONS`). A config describes training and test together, so keys of the one that is switched off are no
+    error; see `idle_keys`. Where a search has no separate training recipe (SEARCH.RETRAIN_CFG), its config also
+    describes the training and test of its result, so their keys are no error either.
 
     Args:
-        defaults: the harness's own.
-        slowfast: whether PySlowFast's jobs are meant.
+        cfg: the config to check.
+        defaults: the default config of the harness that runs it.
+        slowfast: whether the jobs run under PySlowFast.
 
     Returns:
-        What PySlowFast's recipes set for nothing, each as one line.
+        One line for each key that has no effect and that recipes set all the same, to be shown as a warning.
 
     Raises:
         ConfigError: names a key that is not read, and what reads it.
@@ -53,7 +55,11 @@ def check_read(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> li
 
 
 def _unmet(cfg: CfgNode, key: str, value: Any) -> list[str]:
-    """What is told of a key that its jobs know, and whose conditions the config leaves unmet."""
+    """Warnings about a key that the jobs know but don't read, as the config does not meet its conditions.
+
+    Raises:
+        ConfigError: the condition is one whose violation is an error.
+    """
     told = []
     for condition in unmet(cfg, key):
         if not condition.warn:
@@ -63,7 +69,14 @@ def _unmet(cfg: CfgNode, key: str, value: Any) -> list[str]:
 
 
 def idle_keys(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> str:
-    """One line that names what training or test alone would read, where that is switched off; "" if there is none."""
+    """One line that names the keys that only the job that is switched off, training or test, would read.
+
+    Args:
+        cfg, defaults, slowfast: as in `check_read`.
+
+    Returns:
+        The line; "" where there is no such key, or where both jobs or a search run.
+    """
     running = _running(cfg)
     if running not in (TRAIN, TEST):
         return ""
@@ -78,14 +91,17 @@ def idle_keys(cfg: CfgNode, defaults: CfgNode, *, slowfast: bool = False) -> str
 
 
 def _running(cfg: CfgNode) -> Job:
-    """The jobs that the config asks for; of a search, also those that its result will be trained and tested by."""
+    """The jobs that the config describes: those that it switches on; of a search also its result's training and test.
+
+    The latter only where the search has no recipe of its own.
+    """
     if cfg.SEARCH.ENABLE:
         return SEARCH if cfg.SEARCH.RETRAIN_CFG else SEARCH | TRAIN | TEST
     return (TRAIN if cfg.TRAIN.ENABLE else NONE) | (TEST if cfg.TEST.ENABLE else NONE)
 
 
 def _set_away(cfg: CfgNode, defaults: CfgNode) -> Iterator[tuple[str, Any]]:
-    """The keys of `READERS`, and those of models' own nodes, with other values than the default."""
+    """The keys of `READERS` and of models' own nodes whose values differ from the defaults, with their values."""
     before = dict(leaves(defaults))
     own = tuple(f"{name.upper()}." for name in MODEL_KEYS)
     for key, value in leaves(cfg):
@@ -94,7 +110,7 @@ def _set_away(cfg: CfgNode, defaults: CfgNode) -> Iterator[tuple[str, Any]]:
 
 
 def _row(key: str) -> Readers:
-    """Who reads a key; a model's own node is read wherever that model is built."""
+    """Who reads a key; a key of a model's own node is read by every job."""
     return READERS.get(key, Readers(EVERY_JOB))
 
 

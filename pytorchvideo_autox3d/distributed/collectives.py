@@ -34,7 +34,7 @@ def is_main() -> bool:
 
 
 def barrier() -> None:
-    """Wait for every process."""
+    """Wait until every process has come here."""
     if is_distributed():
         dist.barrier()
 
@@ -49,7 +49,11 @@ def all_reduce_mean(tensor: Tensor) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[Parameter]) -> None:
-    """Average the gradients over the processes, in place and in one message; the same parameters have them in all."""
+    """Average gradients over the processes, in place and in one message.
+
+    Args:
+        parameters: the same ones must have a gradient in every process.
+    """
     if not is_distributed():
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -60,9 +64,11 @@ def average_gradients(parameters: Iterable[Parameter]) -> None:
 
 
 def sum_gradients(parameters: Iterable[Parameter]) -> None:
-    """Sum the gradients over the processes, in place and in one message; each may have those of other parameters.
+    """Sum gradients over the processes, in place and in one message.
 
-    A parameter without a gradient in any process stays without: an optimiser then leaves it alone.
+    Args:
+        parameters: each process may have gradients for other ones. A parameter that has none in any process stays
+            without, so that an optimiser leaves it alone.
     """
     if not is_distributed():
         return
@@ -85,7 +91,7 @@ def all_gather_objects(item: T) -> list[T]:
 
 
 def _communication_device() -> torch.device:
-    """nccl moves CUDA tensors only; gloo is given CPU tensors."""
+    """The device that messages must be on: nccl moves CUDA tensors only; gloo is given CPU tensors."""
     if dist.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -40,7 +40,7 @@ _AGENT_LOGGER = "torch.distributed.elastic.multiprocessing.api"
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """Where this process stands in the job, and the device that is its own."""
+    """This process's place in the job (over all machines and on its own), and the device that it uses."""
 
     rank: int
     world_size: int
@@ -50,7 +50,7 @@ class ProcessInfo:
 
     @property
     def num_machines(self) -> int:
-        """How many machines take part, each with as many processes."""
+        """How many machines take part; all have the same number of processes."""
         return self.world_size // self.local_world_size
 
 
@@ -62,8 +62,10 @@ def under_torchrun() -> bool:
 def init_from_env(backend: str | None = None) -> ProcessInfo:
     """Join the job that the environment describes; without one, describe this single process.
 
-    `backend` defaults to nccl where there is a GPU and gloo elsewhere. With nccl the process's device is the GPU of its
-    local rank; with gloo it is the CPU. Raises `ConfigError` when a machine has fewer GPUs than processes.
+    Args:
+        backend: "nccl" (the default with a GPU) gives the GPU of the local rank as device, "gloo" the CPU.
+    Raises:
+        ConfigError: with nccl, the machine has fewer GPUs than processes.
     """
     has_gpu = torch.cuda.is_available()
     if not under_torchrun():
@@ -97,15 +99,16 @@ def launch(
     """Run `fn(*args)` in every process of the job and return what this machine's first process returned.
 
     Args:
-        fn: a function of a module (processes start afresh and import it); it finds the process group up.
+        fn: a module's function, which new processes import; it is called after the process group is up.
         num_processes: processes on this machine (NUM_GPUS).
         num_shards, shard_id: the number of machines, and which one this is.
         init_method: `tcp://HOST:PORT` of machine 0; needed for several machines. On one machine without it a free
             port is chosen.
         backend: as in `init_from_env`.
 
-    Under torchrun all but `backend` are ignored. Raises `ConfigError` for settings that make no job; an error of the
-    error family in a worker is raised here as it was there; Ctrl-C raises KeyboardInterrupt, SIGTERM `Interrupted`.
+    Under torchrun all but `backend` are ignored.
+    Raises:
+        AutoX3DError: settings that make no job (`ConfigError`); a worker's own error; SIGTERM (`Interrupted`).
     """
     if under_torchrun():
         return _run_in_group(fn, args, backend)
@@ -129,8 +132,7 @@ def launch(
 
 
 def _fresh_store() -> dict[str, Any]:
-    """Where the processes meet, after torchrun has started them again on its one machine: a part of the store that is
-    empty.
+    """An empty part of the store for the processes to meet in, after torchrun has restarted them on one machine.
 
     torch 2.14's agent keeps its store, with the addresses of the processes before, which gloo then tries in vain. The
     agents of several machines count restarts each by itself, so that there it is left to torch.
@@ -183,14 +185,14 @@ def _worker(
 
 
 def _record_error(error: AutoX3DError, path: Path) -> None:
-    """As plain text: nothing is unpickled anywhere."""
+    """Write an error down as plain text, so that nothing has to be unpickled."""
     kinds = [kind.__name__ for kind in type(error).__mro__]
     code = error.exit_code if isinstance(error, Interrupted) else None
     path.write_text(json.dumps({"kinds": kinds, "message": str(error), "exit_code": code}), encoding="utf8")
 
 
 def _recorded_error(scratch: str) -> AutoX3DError | None:
-    """The first process's error, of its own kind or, for one that a user's module defines, the nearest of ours."""
+    """The error of the lowest rank that has one, as the nearest class of ours where a user's module defines its own."""
     files = sorted(Path(scratch).glob("error-*.json"))
     if not files:
         return None

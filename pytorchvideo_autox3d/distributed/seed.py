@@ -11,10 +11,15 @@ from pytorchvideo_autox3d.distributed.collectives import rank
 
 
 def seed_all(seed: int, *, per_process: bool = True) -> torch.Generator:
-    """Seed Python, NumPy and torch (all devices), and return a CPU generator seeded alike.
+    """Seed Python, NumPy and torch (all devices).
 
-    With `per_process`, each process gets `seed + rank`, so that dropout differs between processes; without it all
-    draw the same, which is what building a model wants.
+    Args:
+        seed: 0 or more.
+        per_process: give each process `seed + rank`, so that dropout differs between processes. Without it all draw
+            the same, as is needed where each builds the same model.
+
+    Returns:
+        A CPU generator with the same seed.
     """
     own = seed + (rank() if per_process else 0)
     random.seed(own)

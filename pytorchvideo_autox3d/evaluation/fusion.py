@@ -21,13 +21,13 @@ from pytorchvideo_autox3d.plain_data import parse_json
 
 @dataclass(frozen=True, eq=False)
 class TestScores:
-    """What a test left: `test_results.json` and the `.npz` beside it.
+    """What a test wrote: `test_results.json` and the `.npz` beside it.
 
     Attributes:
-        name: the json's path.
-        list_hash: of the list that was tested; empty where the file does not say.
-        num_views: of each video.
-        paths: the videos' files by their number; empty where the file does not say.
+        name: path of the json.
+        list_hash: hash of the list that was tested; empty where the file does not have it.
+        num_views: how many views of each video were scored.
+        paths: the videos' files by number; empty where the file does not have them.
         video_N, label_N, score_NK: as in `MultiViewResult`.
     """
 
@@ -43,7 +43,10 @@ class TestScores:
 
 
 def read_scores(path: str | Path) -> TestScores:
-    """Read a result by its json or its npz.
+    """Read the result of a test.
+
+    Args:
+        path: of its json or its npz, or the same without an ending.
 
     Raises:
         EvaluationError: one of the two files is missing or damaged; names it.
@@ -65,7 +68,11 @@ def read_scores(path: str | Path) -> TestScores:
 
 
 def fuse(results: Sequence[TestScores], weights: Sequence[float]) -> MultiViewResult:
-    """The result of the weighted mean of the scores; the weights are made to sum to 1.
+    """Fuse results by the weighted mean of their scores.
+
+    Args:
+        results: two or more, of the same videos.
+        weights: one for each result, above 0; only their ratios matter.
 
     Raises:
         EvaluationError: fewer than two results, weights that are not one each and positive, or results of two lists;

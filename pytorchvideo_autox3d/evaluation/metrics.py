@@ -13,6 +13,9 @@ def topk_accuracy(scores_NK: NDArray[np.floating], label_N: NDArray[np.integer],
 
     k is clipped to the number of classes. Among equal scores the lower class comes first, so a constant score counts as
     a guess of class 0, not as a hit.
+
+    Raises:
+        EvaluationError: the shapes are not (N, K) and (N,), or there are no videos.
     """
     _check(scores_NK, label_N)
     order_NK = np.argsort(-scores_NK, axis=1, kind="stable")[:, : min(k, scores_NK.shape[1])]

@@ -25,10 +25,19 @@ _NO_LABEL = -1
 
 @dataclass(frozen=True, eq=False)
 class MultiViewResult:
-    """Metrics (percent) over all videos that had scores, and each video's own score.
+    """Metrics over all videos that had scores, and the scores of each video.
 
-    `video_N` holds the videos' indices in the list, ascending; `missing_videos` those of which no view came. Of a list
-    without labels (`labelled` False) there are scores alone: the accuracies are nan, and `label_N` is -1 throughout.
+    Attributes:
+        top1_acc, top5_acc: in percent; nan for a list without labels.
+        per_class_acc: top-1 of each class in percent; nan for a class without videos.
+        confusion_KK: counts of videos: row, the true class; column, the predicted one.
+        video_N: the videos' indices in the list, ascending.
+        label_N: their classes; -1 throughout for a list without labels.
+        score_NK: their scores, combined over the views.
+        num_views: how many views each video has.
+        ensemble: how views were combined: the mean ("sum") or the maximum ("max") of each class's scores.
+        missing_videos: indices of the videos of which no view arrived.
+        labelled: whether the list has labels.
     """
 
     top1_acc: float
@@ -49,9 +58,9 @@ class MultiViewResult:
         return self.score_NK.argmax(axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold: everything but the scores. A class without videos has accuracy None.
+        """Plain data for JSON: everything but the scores. A class without videos has accuracy None.
 
-        Without labels the accuracies, the confusion and each video's label are left out.
+        Without labels the accuracies, the confusion matrix and each video's label are left out.
         """
         record = {
             "num_videos": len(self.video_N),
@@ -77,8 +86,14 @@ class MultiViewResult:
     ) -> None:
         """Write `to_dict()` as JSON and the scores beside it (`.npz`: video, label, score), each atomically.
 
-        `paths` adds each video's file name (indexed by video), `class_names` that of each prediction, `extra` further
-        entries at the top level.
+        Args:
+            json_path: where the JSON goes; the `.npz` has the same name with the other ending.
+            paths: file names by the videos' indices in the list, to be added.
+            class_names: names by class, to be added to each prediction.
+            extra: further entries at the top level of the JSON.
+
+        Raises:
+            AutoX3DError: a file can't be written.
         """
         record = self.to_dict() | extra
         if class_names:
@@ -96,8 +111,16 @@ class MultiViewResult:
 class MultiViewScores:
     """Collects scores with reset / update / evaluate.
 
-    A video's views are kept apart until the last one is there, then combined in the order of their numbers, so neither
-    the order of arrival nor the number of processes changes a result, and memory stays at N x K.
+    A video's views are kept apart until the last one has arrived, then combined in the order of their numbers. So
+    neither the order of arrival nor the number of processes changes a result, and memory stays at N x K.
+
+    Args:
+        num_videos, num_views, num_classes: N, V and K, each 1 or more.
+        ensemble: "sum" takes the mean of the views' scores, "max" their maximum, class by class.
+        labelled: whether the list has labels; without them labels are not looked at.
+
+    Raises:
+        EvaluationError: another `ensemble`, or a number below 1.
     """
 
     def __init__(
@@ -115,7 +138,7 @@ class MultiViewScores:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all scores and labels."""
         self._label_N: NDArray[np.int64] = np.full(self.num_videos, _NO_LABEL, dtype=np.int64)
         self._complete: dict[int, NDArray[np.float32]] = {}
         self._pending: dict[int, dict[int, NDArray[np.float32]]] = {}
@@ -126,9 +149,11 @@ class MultiViewScores:
         Args:
             video_B, view_B: indices in 0..N-1 and 0..V-1.
             scores_BK: finite scores, as a rule softmax probabilities.
-            label_B: classes in 0..K-1, the same for all views of a video; of no meaning in a list without labels.
+            label_B: classes in 0..K-1, the same for all views of a video; ignored for a list without labels.
 
-        Raises `EvaluationError` naming the video and view at fault.
+        Raises:
+            EvaluationError: shapes that don't fit, an index or label out of range, scores that are not finite, or a
+                label that differs from an earlier view's; names the video and the view.
         """
         scores = scores_BK.detach().float().cpu().numpy()
         videos, views, labels = (tensor.cpu().numpy() for tensor in (video_B, view_B, label_B))
@@ -151,8 +176,11 @@ class MultiViewScores:
         Args:
             gather: collects an object from every process, in the order of ranks (`distributed.all_gather_objects`);
                 then all processes call this and get the same result.
-            missing: what to do with a video of which no view came: an error, or name it in the result. A video with
-                some of its views is always an error.
+            missing: what to do about a video of which no view arrived: raise an error, or name it in the result. A
+                video with only some of its views is always an error.
+
+        Raises:
+            EvaluationError: views are missing, or no view has arrived at all.
         """
         merged = self._merged(gather) if gather is not None else self
         absent = merged._check_complete(missing)
@@ -208,7 +236,7 @@ class MultiViewScores:
         return stacked_VK.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def _merged(self, gather: Callable[[Any], list[Any]]) -> MultiViewScores:
-        """All processes' scores in one object; of a video that several completed, the lowest rank's counts."""
+        """All processes' scores in one object; where several processes completed a video, the lowest rank's count."""
         sizes = (self.num_videos, self.num_views, self.num_classes)
         everything = MultiViewScores(*sizes, ensemble=self.ensemble, labelled=self.labelled)
         parts = gather((self._label_N, self._complete, self._pending))
@@ -223,7 +251,11 @@ class MultiViewScores:
         return everything
 
     def _check_complete(self, missing: Literal["error", "report"]) -> tuple[int, ...]:
-        """Raise for the first video that lacks views; return the videos without any, when those may be missing."""
+        """The videos without any view, where those may be missing.
+
+        Raises:
+            EvaluationError: a video has only some of its views, or none where those may not be missing.
+        """
         for video in sorted(self._pending):
             lacking = sorted(set(range(self.num_views)) - set(self._pending[video]))
             raise EvaluationError(

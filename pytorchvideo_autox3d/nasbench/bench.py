@@ -1,4 +1,4 @@
-"""Ask the table: accuracy, loss and costs of a network, and how far single trainings agree with one another."""
+"""Queries of the table: accuracy, loss and costs of a network, and how far single trainings agree with one another."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Trained:
 
     Attributes:
         accuracy, val_accuracy: top-1 in percent, on the test and on the validation videos.
-        loss, val_loss: mean cross-entropy, nats.
+        loss, val_loss: mean cross-entropy in nats, on the test and on the validation videos.
         macs: multiply-adds of one clip.
-        params: parameters.
+        params: number of parameters.
         milliseconds: latency of one clip; NaN where it was not measured.
-        seconds: CPU time of training up to the epoch asked for, one seed's mean.
+        seconds: CPU time of one training up to the epoch asked for; the mean where several seeds were asked for.
     """
 
     accuracy: float
@@ -51,7 +51,7 @@ class NasBench:
 
     @property
     def space(self) -> SearchSpace:
-        """The space that the networks are all of."""
+        """The space that all the networks are of."""
         return self.table.space
 
     @cached_property
@@ -76,7 +76,12 @@ class NasBench:
         return bool(self.table.trained_NS.all())
 
     def query(self, architecture: Architecture, *, seed: int | None = None, epoch: int | None = None) -> Trained:
-        """What the table says of a network after `epoch` (None: the last) from `seed` (None: the mean of its seeds).
+        """Look a network up.
+
+        Args:
+            architecture: of the table's space.
+            seed: of the training; None is the mean over the seeds that the network has.
+            epoch: after which it was tested; None is the last.
 
         Raises:
             SearchError: the network is not of the table's space or not trained from that seed, or there is no such
@@ -106,7 +111,11 @@ class NasBench:
         )
 
     def index(self, architecture: Architecture) -> int:
-        """The network's place in the table's arrays; raises `SearchError` if it is of another space."""
+        """The network's place in the table's arrays.
+
+        Raises:
+            SearchError: it is of another space.
+        """
         if architecture.space != self.space:
             raise SearchError(
                 f"nasbench: the network is of space {architecture.space.name!r}, the table of {self.space.name!r}"
@@ -117,7 +126,12 @@ class NasBench:
     def accuracies(self, split: str = "test", *, seed: int | None = None) -> Array:
         """Final top-1 in percent of every network of the space (N,); NaN where it is not trained.
 
-        Of one seed, or the mean over the seeds that a network has.
+        Args:
+            split: "test" or "val".
+            seed: of the trainings; None is the mean over the seeds that a network has.
+
+        Raises:
+            SearchError: there is no such seed.
         """
         right_NS = getattr(self.table, f"{split}_right_NSE")[:, self._columns(seed), -1].astype(float)
         right_NS[right_NS < 0] = np.nan
@@ -129,8 +143,8 @@ class NasBench:
     def noise_ceiling(self) -> float:
         """Kendall's tau between the test accuracy from one seed and the mean over the others, averaged over the seeds.
 
-        A perfect score of networks agrees with single trainings no better than they agree with one another. Only
-        networks that have every seed count; NaN if there are fewer than three or only one seed.
+        No score can be expected to agree with single trainings better than they agree with one another. Only networks
+        that have every seed count; the result is NaN if these are fewer than three, or if there is only one seed.
         """
         accuracy_SN = np.stack([self.accuracies(seed=seed) for seed in self.seeds])
         accuracy_SN = accuracy_SN[:, ~np.isnan(accuracy_SN).any(axis=0)]
@@ -154,6 +168,6 @@ def load(path: str | Path | None = None) -> NasBench:
     """The table that comes with the package, or the one at `path`.
 
     Raises:
-        DataError: there is no such file, it is no table, or one of another version.
+        DataError: there is no such file, or it is not a table, or a table of another version.
     """
     return NasBench(read_table(path or TABLE_FILE))

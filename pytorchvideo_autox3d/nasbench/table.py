@@ -28,16 +28,17 @@ SPLITS = ("val", "test")
 
 @dataclass(frozen=True)
 class Table:
-    """What the file holds. Missing trainings have -1 videos right and NaN elsewhere.
+    """What the file holds. A training that is missing has -1 in the counts of videos and NaN elsewhere.
 
     Attributes:
+        space: which the networks are of.
         card: how it was made: recipe, data, versions, limits; `videos` gives the number in "val" and "test".
         seeds_S: the seeds of the trainings.
         epochs_E: the epochs after which networks were tested; the last is the end.
-        val_right_NSE, test_right_NSE: videos told right after each of them.
-        val_loss_NSE, test_loss_NSE: mean cross-entropy, nats.
-        seconds_NS: CPU time of training, testing left out.
-        macs_N, params_N: multiply-adds of a clip; parameters.
+        val_right_NSE, test_right_NSE: how many videos were classified correctly after each of them.
+        val_loss_NSE, test_loss_NSE: mean cross-entropy in nats.
+        seconds_NS: CPU time of training, without the tests.
+        macs_N, params_N: multiply-adds of a clip; number of parameters.
         milliseconds_N: latency of one clip; NaN where it was not measured.
     """
 
@@ -70,7 +71,11 @@ def all_architectures(space: SearchSpace) -> list[Architecture]:
 
 
 def write_table(path: str | Path, table: Table) -> None:
-    """Write the file; the same table gives the same bytes."""
+    """Write the file atomically; the same table gives the same bytes.
+
+    Raises:
+        AutoX3DError: the file can't be written.
+    """
     texts = {"space": simplejson.dumps(space_to_dict(table.space)), "card": simplejson.dumps(table.card, indent=2)}
     arrays: dict[str, Any] = {name: getattr(table, field) for field, name in _ARRAYS.items()}
     arrays |= {name: np.array(text) for name, text in texts.items()}
@@ -82,7 +87,7 @@ def read_table(path: str | Path) -> Table:
     """Read what `write_table` wrote.
 
     Raises:
-        DataError: there is no such file, it is no table, or one of another version.
+        DataError: there is no such file, or it is not a table, lacks an array or is of another version.
     """
     try:
         with np.load(path, allow_pickle=False) as file:

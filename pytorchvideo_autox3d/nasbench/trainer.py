@@ -1,4 +1,4 @@
-"""The table as a trainer: what a search method asks to be trained was trained already, and costs what it cost."""
+"""The table as a trainer: what a search method asks for was trained before, and is charged what that training cost."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PASSES_OF_A_STEP = 3
 
 
 class TableTrainer:
-    """The trainings of one seed.
+    """Answers a method's requests by the trainings of one seed.
 
     Args:
         bench: the table.
-        seed: whose validation accuracies a method sees.
+        seed: of the trainings whose validation accuracies a method sees.
     """
 
     def __init__(self, bench: NasBench, seed: int) -> None:
@@ -35,7 +35,7 @@ class TableTrainer:
 
 
 def candidates(bench: NasBench, seed: int, most_macs: float) -> list[Architecture]:
-    """The networks of at most `most_macs` multiply-adds a clip that are trained from `seed`.
+    """The networks trained from `seed` that have at most `most_macs` multiply-adds for a clip.
 
     Raises:
         SearchError: there are none.

@@ -14,11 +14,11 @@ from pytorchvideo_autox3d.supernet import Supernet
 class WeightAverage(Hook):
     """Exponential moving average of the weights, updated after every step (SEARCH.EMA_DECAY).
 
-    Running statistics are not averaged: an architecture's own are computed before it is ranked.
+    The running statistics of batch norm are not averaged: before an architecture is ranked, its own are computed.
 
     Args:
-        supernet: where it lies when the search runs.
-        decay: of the average a step; 1 / (1 - decay) steps count.
+        supernet: the supernet whose weights are averaged; it must already be on the device where the search runs.
+        decay: how much of the old average each step keeps, in [0, 1). About the last 1 / (1 - decay) steps count.
     """
 
     def __init__(self, supernet: Supernet, decay: float) -> None:
@@ -33,17 +33,18 @@ class WeightAverage(Hook):
         return average
 
     def after_step(self, loop: TrainLoop) -> None:
+        """Update the average with the weights that the step left."""
         self.update()
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the present weights in."""
+        """Update the average with the weights that the supernet has now."""
         self._average.update_parameters(self._source)
 
     def state_dict(self) -> dict[str, Any]:
-        """The averaged weights, and how many updates they hold."""
+        """The averaged weights, and the number of updates that went into them."""
         return self._average.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict()` returned."""
         self._average.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Passes that learn nothing: batch norm by the batch, as in training, and no dropout."""
+"""Forward passes that learn nothing: batch norm uses the statistics of the batch, as in training; no dropout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from pytorchvideo_autox3d.eval_mode import evaluating
 
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout; BN normalises by the batch and leaves its running statistics alone."""
+    """Within the `with` block, run `model` without gradients or dropout, and normalise by the statistics of the batch.
+
+    Batch norm's running statistics do not change. Afterwards every module has the mode and momentum it had before.
+    """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     with evaluating(model):

@@ -1,4 +1,6 @@
-"""Budgets: the cost-aware term (paper, equation 2), checked before a search and against what it derives.
+"""Budgets: limits on the cost of an architecture, and the cost-aware term of the loss (paper, equation 2).
+
+A budget is checked twice: before a search, against the range of the space, and after it, against what it derived.
 
 Shapes: K architectures, D decisions.
 """
@@ -21,7 +23,13 @@ from pytorchvideo_autox3d.space import Architecture
 
 @dataclass(frozen=True)
 class Metric:
-    """What a budget can limit: the unit it is given in, how many of the table's units that is, and the config key."""
+    """A cost that a budget can limit.
+
+    Attributes:
+        unit: the unit that targets are given in, for messages.
+        scale: how many of the cost table's own units make one `unit`.
+        key: the config key that sets the target.
+    """
 
     unit: str
     scale: float
@@ -42,9 +50,10 @@ class Budget:
 
     Args:
         metric: "gflops", "params_m" or "latency_ms".
-        target: T, in the metric's unit.
-        weight: the paper does not give it.
-        key: the config's key that asked for it, for messages; by default the metric's own.
+        target: the T of equation 2, in the metric's unit (1e9 multiply-adds, 1e6 parameters, milliseconds).
+        weight: factor of the term in the loss; the paper does not give a value.
+        key: the config key that set this budget, named in error messages; by default the metric's own.
+
     Raises:
         SearchError: an unknown metric, a target that is not positive or a negative weight.
     """
@@ -67,7 +76,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class BudgetCheck:
-    """One budget against one architecture; costs in the metric's unit."""
+    """The outcome of checking one architecture against one budget.
+
+    Attributes:
+        metric: "gflops", "params_m" or "latency_ms".
+        target: the most that is allowed, in the metric's unit.
+        cost: what the architecture costs, in the same unit.
+    """
 
     metric: str
     target: float
@@ -85,12 +100,12 @@ class BudgetCheck:
         return f"{outcome}: {self.cost:.4g} of {self.target:g} {unit} ({percent:+.1f}%)"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Plain data for JSON: the fields, `met`, and `excess`, which is (cost - target) / target."""
         return {**asdict(self), "met": self.met, "excess": self.cost / self.target - 1}
 
 
 def hinge(cost: np.ndarray, target: float) -> np.ndarray:
-    """c(A) = max(cost - T, 0) / T (paper, equation 2)."""
+    """c(A) = max(cost - T, 0) / T (paper, equation 2), element by element; `cost` and `target` in the same unit."""
     return np.maximum(cost - target, 0.0) / target
 
 
@@ -101,10 +116,11 @@ class Budgets:
         table: the costs of the space's architectures.
         budgets: at most one for each metric; none is allowed.
         latency: measured milliseconds of the same space and clip size; without them there is no "latency_ms".
+
     Raises:
-        SearchError: a target lies below the space's cheapest network or not below its dearest: the search could never
-            meet it, or it would never act. Names the range, and the likely slip of a unit. Or a latency budget without
-            a latency table.
+        SearchError: a target lies below the cost of the space's cheapest network, so that the search could never meet
+            it, or not below that of its dearest, so that it would never act; the message names the range and, where
+            one is likely, a mistaken unit. Also for two budgets of one metric, or a latency budget without `latency`.
     """
 
     def __init__(
@@ -125,17 +141,25 @@ class Budgets:
             _check_reach(budget, *self.range(budget.metric))
 
     def with_target(self, metric: str, target: float) -> Budgets:
-        """The same, with the budget of one metric replaced."""
+        """A copy in which `metric` has only the budget `target` (in the metric's unit), which comes first.
+
+        Raises:
+            SearchError: `target` is out of the space's reach, or `metric` is unknown or has no costs.
+        """
         others = [budget for budget in self.budgets if budget.metric != metric]
         return Budgets(self.table, [Budget(metric, target), *others], latency=self.latency)
 
     def range(self, metric: str) -> tuple[float, float]:
-        """The cheapest and the dearest of the space, in the metric's unit."""
+        """The cost of the space's cheapest and of its dearest network, in the metric's unit."""
         low, high = self._costs[metric].range()
         return low / METRICS[metric].scale, high / METRICS[metric].scale
 
     def limits(self, floor: float = 0.0) -> list[Limit]:
-        """The budgets as limits on additive costs, and `floor` of each target as a lower limit; 0 is none."""
+        """The budgets as upper limits on additive costs, for `Policy.top`.
+
+        Args:
+            floor: the share of each target that a network must spend at least, in [0, 1]; 0 sets no lower limit.
+        """
         limits = []
         for budget in self.budgets:
             cost, target = self._costs[budget.metric], budget.target * METRICS[budget.metric].scale
@@ -151,16 +175,23 @@ class Budgets:
         return all(check.met for check in self.checks(architecture))
 
     def nothing_within(self) -> str:
-        """For an error: that no network is within the budgets."""
+        """The text of the error that no network of the space meets all budgets; there must be at least one budget."""
         targets = ", ".join(f"{budget.target:g} {METRICS[budget.metric].unit}" for budget in self.budgets)
         return f"{self.budgets[0].key}: no network of the space is within {targets} at once"
 
     def additive(self, metric: str) -> AdditiveCost:
-        """The costs of a metric by choice, in the table's own unit (`METRICS[metric].scale` of them are one unit)."""
+        """What each choice adds to the cost `metric`, in the table's own unit.
+
+        `METRICS[metric].scale` of the table's units make one of the metric's.
+        """
         return self._costs[metric]
 
     def costs(self, indices_KD: torch.Tensor) -> dict[str, np.ndarray]:
-        """The cost of architectures given as candidate indices, by metric, in its unit: float64 (K,) each."""
+        """The costs of K architectures, given as candidate indices on the CPU.
+
+        Returns:
+            For each metric a float64 array (K,), in the metric's unit.
+        """
         return {name: cost.total(indices_KD.numpy()) / METRICS[name].scale for name, cost in self._costs.items()}
 
     def penalty(self, indices_KD: torch.Tensor) -> torch.Tensor:
@@ -170,12 +201,12 @@ class Budgets:
         return torch.from_numpy(np.sum(terms, axis=0) if terms else np.zeros(len(indices_KD)))
 
     def cost_of(self, architecture: Architecture) -> dict[str, float]:
-        """The costs of one architecture, by metric."""
+        """The costs of one architecture by metric, each in the metric's unit."""
         indices = torch.tensor([architecture.indices])
         return {name: float(values[0]) for name, values in self.costs(indices).items()}
 
     def checks(self, architecture: Architecture) -> tuple[BudgetCheck, ...]:
-        """Each budget against one architecture."""
+        """How one architecture compares with each budget, in the order of the budgets."""
         costs = self.cost_of(architecture)
         return tuple(BudgetCheck(b.metric, b.target, costs[b.metric]) for b in self.budgets)
 

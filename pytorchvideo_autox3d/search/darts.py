@@ -29,15 +29,19 @@ MOST_CANDIDATES = 64
 class DartsSearch(SupernetSearch):
     """The step of a DARTS-style search; arguments as in `SupernetSearch`.
 
-    A candidate counts by the product of its four decisions' probabilities. After the warm-up each step first moves
-    alpha by the gradient of the loss on its own half of the data (with `settings.shared` on the weights'), with the
-    policy's expected cost added, then the weights on theirs. There are no samples, so that what is set of them, of
-    the likelihood and of the temperature is not read.
+    In a group's mixture, each candidate is weighted by the product of its four decisions' probabilities. After the
+    warm-up each step first moves alpha along the gradient of the loss plus the cost term of the policy's expected
+    cost, on alpha's own half of the data (with `settings.shared`, on the weights' half). Then it moves the weights on
+    theirs. There are no samples, so the settings of samples, likelihood and temperature are not read.
     """
 
     @classmethod
     def check_space(cls, space: SearchSpace) -> None:
-        """Raise `SearchError` for a space of which no mixture can be held."""
+        """Check that all candidates of every group can run at once.
+
+        Raises:
+            SearchError: a group has more than `MOST_CANDIDATES` candidates.
+        """
         for number, group in enumerate(space.groups, start=1):
             parts = (group.kernels, group.channels, group.expansions, group.attentions)
             count = 1
@@ -50,7 +54,14 @@ class DartsSearch(SupernetSearch):
                 )
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
-        """Returns loss of the mixture, grad_norm, and after the warm-up policy_loss."""
+        """One step: alpha (after the warm-up), then the weights.
+
+        Returns:
+            loss of the mixture, grad_norm, and after the warm-up policy_loss (alpha's, before its update).
+
+        Raises:
+            SearchError: a loss is not finite, or alpha has no batch of its own.
+        """
         scalars: dict[str, Tensor | float] = {}
         if loop.epoch >= self.settings.warmup_epochs:
             own = [batch.weights for batch in batches] if self.settings.shared else self.policy_batches(batches)
@@ -69,7 +80,7 @@ class DartsSearch(SupernetSearch):
         return self._agreed(total, loop), self.move_weights()
 
     def _policy_step(self, batches: Sequence[Batch], loop: Position) -> float:
-        """One update of alpha; batch statistics, no dropout."""
+        """One update of alpha, with batch norm by the batch and no dropout; returns the mean loss."""
         total = torch.zeros((), device=self.runtime.device)
         descent = torch.zeros_like(self.policy.alpha)
         with batch_statistics(self.supernet), torch.enable_grad():
@@ -86,7 +97,7 @@ class DartsSearch(SupernetSearch):
         return loss_of_all
 
     def _weights(self) -> list[Tensor]:
-        """How much each candidate of each group counts: (K, C, E, A) a group."""
+        """The weight of each candidate of each group: one tensor (K, C, E, A) for each group, which sums to 1."""
         table_DM = self.policy.log_probability_table().exp()
         rows = [row[:size] for row, size in zip(table_DM, self.policy.sizes, strict=True)]
         groups = [rows[first : first + 4] for first in range(0, len(rows), 4)]
@@ -101,14 +112,14 @@ class DartsSearch(SupernetSearch):
 
     @property
     def _macs(self) -> float:
-        """Multiply-adds of a clip: every candidate of a group, fed the widest map."""
+        """Multiply-adds of one clip through the mixture: every candidate of each group runs, on the widest map."""
         cost = self.budgets.additive("gflops")
         widths = [0, *(spec.channels.index(max(spec.channels)) for spec in self.supernet.space.groups)]
         groups = sum(group[width].sum() for group, width in zip(cost.groups, widths, strict=False))
         return float(cost.fixed + groups + cost.head[widths[-1]])
 
     def _cost(self) -> Tensor:
-        """What the budgets add to alpha's loss, of the policy's expected cost."""
+        """What the budgets add to alpha's loss, computed from the policy's expected cost."""
         terms = []
         for number, (budget, excess) in enumerate(
             zip(self.budgets.budgets, relative_excess(self.policy, self.budgets), strict=True)

@@ -1,4 +1,4 @@
-"""Has the policy decided? What a search says at its end when it has not, and what to change."""
+"""Whether the policy has decided for an architecture, and what a search advises at its end where it has not."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.search.settings import SearchSettings
 
-# Of the uniform policy's entropy. At a half, a decision between two candidates stands at 89 to 11.
+# A policy counts as decided at or below this share of the uniform policy's entropy. At a half, a decision between two
+# candidates stands at 89 to 11.
 DECIDED_SHARE = 0.5
 
 
 def decision_report(
     policy: Policy, history: Sequence[Mapping[str, Any]], settings: SearchSettings, *, scored: bool = False
 ) -> list[str]:
-    """Lines for the end of the log; none where the policy has decided.
+    """Lines for the end of the search's log where the policy has not decided; an empty list where it has.
 
     Args:
         policy: as the search left it.
-        history: of `search`: the last record's `alpha_snr` and `samples`.
+        history: what `search` returned. `alpha_snr` and `samples` of the last record are read.
         settings: of the search; what is set already is not advised.
         scored: whether validation scores decided among the most probable architectures.
     """
@@ -40,7 +41,7 @@ def decision_report(
 
 
 def _advice(last: Mapping[str, Any], settings: SearchSettings, scored: bool) -> list[str]:
-    """What was measured to raise the signal against the noise (docs/search.md), what helps most first."""
+    """Changes that were measured to raise the signal-to-noise ratio (docs/search.md), the most helpful first."""
     advice = []
     if "samples" in last and not settings.control_variate:
         advice.append("SEARCH.CONTROL_VARIATE True")

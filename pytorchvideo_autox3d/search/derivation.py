@@ -1,4 +1,4 @@
-"""From a policy to an architecture: the most likely one, or the best of several samples by validation score.
+"""From a policy to an architecture: the most probable one, or the one of the best validation score among several.
 
 Shapes: N samples, D decisions.
 """
@@ -17,21 +17,22 @@ from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture
 
 METHODS = ("most_likely", "within_budgets", "best_of", "evolution")
-# Those that look at validation scores.
+# The methods that need validation scores.
 SCORED = ("best_of", "evolution")
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """An architecture that a search gave.
+    """An architecture that a search derived, with its costs.
 
     Args:
-        architecture: the choices.
-        log_probability: under the policy, in nats.
-        costs: by metric: gflops, params_m, and latency_ms where a table of it was given.
-        checks: each budget, met or missed and by how much.
-        score: validation score with inherited weights, where it was measured (`inherited_score`).
-        measured_ms: milliseconds of the whole network, where it was run; `costs` has what a table predicts.
+        architecture: the choice made for each decision.
+        log_probability: of the architecture under the policy, in nats.
+        costs: by metric: gflops (1e9 multiply-adds), params_m (1e6 parameters), and latency_ms where a latency table
+            was given.
+        checks: for each budget, whether it is met and by how much.
+        score: validation score with inherited weights (`inherited_score`); None where it was not measured.
+        measured_ms: milliseconds of the whole network, where it was run; `costs` has what the table predicts.
     """
 
     architecture: Architecture
@@ -79,15 +80,20 @@ def derive(
     """The architecture that a search ends with, checked against every budget.
 
     Args:
-        method: "within_budgets", the most probable one that meets every budget; "most_likely", whatever it costs;
-            "best_of": the `count` most probable ones within the budgets are scored, and the best is taken; or
-            "evolution" over scores, from a population that the policy draws.
-        score: for the last two; see `inherited_score`.
-        floor: for "within_budgets" and "best_of", the share of each target that it must spend where any network does; 0
-            is none.
-        evolution: how far it looks.
+        policy: the distribution that the search has learnt.
+        budgets: what the architecture must meet ("most_likely" only reports whether it does).
+        method: "within_budgets" takes the most probable architecture that meets every budget; "most_likely" the most
+            probable one, whatever it costs; "best_of" the one of the highest score among the `count` most probable
+            ones within the budgets; "evolution" evolves by score, from a first population that the policy draws.
+        count: how many architectures "best_of" scores (SEARCH.BEST_OF).
+        score: gives the validation score of an architecture, for "best_of" and "evolution"; see `inherited_score`.
+        floor: for "within_budgets" and "best_of", the share of each target that an architecture must spend at least;
+            ignored where no architecture spends so much. 0 is no lower limit.
+        evolution: how many architectures "evolution" looks at; None takes the defaults.
+
     Raises:
-        SearchError: an unknown method, no score, or no architecture within the budgets.
+        SearchError: an unknown method, no score for a method that needs one, a count below 1, or no architecture
+            within the budgets.
     """
     if method not in METHODS:
         raise SearchError(f"SEARCH.DERIVE: {method!r} is none of {', '.join(METHODS)}")
@@ -115,11 +121,19 @@ def pareto(
     method: str | None = None,
     **options: Any,
 ) -> list[SearchResult]:
-    """One architecture for each of several targets of one metric, from one search: `derive`, each time.
+    """Derive one architecture for each of several targets of one metric, from one search, by `derive`.
 
     Args:
-        method: of `derive`; None is "best_of" with a score, and "within_budgets" without one.
-        options: of `derive`.
+        policy: the distribution that the search has learnt.
+        budgets: the search's; in each row that of `metric` is replaced by the target, and the others stay.
+        targets: in the metric's unit.
+        metric: "gflops", "params_m" or "latency_ms".
+        method: as in `derive`; None is "best_of" where `options` has a score, and "within_budgets" where not.
+        options: further arguments of `derive`.
+
+    Returns:
+        One result for each target, in the order of the targets; its first check is that of the target.
+
     Raises:
         SearchError: a target is out of the space's reach, or no architecture is within it and the other budgets.
     """
@@ -128,7 +142,7 @@ def pareto(
 
 
 def pareto_table(rows: Sequence[SearchResult]) -> str:
-    """`pareto`'s result as text; the target is of the budget that the row was derived for, its first."""
+    """The rows of `pareto` as a text table; the target shown is that of each row's first check."""
     with_ms = any("latency_ms" in row.costs for row in rows)
     heads = ["target", "GFLOPs", "params, M", *(["ms", "measured"] if with_ms else []), "score", "log P"]
     lines = ["".join(f"{head:>10}" for head in heads)]

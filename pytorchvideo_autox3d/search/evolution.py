@@ -1,8 +1,8 @@
-"""Evolution over a trained supernet: which architecture within the budgets has the highest score with its weights?
+"""Evolution over a trained supernet: it looks for the architecture of the highest score within the budgets.
 
-Regularised evolution (Real et al., AAAI 2019), as on the table of networks, where a score takes the place of a
-training. The first population is drawn from a policy: uniform after single-path training, as in SPOS (Guo et al., ECCV
-2020), or what a search has learnt.
+It is regularised evolution (Real et al., AAAI 2019), as `search.methods` has it, but where that trains a network, this
+scores it with the supernet's weights. The first population is drawn from a policy: the uniform one after single-path
+training, as in SPOS (Guo et al., ECCV 2020), or the one that a search has learnt.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from pytorchvideo_autox3d.search.methods import new_child
 from pytorchvideo_autox3d.search.policy import Policy
 from pytorchvideo_autox3d.space import Architecture
 
-# Draws for one architecture within the budgets, before it is found otherwise.
+# Draws for one architecture of the first population, before one within the budgets is found in another way.
 _DRAWS = 256
 _TRIES = 2000
 
 
 @dataclass(frozen=True)
 class Evolution:
-    """How far to look.
+    """The extent of an evolution.
 
     Args:
-        networks: architectures scored (SEARCH.EVOLUTION_NETWORKS).
-        population: of these, how many are alive (SEARCH.EVOLUTION_POPULATION).
-        sample: how many of the living compete to be a parent.
+        networks: how many architectures are scored (SEARCH.EVOLUTION_NETWORKS).
+        population: how many of them are alive at once, the latest ones (SEARCH.EVOLUTION_POPULATION).
+        sample: how many of the living are drawn at random; the best of them becomes the parent.
         seed: of all draws.
+
     Raises:
-        SearchError: a number is below 1.
+        SearchError: `networks` or `population` is below 1.
     """
 
     networks: int = 200
@@ -51,9 +52,17 @@ class Evolution:
 def evolve(
     policy: Policy, budgets: Budgets, score: Callable[[Architecture], float], settings: Evolution
 ) -> dict[Architecture, float]:
-    """Scores of the architectures looked at, in that order, all within the budgets.
+    """Score architectures within the budgets by regularised evolution.
 
-    Fewer than `settings.networks` where no others are found near those alive.
+    Args:
+        policy: draws the first population.
+        budgets: what every architecture must meet.
+        score: gives the score of an architecture; higher is better.
+        settings: the extent.
+
+    Returns:
+        The score of every architecture looked at, in the order in which they were. There are fewer than
+        `settings.networks` where no further ones are found near those alive.
 
     Raises:
         SearchError: no architecture is within the budgets.
@@ -80,10 +89,14 @@ def evolve(
 
 
 def first_population(policy: Policy, budgets: Budgets, count: int, generator: torch.Generator) -> list[Architecture]:
-    """Distinct architectures within the budgets, drawn from the policy; fewer where there are fewer.
+    """`count` distinct architectures within the budgets, drawn from the policy; fewer where there are no more.
 
-    Where the budgets leave next to nothing of what is drawn, the most probable within them under noisy logits are taken
-    (Gumbel noise, whose maximum is a draw of the policy as long as every architecture is allowed).
+    Where almost none of the draws meets the budgets, the most probable architectures within them under noisy logits
+    take their place. The noise is Gumbel noise: if every architecture were allowed, the most probable one under it
+    would be an exact draw of the policy.
+
+    Raises:
+        SearchError: no architecture is within the budgets.
     """
     found: dict[Architecture, None] = {}
     for architecture in policy.architectures(policy.sample_indices(_DRAWS * count, generator)):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class GradientNoise:
-    """Mean and spread of the gradients of an epoch, added up one at a time (Welford)."""
+    """Running mean and spread of the gradients of an epoch, by Welford's method."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -18,7 +18,7 @@ class GradientNoise:
         self._squares = 0.0
 
     def add(self, gradient: Tensor) -> None:
-        """The gradient of one more step."""
+        """Take in the gradient of one more step, a vector of the same length each time."""
         gradient = gradient.detach().double().cpu()
         self.count += 1
         if self._mean is None:
@@ -29,11 +29,11 @@ class GradientNoise:
 
     @property
     def signal_to_noise(self) -> float:
-        """|E g| / sqrt(E |g - E g|^2) of one step; NaN before the second step.
+        """The signal-to-noise ratio of one step's gradient g, |E g| / sqrt(E |g - E g|^2); NaN before the second step.
 
-        The squared length of the mean of n gradients is above that of E g by the variance over n; that is subtracted,
-        so that pure noise gives about 0. A sum of n steps has sqrt(n) times this ratio: about 1 / ratio^2 steps are
-        needed before the signal is as large as the noise.
+        The mean of n gradients has an expected squared length of |E g|^2 plus the variance over n. That second part is
+        subtracted, so that pure noise gives about 0. The sum of n steps has sqrt(n) times this ratio, so about
+        1 / ratio^2 steps are needed before the signal is as large as the noise.
         """
         if self.count < 2 or self._mean is None:
             return math.nan
@@ -42,9 +42,9 @@ class GradientNoise:
         return math.sqrt(max(0.0, signal) / variance) if variance > 0 else math.nan
 
     def state_dict(self) -> dict[str, Any]:
-        """What a search that is resumed within an epoch goes on from."""
+        """The count, mean and sum of squares so far, for a search that is resumed within an epoch."""
         return {"count": self.count, "mean": self._mean, "squares": self._squares}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict()` returned."""
         self.count, self._mean, self._squares = state["count"], state["mean"], state["squares"]

@@ -1,4 +1,4 @@
-"""The two parts of the training list, the weights' and alpha's: how the list is parted, and batches of both at once."""
+"""The two parts of the training list, one for the weights and one for alpha: the split, and batches of both at once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from pytorchvideo_autox3d.search.supernet_step import SearchBatch
 
 
 class PairedLoader:
-    """Batches of the weights' part of the list, each with one of alpha's part once alpha learns.
+    """Batches of the weights' part of the list; after the warm-up each comes with a batch of alpha's part.
 
-    Where alpha's part is the shorter one, it is gone through several times an epoch, and every pass is an epoch of its
-    own: another order and other clips.
+    Where alpha's part is the shorter one, it is gone through several times an epoch. Each such pass is an epoch of its
+    own to alpha's loader, with another order and other clips.
+
+    Args:
+        weights: batches of the weights' part; its length is that of an epoch.
+        policy: batches of alpha's part; None where alpha learns from the weights' batches or not at all.
+        warmup_epochs: the number of first epochs in which alpha does not learn and gets no batch.
     """
 
     def __init__(self, weights: Loader, policy: Loader | None, *, warmup_epochs: int) -> None:
@@ -30,6 +35,7 @@ class PairedLoader:
         return len(self.weights)
 
     def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
+        """Begin at batch `start_batch` of `epoch`, both counted from 0."""
         self._epoch, self._start_batch = epoch, start_batch
         self.weights.set_epoch(epoch, start_batch=start_batch)
 
@@ -41,7 +47,7 @@ class PairedLoader:
                 yield SearchBatch(batch, other)
 
     def files(self, batch: SearchBatch) -> list[str]:
-        """The files of both halves, as far as their loaders name them."""
+        """The files of the batch's two parts, for a loader that can name them; without the others."""
         names: list[str] = []
         for loader, part in ((self.weights, batch.weights), (self.policy, batch.policy)):
             if part is not None and isinstance(loader, NamesFiles):
@@ -49,7 +55,7 @@ class PairedLoader:
         return names
 
     def _endless(self, loader: Loader) -> Iterator[Any]:
-        """Pass after pass over `loader`, from where the epoch starts; no two of a search have the same number."""
+        """Pass after pass over `loader`, from where the epoch starts; no two passes of a search are the same epoch."""
         passes_per_epoch = math.ceil(len(self.weights) / len(loader))
         number, start_batch = divmod(self._start_batch, len(loader))
         while True:
@@ -59,7 +65,15 @@ class PairedLoader:
 
 
 def split_halves(count: int, share: float, *, seed: int) -> tuple[list[int], list[int]]:
-    """Which videos of a list of `count` the weights learn from, and which alpha does: a random `share` of it.
+    """Split a list at random into the videos that the weights learn from and those that alpha learns from.
+
+    Args:
+        count: how many videos the list has.
+        share: alpha's part of them, inside (0, 1) (SEARCH.POLICY_SPLIT).
+        seed: of the draw; the same seed gives the same split.
+
+    Returns:
+        The weights' indices into the list, then alpha's, each ascending.
 
     Raises:
         SearchError: the share is not inside (0, 1), or leaves a half without a video.

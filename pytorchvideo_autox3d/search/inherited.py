@@ -1,4 +1,4 @@
-"""How good is an architecture with the weights of a supernet? Scores that candidates are ranked by."""
+"""Scores by which architectures are ranked: how well each does with the weights of a supernet."""
 
 from __future__ import annotations
 
@@ -34,22 +34,27 @@ def inherited_score(
     budgets: Budgets | None = None,
     ledger: Ledger | None = None,
 ) -> Score:
-    """A score on `validation_loader` of the plain network with inherited weights.
+    """Make a function that scores an architecture, as a plain network with the supernet's weights.
 
     The supernet's running statistics mix all architectures, so the network's own are computed first, over `bn_batches`
-    batches of `calibration_loader` (training clips). The supernet is not changed.
+    batches of `calibration_loader`. The supernet is not changed.
 
     Args:
-        supernet: whose weights are taken.
-        validation_loader: of the clips that a network is scored on.
-        calibration_loader: of training clips, from its epoch 0 on.
-        bn_batches: how many of its batches the statistics are taken over.
-        runtime: where networks run.
-        rank_by: "accuracy", top-1 in percent; or "loss", the mean cross-entropy in nats with its sign turned, so that
-            higher is better: it tells networks apart that get the same clips right.
-        budgets, ledger: what a network costs, and where all passes of the scores are counted.
+        supernet: whose weights the network takes.
+        validation_loader: the clips that the network is scored on.
+        calibration_loader: training clips; each time its epoch 0 is taken, from the beginning.
+        bn_batches: how many batches of it the statistics of batch norm are computed over.
+        runtime: the device and precision that networks run with.
+        rank_by: "accuracy", top-1 in percent; or "loss", the negative of the mean cross-entropy in nats, which also
+            tells networks apart that get the same clips right. Higher is better in both.
+        budgets: gives the cost of a network; needed for `ledger`.
+        ledger: counts the multiply-adds of all passes, where `budgets` is given too.
+
+    Returns:
+        A function of an architecture that returns its score.
+
     Raises:
-        SearchError: it is to rank by something else.
+        SearchError: `rank_by` is neither.
     """
     if rank_by not in RANK_BY:
         raise SearchError(f"SEARCH.RANK_BY: {rank_by!r} is none of {', '.join(RANK_BY)}")
@@ -67,7 +72,11 @@ def inherited_score(
 
 
 def validate(net: nn.Module, loader: Loader, *, runtime: Runtime) -> tuple[float, float]:
-    """Top-1 in percent and the mean cross-entropy in nats over all clips of `loader`, of all processes."""
+    """Test a network on all clips of `loader`, over all processes.
+
+    Returns:
+        Top-1 in percent, and the mean cross-entropy in nats.
+    """
     right, loss, total = 0, 0.0, 0
     with evaluating(net), runtime.autocast():
         for batch in loader:
@@ -89,14 +98,17 @@ def recalibrated(
     bn_batches: int,
     runtime: Runtime,
 ) -> nn.Module:
-    """`inherit`, then BN statistics of the network's own over `bn_batches` batches; in eval mode.
+    """The plain network of an architecture with the supernet's weights and batch-norm statistics of its own.
 
     Args:
         supernet: whose weights are taken; it is not changed.
         architecture: of the supernet's space.
-        loader: of training clips, from its epoch 0 on.
-        bn_batches: how many of its batches the statistics are taken over.
-        runtime: where the network goes.
+        loader: training clips; its epoch 0 is taken, from the beginning.
+        bn_batches: how many batches of it the statistics are computed over.
+        runtime: the device that the network is moved to.
+
+    Returns:
+        The network in eval mode.
     """
     net = inherit(supernet, architecture).to(runtime.device)
     _recalibrate(net, loader, bn_batches=bn_batches, runtime=runtime)

@@ -1,9 +1,11 @@
-"""The policy's expected cost, and a cost weight that finds itself: an augmented Lagrangian for each budget.
+"""The policy's expected cost, and a cost weight that adjusts itself: an augmented Lagrangian for each budget.
 
 The paper's hinge (equation 2) is 0 below the target, so that nothing but accuracy pulls a policy up to its budget. Here
-the expected cost is to equal the target: the weight of a budget grows while the policy is too dear, and falls, below 0
-where need be, while it is too cheap. Shapes: D decisions, M the most candidates of one; W widths that enter a group; K,
-C, E, A its candidates.
+the expected cost is brought to equal the target: the weight of a budget grows while the policy is too expensive, and
+falls while it is too cheap, below 0 where need be.
+
+Shapes: D decisions, M the most candidates of one; W widths that enter a group; K, C, E, A the candidates of a group
+for kernel, channels, expansion and attention.
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ from pytorchvideo_autox3d.search.policy import Policy
 
 
 def expected_cost(policy: Policy, cost: AdditiveCost) -> Tensor:
-    """The mean cost of the policy's architectures, exact and differentiable: a float64 scalar."""
+    """The exact mean cost over the architectures that the policy draws, in the unit of `cost`.
+
+    Returns:
+        A float64 scalar tensor, differentiable in `policy.alpha`.
+    """
     table_DM = policy.log_probability_table().double().exp()
     rows = [row[:size] for row, size in zip(table_DM, policy.sizes, strict=True)]
     entering_W = torch.ones(1, dtype=torch.float64, device=table_DM.device)
@@ -33,7 +39,7 @@ def expected_cost(policy: Policy, cost: AdditiveCost) -> Tensor:
 
 
 def relative_excess(policy: Policy, budgets: Budgets) -> list[Tensor]:
-    """Of each budget, (expected cost - target) / target; differentiable."""
+    """(expected cost - target) / target of each budget, differentiable in `policy.alpha`; in the budgets' order."""
     costs = [expected_cost(policy, budgets.additive(budget.metric)) for budget in budgets.budgets]
     return [
         cost / (METRICS[budget.metric].scale * budget.target) - 1.0
@@ -42,11 +48,12 @@ def relative_excess(policy: Policy, budgets: Budgets) -> list[Tensor]:
 
 
 class Lagrangian:
-    """Multipliers of the budgets, moved once a step.
+    """One multiplier for each budget, all beginning at 0 and updated once a step.
 
     Args:
-        budgets: a budget's weight is the constant of its quadratic term, which damps the swinging of the multiplier.
-        rate: how far a multiplier moves a step, times the relative excess of the expected cost.
+        budgets: a budget's weight is the factor of its quadratic term, which damps the oscillation of the multiplier.
+        rate: each step a multiplier moves by `rate` times the relative excess of the expected cost
+            (SEARCH.LAGRANGIAN_LR).
     """
 
     def __init__(self, budgets: Budgets, rate: float) -> None:
@@ -55,7 +62,18 @@ class Lagrangian:
         self.multipliers = [0.0] * len(budgets.budgets)
 
     def penalty(self, policy: Policy, indices_KD: Tensor) -> Tensor:
-        """What sampled architectures add to their loss: (multiplier + weight * excess) * (cost - target) / target."""
+        """What the budgets add to the loss of each sampled architecture.
+
+        It is the sum over budgets of (multiplier + weight * excess) * (cost - target) / target, where the excess is
+        that of the policy's expected cost and the cost is the architecture's own.
+
+        Args:
+            policy: gives the expected costs.
+            indices_KD: the architectures as candidate indices.
+
+        Returns:
+            float64 (K,).
+        """
         costs = self.budgets.costs(indices_KD)
         total = torch.zeros(len(indices_KD), dtype=torch.float64)
         for budget, multiplier, excess in zip(
@@ -66,14 +84,14 @@ class Lagrangian:
         return total
 
     def update(self, policy: Policy) -> None:
-        """Move each multiplier by the rate times the excess of its budget."""
+        """Move each multiplier by the rate times the relative excess of its budget."""
         excesses = [float(excess.detach()) for excess in relative_excess(policy, self.budgets)]
         self.multipliers = [m + self.rate * e for m, e in zip(self.multipliers, excesses, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """The multipliers."""
+        """The multipliers, in the order of the budgets."""
         return {"multipliers": list(self.multipliers)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict()` returned."""
         self.multipliers = list(state["multipliers"])

@@ -1,4 +1,4 @@
-"""What a search has spent so far: multiply-adds, CPU time, memory."""
+"""A count of what a search has spent so far: multiply-adds, CPU time and memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ PASSES_WITH_GRADIENT = 3
 
 
 class Ledger:
-    """Counts as the search goes, also across a resume.
+    """Counts what a search spends; the counts go on after a resume.
 
     Attributes:
-        macs: multiply-adds of all passes so far, over all processes; a pass with its backward counts three times.
+        macs: multiply-adds of all passes so far, over all processes; a forward pass with its backward pass counts as
+            three forward passes.
     """
 
     def __init__(self) -> None:
@@ -27,30 +28,30 @@ class Ledger:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of this process, all its threads, and of the runs that it goes on from."""
+        """CPU time of all threads of this process, plus that of the runs that it was resumed from."""
         return self._seconds_before + time.process_time() - self._start
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory held at once: allocated on the GPU where there is one, else resident of this process."""
+        """The most memory held at once in this run: on the GPU where one is in use, else resident in main memory."""
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             return torch.cuda.max_memory_allocated()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
 
     def add(self, macs_of_a_clip: float, clips: int, *, gradient: bool) -> None:
-        """One pass over `clips` clips."""
+        """Count one forward pass over `clips` clips, and its backward pass with `gradient`."""
         self.macs += macs_of_a_clip * clips * (PASSES_WITH_GRADIENT if gradient else 1)
 
     def to_dict(self) -> dict[str, float]:
-        """Plain data for JSON."""
+        """Plain data for JSON: macs, cpu_seconds and peak_bytes."""
         return {"macs": self.macs, "cpu_seconds": self.cpu_seconds, "peak_bytes": self.peak_bytes}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed search goes on from."""
+        """What a resumed search needs in order to count on; peak memory is not part of it."""
         return {"macs": self.macs, "cpu_seconds": self.cpu_seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict()` returned."""
         self.macs, self._seconds_before = state["macs"], state["cpu_seconds"]
         self._start = time.process_time()

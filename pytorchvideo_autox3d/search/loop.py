@@ -1,4 +1,4 @@
-"""The search from plain arguments: checks, the engine's loop, and what is recorded on the way."""
+"""The search from plain arguments: it checks them, runs the engine's loop and records the history."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ HISTORY_NAME = "search_history.jsonl"
 
 
 def cost_table(supernet: Supernet, clip: tuple[int, int, int] | None = None) -> CostTable:
-    """The costs of the supernet's architectures, for clips (T, H, W) or the size that it is meant for."""
+    """The costs of the supernet's architectures, for clips of size (T, H, W).
+
+    Args:
+        supernet: gives the space and the options of its networks.
+        clip: by default the size that the supernet was built for.
+    """
     options = supernet.model_options
     size = options["input_crop_size"]
     return CostTable(
@@ -79,30 +84,41 @@ def search(
     cfg_text: str = "",
     extra_hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
-    """Train the supernet and the policy, in place; return one record an epoch, kept in `search_history.jsonl` too.
+    """Train the supernet and the policy in place.
 
-    A record has epoch (from 1), lr, loss, ess, samples, grad_norm, after the warm-up policy_loss, policy_ess and
-    alpha_snr (`GradientNoise`), macs (multiply-adds computed so far, in 1e12), and of the policy as the epoch leaves
-    it: entropy (nats), gflops, params_m and, with `latency`, latency_ms of the most probable architecture (the paper's
-    Figure 4). Checkpoints hold all that decides how it goes on: killed and resumed
-    on the CPU, a search ends bit for bit as one that was not.
+    Checkpoints hold all that decides how the search goes on: on the CPU, a search that was killed and resumed ends bit
+    for bit as one that was not.
 
     Args:
-        weight_loader, policy_loader: batches of the two halves of the training list; the second is None if and only if
-            `settings.shared`.
+        supernet, policy: what learns, over the same space.
+        weight_loader, policy_loader: batches of the two parts of the training list; the second is None if and only if
+            alpha has no part of its own (`settings.shared`).
         optimizer: over the supernet's parameters; its learning rate is set from `schedule(progress)` before each step.
-            The paper has SGD with half-cosine (section 5.1.2). Alpha's is Adam, as there.
+            The paper has SGD with half-cosine (section 5.1.2). Alpha's optimiser is Adam, as there.
+        schedule: learning rate by progress in [0, 1).
+        settings: epochs, samples and the rest.
         budgets: checked against the space at the clip size that the supernet is meant for.
-        latency: what a budget in latency_ms looks up.
-        method: a name in SEARCH.
-        mix: of the weights' clips and labels (mixup).
-        average: of the supernet's weights, kept up to date in every step.
-        ledger: where what is spent is counted.
-        process_extras: as in `engine.train`.
+        runtime: device and precision.
+        output_dir: where checkpoints and `search_history.jsonl` go.
+        latency: the milliseconds that a budget in latency_ms looks up.
+        method: a name in the SEARCH registry.
+        mix: replaces the clips and labels that the weights learn from (mixup).
+        average: an average of the supernet's weights, updated in every step.
+        ledger: counts what the search spends; by default a new one.
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one.
+        process_extras: states of this process alone, saved as in `engine.train`.
+        cfg_text: the run's config, kept in checkpoints.
+        extra_hooks: further hooks, run before those that log and save.
+
+    Returns:
+        One record for each epoch, also kept in `search_history.jsonl`. It has epoch (from 1), lr, loss, ess, samples
+        and grad_norm; after the warm-up policy_loss, policy_ess and alpha_snr (`GradientNoise`); macs, the
+        multiply-adds computed so far in 1e12; and, of the policy as the epoch leaves it, entropy (nats) and the costs
+        of the most probable architecture: gflops, params_m and, with `latency`, latency_ms (the paper's Figure 4).
+
     Raises:
-        SearchError: before anything runs, for a budget out of reach, a half without a batch, a checkpoint of another
-            space; later for a loss that is not finite, naming the sample and the step.
+        SearchError: before anything runs, for a budget out of reach, a part of the list without a batch, or a
+            checkpoint of another space; later for a loss that is not finite, naming the sample and the step.
         TrainingInterrupted: after Ctrl-C; a checkpoint was saved.
     """
     limits = Budgets(cost_table(supernet), budgets, latency=latency)
@@ -203,7 +219,11 @@ def _check_loaders(weights: Loader, policy: Loader | None, *, shared: bool) -> N
 
 
 def _check_same_space(path: str, supernet: Supernet) -> None:
-    """A checkpoint of another space or selection would load in part, or mean something else."""
+    """A checkpoint of another space or channel selection would load in part, or mean something else.
+
+    Raises:
+        SearchError: the checkpoint is of another space or selection, or not of a search.
+    """
     saved = read_checkpoint(path).get("extra_states", {}).get("search", {}).get("space")
     if saved is None:
         raise SearchError(f"{path}: is no checkpoint of a search; choose another OUTPUT_DIR")
@@ -215,7 +235,11 @@ def _check_same_space(path: str, supernet: Supernet) -> None:
 
 
 def _check_same_average(path: str, average: WeightAverage | None) -> None:
-    """An average can't begin where the weights are old already, nor go unused."""
+    """An average must begin with the weights, and one that was saved must be used.
+
+    Raises:
+        SearchError: the checkpoint has an average and `average` is None, or the other way round.
+    """
     there = "average" in read_checkpoint(path).get("extra_states", {})
     if there != (average is not None):
         kept = "an" if there else "no"
@@ -226,5 +250,5 @@ def _check_same_average(path: str, average: WeightAverage | None) -> None:
 
 
 def history_path(output_dir: str) -> str:
-    """Where a search keeps its history."""
+    """The path of the history of the search in `output_dir`."""
     return os.fspath(Path(output_dir, HISTORY_NAME))

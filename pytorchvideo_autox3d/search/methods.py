@@ -1,8 +1,9 @@
-"""Searches that train networks one at a time, behind one interface, with their cost counted alike.
+"""Searches that train networks one at a time, behind one interface that counts the cost of each in the same way.
 
-A method is a generator: it yields what it wants done, a network trained up to an epoch, and is sent the validation
-accuracy. `run_method` serves it from any trainer (a table of trained networks, or a machine), keeps the ledger, and
-stops it when the next training would exceed the limit. So no method can look at test accuracy or forget a cost.
+A method is a generator: it yields a request (train this network up to that epoch) and is sent the validation accuracy.
+`run_method` answers the requests from any trainer (a table of trained networks, or a machine), adds up the costs, and
+stops the method when the next training would exceed the limit. So no method can see a test accuracy or leave out a
+cost.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pytorchvideo_autox3d.space import Architecture, SearchSpace
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-adds computed (a training step is three forward passes), and CPU seconds."""
+    """What was spent: multiply-adds (a training step counts as three forward passes), and CPU seconds."""
 
     macs: float = 0.0
     seconds: float = 0.0
@@ -32,7 +33,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Train:
-    """A method's request: this network trained from scratch, or on, up to the end of `epoch`."""
+    """A method's request to train a network up to the end of `epoch`: from scratch, or on from where it was left."""
 
     architecture: Architecture
     epoch: int
@@ -53,10 +54,11 @@ class Problem:
     """What a method may know before it trains anything.
 
     Attributes:
+        space: which the candidates are of.
         candidates: the networks within the budget.
-        epochs: after which a training's accuracy can be asked for, ascending; the last is a whole training.
-        clip: (T, H, W), for scores that need no training.
-        num_classes: of the head.
+        epochs: the epochs after which a network's accuracy can be asked for, ascending; the last ends a whole training.
+        clip: the clip size (T, H, W), for scores that need no training.
+        num_classes: of the networks' head.
     """
 
     space: SearchSpace
@@ -67,7 +69,7 @@ class Problem:
 
 
 class Trainer(Protocol):
-    """Whoever trains networks, or has trained them."""
+    """The interface of what trains networks, or has the record of their trainings."""
 
     def cost(self, architecture: Architecture, first_epoch: int, last_epoch: int) -> tuple[float, float]:
         """Multiply-adds and CPU seconds of training from the end of one epoch (0: from scratch) to that of another."""
@@ -78,7 +80,13 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """One training that a method asked for, and all that had been spent when it was done."""
+    """One training that a method asked for.
+
+    Attributes:
+        architecture, epoch: as in the request.
+        accuracy: on the validation videos, in percent.
+        spent: all that the method had spent when this training was done.
+    """
 
     architecture: Architecture
     epoch: int
@@ -88,13 +96,17 @@ class Trial:
 
 @dataclass
 class MethodRun:
-    """What a method did, in order."""
+    """What a method did: its trainings in order, and all that it spent."""
 
     trials: list[Trial] = field(default_factory=list)
     spent: Cost = Cost()
 
     def best(self) -> Trial:
-        """The trial of the highest validation accuracy among those trained longest; raise `SearchError` if none."""
+        """The trial of the highest validation accuracy among those trained longest.
+
+        Raises:
+            SearchError: there is no trial.
+        """
         if not self.trials:
             raise SearchError("the method trained no network: the cost limit is below one training")
         return max(self.trials, key=lambda trial: (trial.epoch, trial.accuracy))
@@ -105,6 +117,13 @@ Method = Callable[[Problem, torch.Generator], Requests]
 
 def run_method(name: str, problem: Problem, trainer: Trainer, *, most_macs: float, seed: int) -> MethodRun:
     """Run a registered method until it ends or its next training would take it above `most_macs` multiply-adds.
+
+    Args:
+        name: of the method in the SEARCH registry.
+        problem: what the method may know.
+        trainer: answers the method's requests.
+        most_macs: the limit on multiply-adds of all trainings and of what the method computes itself.
+        seed: of the method's random draws.
 
     Raises:
         RegistryError: no method of this name.
@@ -142,18 +161,18 @@ def run_method(name: str, problem: Problem, trainer: Trainer, *, most_macs: floa
 
 @SEARCH_REGISTRY.register(name="random")
 def random_search(problem: Problem, generator: torch.Generator) -> Requests:
-    """Whole trainings of candidates drawn without replacement."""
+    """Random search: whole trainings of candidates, in a random order and each once."""
     for number in torch.randperm(len(problem.candidates), generator=generator).tolist():
         yield Train(problem.candidates[number], problem.epochs[-1])
 
 
 @SEARCH_REGISTRY.register(name="evolution")
 def evolution(problem: Problem, generator: torch.Generator, *, population: int = 10, sample: int = 5) -> Requests:
-    """Regularised evolution (Real et al., AAAI 2019): the best of a random sample has one decision changed, the oldest
-    of the population goes.
+    """Regularised evolution (Real et al., AAAI 2019).
 
-    A child that was trained before or exceeds the budget is drawn again, so that no cost is wasted; the paper's
-    population of 100 and sample of 25 are for runs of 20000 trainings.
+    The best of a random sample of the population becomes the parent; the child differs in one decision, and replaces
+    the oldest of the population. A child that was trained before or exceeds the budget is drawn again, so that no cost
+    is wasted. The paper's population of 100 and sample of 25 are for runs of 20000 trainings.
     """
     order = torch.randperm(len(problem.candidates), generator=generator).tolist()
     alive: list[tuple[Architecture, float]] = []
@@ -179,9 +198,18 @@ def new_child(
     *,
     tries: int | None = None,
 ) -> Architecture | None:
-    """A random allowed architecture that differs from `parent` in one decision, else in two, and so on.
+    """A random allowed architecture near `parent`.
 
-    None where `tries` draws (None: as many as it takes) found none.
+    The first 20 draws change one decision, the next 20 up to two, and so on.
+
+    Args:
+        parent: where to start.
+        allowed: whether an architecture may be the child.
+        generator: of the draws.
+        tries: how many architectures are drawn at most; None is as many as it takes.
+
+    Returns:
+        The child; None where no draw was allowed, or no decision has a second candidate.
     """
     space = parent.space
     sizes = [len(decision.candidates) for decision in space.decisions]
@@ -206,9 +234,10 @@ def new_child(
 def successive_halving(problem: Problem, generator: torch.Generator, *, width: int = 16, factor: int = 2) -> Requests:
     """Successive halving (Jamieson and Talwalkar, AISTATS 2016) in brackets of `width` candidates.
 
-    All of a bracket are trained for the first rung's epochs, the best 1 / `factor` of them on to `factor` times as
-    many, until some are trained whole; then comes the next bracket, of other candidates. Rungs are at the first epoch
-    that can be asked for and is not below whole, whole / `factor`, and so on.
+    All candidates of a bracket are trained up to the first rung. The best 1 / `factor` of them are trained on for
+    about `factor` times as many epochs, and so on, until some have had the whole training; the next bracket takes
+    other candidates. The rungs stand at whole, whole / `factor`, whole / `factor`^2 and so on, each moved up to the
+    next epoch whose accuracy can be asked for.
     """
     whole = problem.epochs[-1]
     wanted = [whole / factor**rung for rung in range(1 + round(math.log(whole, factor)))]

@@ -14,7 +14,7 @@ from pytorchvideo_autox3d.supernet import Supernet
 
 
 class AutoX3DSearchNet(nn.Module):
-    """A supernet and a policy over its architectures; neither is changed by a forward pass."""
+    """A supernet and a policy over its architectures, as one module; a forward pass changes neither's choice."""
 
     def __init__(self, supernet: Supernet, policy: Policy) -> None:
         super().__init__()
@@ -22,12 +22,17 @@ class AutoX3DSearchNet(nn.Module):
         self.policy = policy
 
     def forward(self, clip_BCTHW: torch.Tensor, architecture: Architecture | None = None) -> torch.Tensor:
-        """Logits (B, K) of `architecture`, by default the policy's most likely one."""
+        """Logits (B, K classes) of `architecture`, by default of the policy's most likely one."""
         return self.supernet(clip_BCTHW, architecture or self.policy.most_likely())
 
 
 @MODEL_REGISTRY.register(name="AutoX3DSearch")
 def create_autox3d_search(*, space: SearchSpace | str = "table2", **options: Any) -> AutoX3DSearchNet:
-    """The supernet of `space`, built with `options` as `Supernet` takes them, and a uniform policy over it."""
+    """The supernet of a space, and a uniform policy over it.
+
+    Args:
+        space: a space, the name of a built-in one or the path of a yaml file.
+        options: arguments of `Supernet`.
+    """
     space = load_space(space) if isinstance(space, str) else space
     return AutoX3DSearchNet(Supernet(space, **options), Policy(space=space))

@@ -1,4 +1,4 @@
-"""The most probable architectures within limits on costs, exactly.
+"""Finds the most probable architectures within limits on costs, exactly.
 
 Decisions are independent and costs add up over neighbouring groups, so that all architectures are paths through a chain
 of groups whose states are widths. The paths are extended group by group, and of each layer the most promising ones are
@@ -7,8 +7,9 @@ charges costs at prices (Lagrange multipliers), at which going over a limit pays
 
     log P(rest) <= max over rests of [log P - price * cost] + price * (limit - cost so far)
 
-What was dropped had a bound too. When none of these exceeds what was found, nothing better exists; else more paths are
-kept and it begins again. Shapes: L labels (partial paths), M limits, P prices, S choices of a group, W widths.
+The paths that were dropped have bounds too. When none of these exceeds the architectures found, nothing better exists;
+otherwise the search starts again and keeps more paths. Shapes: L labels (partial paths), M limits, P prices, S choices
+of a group, W widths.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _CUTS = 40
 
 @dataclass(frozen=True)
 class Limit:
-    """An upper limit on an additive cost, both in one unit."""
+    """An upper limit on an additive cost; `most` is in the unit of `cost`."""
 
     cost: AdditiveCost
     most: float
@@ -43,13 +44,19 @@ Path = tuple[int, ...]
 def most_probable(
     log_probabilities: Sequence[FloatArray], limits: Sequence[Limit] = (), count: int = 1
 ) -> list[tuple[Path, float]]:
-    """The `count` most probable architectures within all limits, best first: candidate indices and log-probability.
+    """The `count` most probable architectures within all limits.
 
     Args:
-        log_probabilities: of each decision's candidates, in nats, four decisions a group.
-        count: fewer come back where fewer are within the limits; of equals any.
+        log_probabilities: for each decision, those of its candidates, in nats; four decisions for each group.
+        limits: what every architecture must meet.
+        count: how many to find. Of equally probable ones any may be taken.
+
+    Returns:
+        Candidate indices and log-probability of each, the most probable first; fewer than `count` where fewer are
+        within the limits.
+
     Raises:
-        SearchError: after keeping 65,536 paths a layer it is still not proved that nothing better exists.
+        SearchError: with 65,536 paths kept at each layer it is still not proved that nothing better exists.
     """
     chain = _Chain.of(log_probabilities, limits)
     found: dict[Path, float] = {}
@@ -71,7 +78,7 @@ def most_probable(
 
 @dataclass(frozen=True)
 class _Chain:
-    """The tables of a problem, costs over their limits (so that every limit is 1), and bounds on what is ahead.
+    """The tables of a problem, with costs divided by their limits (so that every limit is 1), and bounds on the rest.
 
     Attributes:
         log_p: by group (K, C, E, A).
@@ -168,11 +175,15 @@ def _best_path(
 
 
 def _extend(chain: _Chain, keep: int, floor: float) -> tuple[dict[Path, float], float]:
-    """Whole paths within the limits, and the highest bound of what was dropped on the way.
+    """Extend partial paths group by group.
 
     Args:
-        keep: partial paths kept a layer.
-        floor: what can't come above it is of no use.
+        chain: the problem.
+        keep: how many partial paths are kept at each layer.
+        floor: paths whose bound is not above this log-probability are left out, as better ones are known.
+
+    Returns:
+        Log-probabilities of the whole paths within the limits, and the highest bound of what was dropped on the way.
     """
     width_L = np.zeros(1, np.int64)
     log_L, cost_ML = np.zeros(1), chain.fixed[:, None]

@@ -1,4 +1,6 @@
-"""The PARSEC estimator, pure: importance weights and the gradients they weight (paper, section 4.1, equation 1).
+"""The PARSEC estimator as pure functions: importance weights, and the gradients that they weight.
+
+The source is the paper's section 4.1, equation 1.
 
 With A_k ~ P(A | alpha) and r_k proportional to P(y | X, w, A_k), normalised over the K samples:
 
@@ -21,12 +23,13 @@ from pytorchvideo_autox3d.search.policy import Policy
 def importance_weights(
     log_likelihood_K: torch.Tensor, penalty_K: torch.Tensor | None = None, *, temperature: float = 1.0
 ) -> torch.Tensor:
-    """r_k: softmax over the samples of (log-likelihood - penalty) / temperature; sums to 1.
+    """The weights r_k (K,): the softmax over the samples of (log-likelihood - penalty) / temperature.
 
     Args:
         log_likelihood_K: log P(y | X, w, A_k) in nats.
-        penalty_K: weighted cost of each sample, the sum of weight * c(A_k) over the budgets; none is 0.
-        temperature: above 1 flattens the weights, below 1 sharpens them.
+        penalty_K: cost term of each sample, the sum of weight * c(A_k) over the budgets; None is 0 for all.
+        temperature: a value above 1 makes the weights more alike, one below 1 less.
+
     Raises:
         SearchError: there are no samples, or the temperature is not positive.
     """
@@ -39,20 +42,25 @@ def importance_weights(
 
 
 def effective_sample_size(weights_K: torch.Tensor) -> float:
-    """1 / sum r_k^2 (Kish): K for equal weights, 1 where a single sample has all of it."""
+    """Kish's effective sample size, 1 / sum r_k^2: K for equal weights, 1 where one sample has all the weight."""
     return 1.0 / float(weights_K.square().sum())
 
 
 def policy_gradient(
     policy: Policy, indices_KD: torch.Tensor, weights_K: torch.Tensor, *, control_variate: bool = False
 ) -> torch.Tensor:
-    """The estimate of grad_alpha of the log-evidence (to ascend), like `policy.alpha`.
+    """An estimate of the gradient of the log-evidence with respect to alpha; following it raises the evidence.
 
     Args:
+        policy: which the samples were drawn from.
         indices_KD: the samples as candidate indices.
-        weights_K: their importance weights.
+        weights_K: their importance weights, which sum to 1.
         control_variate: subtract the mean of the K scores grad log P(A_k). Its expectation is 0, so the expected
-            gradient stays; the noise of nearly equal weights, which the scores of the samples drawn would cause, goes.
+            gradient stays the same. It removes the noise that nearly equal weights would otherwise leave, which comes
+            from which samples were drawn.
+
+    Returns:
+        A tensor of the shape of `policy.alpha`.
     """
     coefficient_K = weights_K - 1.0 / len(weights_K) if control_variate else weights_K
     objective = (coefficient_K.detach().to(policy.alpha.device) * policy.log_probabilities(indices_KD)).sum()
@@ -61,7 +69,7 @@ def policy_gradient(
 
 
 def adaptive_sample_count(policy: Policy, most: int, least: int) -> int:
-    """Samples of a step in proportion to the policy's entropy, from `most` when uniform down to `least`.
+    """The number of samples for a step, in proportion to the policy's entropy: `most` when uniform, at least `least`.
 
     FP-NAS (arXiv 2011.10949), section 3.3: a policy that has nearly decided needs fewer samples.
     """
@@ -71,9 +79,9 @@ def adaptive_sample_count(policy: Policy, most: int, least: int) -> int:
 
 
 class OnlineSoftmaxGradient:
-    """sum_k softmax(score)_k * g_k over gradients that come one at a time, in the memory of one.
+    """Computes sum_k softmax(score)_k * g_k over gradients that come one at a time, in the memory of one gradient.
 
-    The weights are known only when every score is; so the sum is kept relative to the largest score so far, and
+    The weights are known only when every score is. So the sum is kept relative to the largest score so far, and is
     rescaled when a larger one comes (online softmax). Each sample runs forward and backward once:
 
         accumulator = OnlineSoftmaxGradient(parameters)
@@ -88,7 +96,7 @@ class OnlineSoftmaxGradient:
             accumulator.add(score)
 
     Args:
-        parameters: whose `.grad` is accumulated into; they begin without one.
+        parameters: whose `.grad` the sum is accumulated in; gradients that they have are dropped first.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
@@ -135,7 +143,11 @@ class OnlineSoftmaxGradient:
         self._scale(1.0 / self._total)
 
     def normalise_among(self, score_K: torch.Tensor) -> None:
-        """The same where `score_K` are those of all samples, of which others have the rest: the sums add up then."""
+        """Normalise where several processes have some of the samples each, so that the sum over processes is the mean.
+
+        Args:
+            score_K: the scores of all samples of all processes.
+        """
         largest = float(score_K.max())
         total = float((score_K - largest).exp().sum())
         self._scale(math.exp(self._largest - largest) / total)

@@ -17,10 +17,11 @@ from pytorchvideo_autox3d.space import Architecture, SearchSpace
 class Policy(nn.Module):
     """P(A | alpha), the paper's NAS head: the product over decisions of softmax(alpha_d) (paper, section 4.1).
 
+    The parameter `alpha` holds the logits of all decisions one after another. It begins at zero, which makes the
+    distribution uniform.
+
     Args:
         space: gives the decisions and their order.
-
-    The parameter `alpha` holds the logits of all decisions one after another, and begins at zero: uniform.
     """
 
     valid_DM: torch.Tensor
@@ -46,7 +47,7 @@ class Policy(nn.Module):
         return torch.log_softmax(logits_DM, dim=1)
 
     def probabilities(self) -> tuple[torch.Tensor, ...]:
-        """The candidates' probabilities of every decision, each of its own length, detached and on the CPU."""
+        """For each decision, the probabilities of its candidates, detached and on the CPU."""
         table_DM = self.log_probability_table().detach().exp().cpu()
         return tuple(row[:size] for row, size in zip(table_DM, self.sizes, strict=True))
 
@@ -60,9 +61,14 @@ class Policy(nn.Module):
         return self.log_probabilities(torch.tensor([architecture.indices]))[0]
 
     def sample_indices(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw `count` independent architectures as candidate indices: int64 (K, D) on the CPU.
+        """Draw architectures independently.
 
-        `generator` is a CPU generator, so that every process of a job and every device draws the same.
+        Args:
+            count: K, how many.
+            generator: on the CPU, so that every process of a job and every device draws the same.
+
+        Returns:
+            Candidate indices, int64 (K, D), on the CPU.
         """
         table_DM = self.log_probability_table().detach().double().exp().cpu()
         return torch.multinomial(table_DM, count, replacement=True, generator=generator).T.contiguous()
@@ -86,14 +92,18 @@ class Policy(nn.Module):
         return self.entropies().sum()
 
     def most_likely(self) -> Architecture:
-        """The most probable architecture; of equals, the first candidate."""
+        """The most probable architecture; among equally probable candidates of a decision, the first."""
         return Architecture.from_indices(self.space, self.log_probability_table().argmax(dim=1).tolist())
 
     def top(self, count: int, limits: Sequence[Limit] = ()) -> list[tuple[Architecture, float]]:
-        """The `count` most probable architectures within limits on costs, with log-probabilities, best first, exactly.
+        """The `count` most probable architectures within limits on costs, found exactly.
+
+        Returns:
+            Architectures and their log-probabilities in nats, the most probable first; fewer where no more are within
+            the limits.
 
         Raises:
-            SearchError: as `most_probable`.
+            SearchError: as in `most_probable`.
         """
         table_DM = self.log_probability_table().detach().double().cpu().numpy()
         rows = [row[:size] for row, size in zip(table_DM, self.sizes, strict=True)]

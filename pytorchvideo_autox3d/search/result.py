@@ -1,4 +1,4 @@
-"""What a search leaves behind: the architecture, the config that trains it, and the data of its pictures."""
+"""The files that a search leaves: the architecture, the config that trains it, and the data that its plots need."""
 
 from __future__ import annotations
 
@@ -37,12 +37,22 @@ def write_result(
     changes: Sequence[str] = (),
     cost: Mapping[str, float] | None = None,
 ) -> dict[str, Path]:
-    """Write `architecture.json`, `retrain.yaml` and `search_result.json` beside the history; return their paths.
+    """Write `architecture.json`, `retrain.yaml` and `search_result.json` beside the history.
 
     Args:
-        train_config: the recipe as nested config keys; `retrain.yaml` is that with the architecture written out.
-        changes: what it does otherwise than the search, a line each, for its head.
-        cost: of the search (`Ledger.to_dict`).
+        output_dir: the search's folder.
+        derived: the architecture that the search ended with.
+        policy: as the search left it.
+        settings: of the search.
+        train_config: the training recipe as nested config keys; `retrain.yaml` is that with the architecture added.
+        changes: the settings in which the recipe differs from the search, a line each, for the head of the file.
+        cost: what the search has spent (`Ledger.to_dict`).
+
+    Returns:
+        The paths by file name.
+
+    Raises:
+        AutoX3DError: a file can't be written.
     """
     folder = Path(output_dir)
     paths = {name: folder / name for name in (ARCHITECTURE_NAME, RETRAIN_NAME, RESULT_NAME)}
@@ -68,12 +78,20 @@ def write_pareto(
     train_config: Mapping[str, Any] | None = None,
     changes: Sequence[str] = (),
 ) -> list[Path]:
-    """Write `pareto`'s rows to `pareto/`: `architecture_<target>.json`, `retrain_<target>.yaml`, `pareto.json`.
+    """Write the rows of `pareto` to `pareto/`: `architecture_<target>.json`, `retrain_<target>.yaml`, `pareto.json`.
 
-    The target is in GFLOPs, or has `ms` behind it.
+    The target in a file's name is a number of GFLOPs, or one of milliseconds followed by `ms`.
 
     Args:
+        output_dir: the search's folder.
+        rows: what `pareto` returned; where there are none, nothing is written.
         train_config, changes: as in `write_result`; each retrain config has an OUTPUT_DIR of its own.
+
+    Returns:
+        The paths of the architectures, in the order of the rows.
+
+    Raises:
+        AutoX3DError: a file can't be written.
     """
     if not rows:
         return []
@@ -94,9 +112,14 @@ def write_pareto(
 def retrain_yaml(
     architecture: Architecture, folder: Path, train_config: Mapping[str, Any], changes: Sequence[str] = ()
 ) -> str:
-    """The config that trains `architecture` from scratch: the recipe, with AUTOX3D.GROUPS and SPACE written out.
+    """The text of a config that trains `architecture` from scratch.
 
-    A space that is not built in is written to `space.yaml` in `folder`, which AUTOX3D.SPACE then names.
+    A space that is not built in is also written to `space.yaml` in `folder`, and AUTOX3D.SPACE then names that file.
+
+    Args:
+        architecture: written out as AUTOX3D.GROUPS and AUTOX3D.SPACE.
+        folder: of the search.
+        train_config, changes: as in `write_result`.
     """
     space: Any = architecture.to_dict()["space"]
     if not isinstance(space, str):
@@ -114,10 +137,10 @@ def retrain_yaml(
 
 
 def read_history(output_dir: str) -> list[dict[str, Any]]:
-    """The records of `search_history.jsonl`.
+    """The records of `search_history.jsonl`, one for each epoch.
 
     Raises:
-        SearchError: there is none, or a line is no JSON; names the file and the line.
+        SearchError: there is no such file, or a line of it is not JSON; names the file and the line.
     """
     path = Path(history_path(output_dir))
     if not path.is_file():
@@ -134,10 +157,10 @@ def read_history(output_dir: str) -> list[dict[str, Any]]:
 
 
 def read_result(output_dir: str) -> dict[str, Any]:
-    """What `write_result` put into `search_result.json`.
+    """The content of `search_result.json`, as `write_result` wrote it.
 
     Raises:
-        SearchError: it is not there (the search has not ended), or no JSON.
+        SearchError: there is no such file (the search has not ended), or it is not JSON.
     """
     path = Path(output_dir, RESULT_NAME)
     if not path.is_file():
@@ -149,10 +172,10 @@ def read_result(output_dir: str) -> dict[str, Any]:
 
 
 def read_pareto(output_dir: str) -> list[dict[str, Any]]:
-    """The rows that `write_pareto` wrote; none where there were no further budgets.
+    """The rows that `write_pareto` wrote; an empty list where the search had no further targets.
 
     Raises:
-        SearchError: the file is no JSON.
+        SearchError: the file is not JSON.
     """
     path = Path(output_dir, PARETO_FOLDER, PARETO_NAME)
     if not path.is_file():
@@ -164,7 +187,12 @@ def read_pareto(output_dir: str) -> list[dict[str, Any]]:
 
 
 def policy_tables(policy: Policy) -> list[dict[str, Any]]:
-    """The policy for a heat map: for each kind of decision, the candidates' names and probabilities, a row a group."""
+    """The policy as plain data for a heat map.
+
+    Returns:
+        One table for each kind of decision (kernel, channels, expansion, attention), with `kind`, and `candidates` (as
+        text) and `probabilities`, which have one row for each group.
+    """
     tables: dict[str, dict[str, Any]] = {}
     for decision, row in zip(policy.space.decisions, policy.probabilities(), strict=True):
         table = tables.setdefault(decision.field, {"kind": decision.field, "candidates": [], "probabilities": []})
@@ -174,7 +202,15 @@ def policy_tables(policy: Policy) -> list[dict[str, Any]]:
 
 
 def coverage_matrices(policy: Policy, strategies: Sequence[str] = ("naive", "fair")) -> dict[str, list[list[int]]]:
-    """Figure 3 for the group with the most channel candidates: by strategy, candidates x filters, 1 where used."""
+    """Which filters each channel candidate uses (the paper's Figure 3), in the group with the most such candidates.
+
+    Args:
+        policy: gives the space.
+        strategies: names of channel selections.
+
+    Returns:
+        For each strategy a matrix, candidates x filters, with 1 where the candidate uses the filter and 0 elsewhere.
+    """
     sizes = max((group.channels for group in policy.space.groups), key=len)
     width = max(sizes)
     matrices = {}

@@ -11,21 +11,29 @@ from pytorchvideo_autox3d.search.parsec import OnlineSoftmaxGradient
 
 
 class SampleGradient(Protocol):
-    """Takes, for each sampled architecture, its loss on each batch (`part`) and then its score (`sample`)."""
+    """The interface: for each sampled architecture, `part` is called once for each batch, and then `sample` once.
+
+    `part` takes the architecture's loss on one batch; `sample` takes its score, which decides its weight.
+    """
 
     def part(self, loss: Tensor) -> None: ...
     def sample(self, score: float) -> None: ...
 
 
 class NoGradient:
-    """Alpha needs the losses alone."""
+    """Does nothing, for a step of alpha, which needs the losses alone."""
 
     def part(self, loss: Tensor) -> None: ...
     def sample(self, score: float) -> None: ...
 
 
 class GradientOfOneBatch:
-    """The score is known before the backward pass, so its factor goes into the loss."""
+    """For a step of one batch: the score is known before the backward pass, so its factor multiplies the loss.
+
+    Args:
+        accumulator: sums the weighted gradients.
+        scaler: of the precision.
+    """
 
     def __init__(self, accumulator: OnlineSoftmaxGradient, scaler: torch.amp.GradScaler) -> None:
         self._accumulator, self._scaler = accumulator, scaler
@@ -39,7 +47,14 @@ class GradientOfOneBatch:
 
 
 class GradientOfBatches:
-    """Each batch's graph is freed before the next is built, so the score's factor comes after the backward passes."""
+    """For a step of several batches: the factor of the score multiplies the gradient after the backward passes.
+
+    So the graph of each batch can be freed before the next is built.
+
+    Args:
+        accumulator: sums the weighted gradients.
+        scaler: of the precision.
+    """
 
     def __init__(self, accumulator: OnlineSoftmaxGradient, scaler: torch.amp.GradScaler) -> None:
         self._accumulator, self._scaler = accumulator, scaler

@@ -19,39 +19,41 @@ class SearchSettings:
 
     Attributes:
         epochs: passes over the weights' part of the training list (SEARCH.EPOCHS).
-        warmup_epochs: of these, how many at first train the weights alone, under a uniform policy (WARMUP_EPOCHS;
-            supplement).
-        sandwich: one of the K samples of a warm-up step is the widest architecture (SANDWICH; BigNAS, arXiv 2003.11142,
-            section 3.1; not in the paper). Its features help the others where the warm-up is short.
+        warmup_epochs: how many of these, at the beginning, train the weights alone under a uniform policy
+            (WARMUP_EPOCHS; supplement).
+        sandwich: make the widest architecture one of the K samples of each warm-up step (SANDWICH; BigNAS, arXiv
+            2003.11142, section 3.1; not in the paper). Its features help the others where the warm-up is short.
         sandwich_after_warmup: the same in every later step of the weights (SANDWICH_AFTER_WARMUP).
-        sandwich_narrowest: beside the widest goes the narrowest architecture (SANDWICH_NARROWEST).
+        sandwich_narrowest: beside the widest, the narrowest architecture is a sample too (SANDWICH_NARROWEST).
         distill: in a step with a sandwich the widest alone learns the labels, and the others learn its class
             probabilities (DISTILL; in-place distillation of the same paper).
-        num_samples: K, the architectures sampled a step (NUM_SAMPLES; 4.1).
+        num_samples: K, the architectures sampled in each step (NUM_SAMPLES; 4.1).
         warmup_samples: K in the warm-up; 0 is num_samples (WARMUP_SAMPLES).
-        adaptive_samples: K shrinks with the policy's entropy, down to min_samples, as in FP-NAS (ADAPTIVE_SAMPLES).
-        min_samples: the least K (MIN_SAMPLES).
-        spread: what several processes share out, the "clips" of a batch or the K "samples" (SPREAD). With "samples"
-            each of them decodes the whole batch and runs its part of the K on it, normalised by the whole batch.
-        likelihood: what the log-likelihood of a mini-batch is, the "mean" or the "sum" over its clips (LIKELIHOOD). The
-            sum grows with the batch: at 64 clips a difference of 0.1 nats a clip gives one sample 600 times the weight
-            of another, so that one sample of K counts. In the mean, a cost weight of 1 means the same at every batch
-            size, as where the paper adds the cost to its loss (equation 2).
-        temperature: divides log-likelihood minus cost (TEMPERATURE). "mean" at 1/B is "sum" with B times the cost.
-        control_variate: alpha's weights are r_k - 1/K instead of r_k (CONTROL_VARIATE): the same expectation, less
-            noise. (K - 1) / K times what a leave-one-out baseline gives, the mean of the other samples' weights.
-        cost_term: "hinge", the paper's equation 2, one-sided; or "lagrangian", which brings the policy's expected cost
-            to the target from both sides (COST_TERM).
-        lagrangian_lr: how fast its multipliers move (LAGRANGIAN_LR).
-        shared: alpha learns from the batches of the weights (SHARED).
+        adaptive_samples: let K shrink with the policy's entropy, as in FP-NAS (ADAPTIVE_SAMPLES).
+        min_samples: the least K, where K shrinks (MIN_SAMPLES).
+        spread: what several processes divide among them: the "clips" of a batch or the K "samples" (SPREAD). With
+            "samples" each process decodes the whole batch and runs its part of the K samples on all of it.
+        likelihood: whether the log-likelihood of a mini-batch is the "mean" or the "sum" over its clips (LIKELIHOOD).
+            The sum grows with the batch: at 64 clips a difference of 0.1 nats a clip gives one sample 600 times the
+            weight of another, so that one sample of the K counts and the others hardly do. With the mean, a cost
+            weight of 1 means the same at every batch size, as where the paper adds the cost to its loss (equation 2).
+        temperature: what log-likelihood minus cost is divided by (TEMPERATURE). With B clips, "mean" at a temperature
+            of 1/B equals "sum" with B times the cost.
+        control_variate: weight alpha's samples by r_k - 1/K instead of r_k (CONTROL_VARIATE): the same expectation,
+            less noise. It equals (K - 1) / K times what a leave-one-out baseline gives, the mean of the other samples'
+            weights.
+        cost_term: "hinge", the paper's equation 2, which acts only above the target; or "lagrangian", which brings the
+            policy's expected cost to the target from both sides (COST_TERM).
+        lagrangian_lr: how fast the multipliers of "lagrangian" move (LAGRANGIAN_LR).
+        shared: alpha learns from the same batches as the weights (SHARED).
         policy_lr, policy_weight_decay: of Adam on alpha (POLICY_LR, POLICY_WEIGHT_DECAY; 5.1.2).
-        accumulation: batches an update, of the weights and of alpha (AUTOX3D.GRAD_ACCUMULATION).
+        accumulation: batches for each update of the weights and of alpha (AUTOX3D.GRAD_ACCUMULATION).
         label_smoothing: of the cross entropy (AUTOX3D.LABEL_SMOOTHING).
-        clip_norm, clip_value: limits of the weights' gradient, one of them at most (SOLVER.CLIP_GRAD_*).
-        checkpoint_period: in epochs (TRAIN.CHECKPOINT_PERIOD).
-        keeping: checkpoints inside an epoch, and how many stay.
-        log_period: in steps (LOG_PERIOD).
-        tensorboard_dir: where to log for TensorBoard; None is nowhere.
+        clip_norm, clip_value: limits of the weights' gradient; at most one of them is set (SOLVER.CLIP_GRAD_*).
+        checkpoint_period: epochs from one checkpoint to the next (TRAIN.CHECKPOINT_PERIOD).
+        keeping: when checkpoints are saved inside an epoch, and how many stay.
+        log_period: steps from one line of the log to the next (LOG_PERIOD).
+        tensorboard_dir: where to log for TensorBoard; None does not.
         seed: of the samples and of dropout (RNG_SEED).
 
     Raises:
@@ -118,7 +120,11 @@ class SearchSettings:
                 raise SearchError(f"{key}: {rate} is not above 0")
 
     def _check_sandwich(self) -> None:
-        """Its ends are samples of a step; alpha and the others need some beside them."""
+        """The widest and narrowest are among the samples of a step; alpha and the others need some beside them.
+
+        Raises:
+            SearchError: too few samples, or a setting of the sandwich without one.
+        """
         sandwich = self.sandwich or self.sandwich_after_warmup
         for key, value in (("DISTILL", self.distill), ("SANDWICH_NARROWEST", self.sandwich_narrowest)):
             if value and not sandwich:

@@ -41,10 +41,14 @@ from pytorchvideo_autox3d.space import Architecture
 
 @dataclass(frozen=True)
 class Samples:
-    """K architectures, their losses (mean cross entropy a clip), their importance weights, and what these are made of:
-    the negative log-likelihoods with the penalties added.
+    """K architectures that a step ran.
 
-    The first `fixed` of them are not draws of the policy but the ends of a sandwich: alpha learns nothing from them.
+    Attributes:
+        indices_KD: the architectures as candidate indices.
+        loss_K: mean cross entropy of a clip, in nats.
+        weight_K: importance weights, which sum to 1.
+        cost_K: what the weights are made from: negative log-likelihood plus the budgets' penalty.
+        fixed: the first so many are not draws of the policy but the ends of a sandwich; alpha learns nothing from them.
     """
 
     indices_KD: Tensor
@@ -63,14 +67,22 @@ class ParsecSearch(SupernetSearch):
     `settings.shared` one set of K serves both. All processes sample the same architectures.
 
     With `settings.spread` "clips" every process runs all K on its own share of the batch, and likelihoods and gradients
-    are averaged. With "samples" every process has the whole batch and runs every so many-th of the K: likelihoods are
-    exchanged once, and the weighted gradients summed.
+    are averaged. With "samples" every process has the whole batch and runs its part of the K samples; likelihoods are
+    exchanged once, and the weighted gradients are summed.
     """
 
     spreads_samples = True
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
-        """Returns loss (mean over the samples), ess, samples (K), grad_norm, and after the warm-up policy_loss."""
+        """One step: alpha (after the warm-up) and the weights.
+
+        Returns:
+            loss (mean over the samples), ess (effective sample size), samples (K), grad_norm, and after the warm-up,
+            where alpha has its own batches, policy_loss and policy_ess.
+
+        Raises:
+            SearchError: a loss is not finite, or alpha has no batch of its own.
+        """
         learning = self.learns_policy and not self.warming_up(loop)
         scalars: dict[str, Tensor | float] = {}
         if learning and not self.settings.shared:
@@ -93,7 +105,7 @@ class ParsecSearch(SupernetSearch):
         return loop.epoch < self.settings.warmup_epochs
 
     def weight_step(self, batches: Sequence[Batch], loop: Position) -> tuple[Samples, Tensor]:
-        """One update of the weights by the importance-weighted gradient of K samples; returns its norm too."""
+        """One update of the weights by the importance-weighted gradient of K samples; returns them and its norm."""
         accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
         gradient = (GradientOfOneBatch if len(batches) == 1 else GradientOfBatches)(accumulator, self.scaler)
         samples = self._run_samples(self.prepared(batches, self.mix), loop, gradient, self.ends(loop))
@@ -111,7 +123,7 @@ class ParsecSearch(SupernetSearch):
         return samples
 
     def ends(self, loop: Position) -> list[Architecture]:
-        """The architectures that a step of the weights has beside those drawn: the widest first, whom others copy."""
+        """The sandwich's architectures, which take the place of the first samples; the widest, the teacher, first."""
         settings = self.settings
         if not (settings.sandwich if self.warming_up(loop) else settings.sandwich_after_warmup):
             return []
@@ -121,7 +133,7 @@ class ParsecSearch(SupernetSearch):
     def _run_samples(
         self, batches: Sequence[Clips], loop: Position, gradient: SampleGradient | None, ends: Sequence[Architecture]
     ) -> Samples:
-        """K samples forward, each loss given to `gradient` with its score."""
+        """Run K samples forward; each loss and score is given to `gradient`, which runs backward."""
         settings, warming_up = self.settings, self.warming_up(loop)
         indices_KD = self.policy.sample_indices(self.sample_count(warming_up), self.generator)
         for number, end in enumerate(ends):
@@ -150,7 +162,7 @@ class ParsecSearch(SupernetSearch):
         return not self.spread_samples or number % distributed.world_size() == distributed.rank()
 
     def _agreed(self, own: Tensor, architecture: Architecture, loop: Position) -> float:
-        """A sample's loss; where others have it on other clips, the mean: every process must weight a sample alike."""
+        """A sample's loss, over all processes' clips where those are divided: all must give it the same weight."""
         if self.spread_samples:
             return float(own)
         loss = float(distributed.all_reduce_mean(own))
@@ -158,7 +170,7 @@ class ParsecSearch(SupernetSearch):
         return loss
 
     def _exchanged(self, loss_K: Tensor, indices_KD: Tensor, loop: Position) -> Tensor:
-        """The losses of all processes' samples, from this one's with zeros for the others."""
+        """The losses of all samples, from this process's `loss_K`, which has zeros for those of the others."""
         own_K, loss_K = loss_K, distributed.all_reduce_mean(loss_K) * distributed.world_size()
         for number in (~loss_K.isfinite()).nonzero().flatten().tolist():
             architecture = self.policy.architectures(indices_KD[number : number + 1])[0]
@@ -169,11 +181,11 @@ class ParsecSearch(SupernetSearch):
         return torch.tensor([self.score(cost) for cost in cost_K.tolist()]).double()
 
     def score(self, cost: float) -> float:
-        """What a sample's weight is the softmax of, from its negative log-likelihood with the penalty added."""
+        """A sample's score, whose softmax is its weight; `cost` is its negative log-likelihood plus penalty."""
         return -cost / self.settings.temperature
 
     def _penalty(self, indices_KD: Tensor, warming_up: bool) -> Tensor:
-        """What the budgets add: it tells alpha what to prefer. While alpha is frozen it would only starve the dear."""
+        """What the budgets add to each sample's cost; 0 in the warm-up, where it would only starve expensive ones."""
         if warming_up:
             return torch.zeros(len(indices_KD), dtype=torch.float64)
         if self.lagrangian is not None:
@@ -213,7 +225,7 @@ class ParsecSearch(SupernetSearch):
         self.ledger.add(macs, self._clips_of_all(batches), gradient=gradient)
 
     def sample_count(self, warming_up: bool = False) -> int:
-        """K of the next step."""
+        """K, the number of samples of the next step."""
         if warming_up and self.settings.warmup_samples:
             return self.settings.warmup_samples
         if not self.settings.adaptive_samples:
@@ -221,7 +233,7 @@ class ParsecSearch(SupernetSearch):
         return adaptive_sample_count(self.policy, self.settings.num_samples, self.settings.min_samples)
 
     def _clips_counted(self, batches: Sequence[Clips]) -> int:
-        """What turns the mean log-likelihood of a clip into that of the step, over all processes."""
+        """The factor that turns the mean log-likelihood of a clip into the step's, over all processes."""
         return self._clips_of_all(batches) if self.settings.likelihood == "sum" else 1
 
     def _clips_of_all(self, batches: Sequence[Clips]) -> int:
@@ -253,9 +265,9 @@ class OneShotSearch(ParsecSearch):
     derivation = "evolution"
 
     def warming_up(self, loop: Position) -> bool:
-        """All of training is what other searches warm up with."""
+        """Always: the whole training is what other searches do in their warm-up."""
         return True
 
     def score(self, cost: float) -> float:
-        """Each sample counts alike."""
+        """0 for every sample, so that all have the same weight."""
         return 0.0

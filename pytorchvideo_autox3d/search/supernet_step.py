@@ -1,4 +1,4 @@
-"""What the searches that train a supernet have in common: what they hold, how clips come in, how the weights move.
+"""The common base of the searches that train a supernet: what they hold, and how they prepare clips and update.
 
 Shapes: B clips, C x T x H x W pixels; K samples, D decisions.
 """
@@ -31,20 +31,26 @@ from pytorchvideo_autox3d.supernet import Supernet
 
 @dataclass(frozen=True)
 class SearchBatch:
-    """What a step learns from: a batch for the weights, and one for alpha unless it is frozen or shares the other."""
+    """What a step learns from: a batch for the weights, and one for alpha where it learns from its own part."""
 
     weights: Batch
     policy: Batch | None = None
 
     @property
     def label_B(self) -> Tensor:
-        """The labels that count as the step's clips."""
+        """The labels of the weights' batch, by which the loop counts clips."""
         return self.weights.label_B
 
 
 @dataclass(frozen=True)
 class Clips:
-    """A prepared batch: clips, classes or distributions over them, and its share of the step's clips."""
+    """A batch on the device, ready for the network.
+
+    Attributes:
+        clip_BCTHW: normalised clips.
+        target: classes (B,), or distributions over them (B, N) after mixup.
+        share: the batch's part of the clips of the step; the shares of a step's batches sum to 1.
+    """
 
     clip_BCTHW: Tensor
     target: Tensor
@@ -55,22 +61,26 @@ class SupernetSearch:
     """The step of a search over a supernet, for `engine.TrainLoop` over batches of `SearchBatch`.
 
     Args:
-        supernet, policy: what learns; placed by `runtime`, the supernet in train mode.
-        optimizer, policy_optimizer: over their parameters.
-        budgets: the cost-aware term.
-        settings: how.
-        scaler: of the precision; its state is saved by the caller.
-        mix: replaces clips and labels that the weights learn from (mixup); alpha learns from clips as they are, but
-            with `settings.shared`.
-        ledger: where what is spent is counted; by default one of its own.
+        supernet, policy: what learns; already placed by `runtime`, the supernet in train mode.
+        optimizer, policy_optimizer: over the supernet's and the policy's parameters.
+        budgets: give the cost-aware term.
+        settings: of the search.
+        runtime: device and precision.
+        scaler: of the precision, whose state the caller saves; by default a new one of `runtime`.
+        mix: replaces the clips and labels that the weights learn from (mixup). Alpha learns from the clips as they
+            are, except with `settings.shared`.
+        ledger: counts what is spent; by default a new one.
 
     Attributes:
-        learns_policy: whether alpha learns; else it stays uniform, and needs no part of the training list.
-        spreads_samples: whether the method has samples that several processes can share out.
-        spread_samples: whether they do.
-        derivation: how the architecture is derived where that is not for SEARCH.DERIVE to say.
-        ledger: what has been spent.
-        noise: of alpha's gradient, in this epoch.
+        learns_policy: whether alpha learns. Otherwise it stays uniform and needs no part of the training list.
+        spreads_samples: whether the method has samples that can be divided among several processes.
+        spread_samples: whether they are divided in this search.
+        derivation: how the architecture is derived; None leaves it to SEARCH.DERIVE.
+        ledger: counts what has been spent.
+        noise: signal and noise of alpha's gradient in this epoch.
+
+    Raises:
+        SearchError: `settings.spread` is "samples" with a method without samples, with distillation or with `mix`.
     """
 
     learns_policy = True
@@ -115,21 +125,37 @@ class SupernetSearch:
 
     @classmethod
     def check_space(cls, space: SearchSpace) -> None:
-        """Raise `SearchError` for a space that the method can't search; any can be, unless a subclass says."""
+        """Check that the method can search the space; without an override it can search any.
+
+        Raises:
+            SearchError: it can't.
+        """
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
-        """One step; returns what is logged of it."""
+        """Do one step, which a subclass must define.
+
+        Args:
+            batches: those that one update is accumulated over.
+            loop: where the training stands.
+
+        Returns:
+            The values to log, by name.
+        """
         raise NotImplementedError
 
     def policy_batches(self, batches: Sequence[SearchBatch]) -> list[Batch]:
-        """What alpha learns from; raises `SearchError` where it has no batch of its own."""
+        """Alpha's own batches.
+
+        Raises:
+            SearchError: one of the step's batches has none for alpha.
+        """
         own = [batch.policy for batch in batches if batch.policy is not None]
         if len(own) < len(batches):
             raise SearchError("alpha has no batch of its own, and SEARCH.SHARED is False")
         return own
 
     def prepared(self, batches: Sequence[Batch], mix: Mix | None) -> list[Clips]:
-        """The batches as every sample sees them."""
+        """The batches on the device, normalised and mixed: what all samples of the step are given."""
         number = sum(len(batch.label_B) for batch in batches)
         prepared = []
         for batch in batches:
@@ -141,7 +167,7 @@ class SupernetSearch:
         return prepared
 
     def move_weights(self) -> Tensor:
-        """One step of the weights' optimiser by the gradients that stand in `.grad`; returns their norm."""
+        """One step of the weights' optimiser along the gradients in `.grad`; returns their norm before clipping."""
         if self.spread_samples:
             distributed.sum_gradients(self.supernet.parameters())
         else:  # all processes ran the same architectures, so the same parameters have gradients
@@ -155,7 +181,12 @@ class SupernetSearch:
         return norm
 
     def move_policy(self, descent: Tensor, loop: Position) -> None:
-        """One step of alpha's optimiser against `descent`, and one of the budgets' multipliers."""
+        """One step of alpha's optimiser, and one of the budgets' multipliers where there are any.
+
+        Args:
+            descent: the gradient of what alpha minimises, like `policy.alpha`.
+            loop: where the training stands.
+        """
         if loop.epoch != self._noise_epoch:
             self.noise, self._noise_epoch = GradientNoise(), loop.epoch
         self.noise.add(descent)
@@ -166,7 +197,7 @@ class SupernetSearch:
             self.lagrangian.update(self.policy)
 
     def state_dict(self) -> dict[str, Any]:
-        """The sampling generator, the space that alpha belongs to, and what is counted."""
+        """The state of the sampling generator, the space that alpha belongs to, the counts and the multipliers."""
         state = {
             "generator": self.generator.get_state(),
             "space": space_text(self.supernet),
@@ -177,7 +208,7 @@ class SupernetSearch:
         return state if self.lagrangian is None else {**state, "lagrangian": self.lagrangian.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`; what checkpoints of earlier releases did not hold begins anew."""
+        """Restore what `state_dict()` returned; what a checkpoint of an earlier release lacks starts from zero."""
         self.generator.set_state(state["generator"].cpu())
         if "ledger" in state:
             self.ledger.load_state_dict(state["ledger"])
@@ -188,16 +219,23 @@ class SupernetSearch:
 
 
 def space_text(supernet: Supernet) -> str:
-    """The space and its channel selection as one string: what must be equal for a search to go on."""
+    """The space and the channel selection as one string, which must be equal for a search to be resumed."""
     return simplejson.dumps(
         {"space": space_to_dict(supernet.space), "selection": supernet.channel_selection}, sort_keys=True
     )
 
 
 def check_finite(loss: float, architecture: Architecture, loop: Position, *, own: Tensor) -> None:
-    """Raise `SearchError` that names the step, the sample and the files where a loss is not finite.
+    """Check that the loss of a sample is finite.
 
-    `loss` is the mean over the processes, so that all of them get here; `own` is this process's.
+    Args:
+        loss: the mean over the processes, so that all of them raise or none does.
+        architecture: the sample.
+        loop: where the training stands, and which files it is reading.
+        own: this process's loss, by which its files are blamed or not.
+
+    Raises:
+        SearchError: it is not; names the step, the sample and the files.
     """
     if not math.isfinite(loss):
         files = loop.files_at_fault(not math.isfinite(float(own)))

@@ -1,6 +1,6 @@
-"""Scores of networks that are not trained, and the methods that train the candidates in the order of one.
+"""Scores of untrained networks, and for each score a method that trains the candidates in its order.
 
-Each method scores every candidate, which costs what it costs, and then asks for whole trainings, best score first.
+Such a method scores every candidate, counts what that costs, and then asks for whole trainings, best score first.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _ZEN_ALPHA, _ZEN_CLIPS, _ZEN_REPEATS = 0.01, 8, 4
 
 
 def params_score(architecture: Architecture, problem: Problem, generator: torch.Generator) -> tuple[float, float]:
-    """The number of parameters."""
+    """The number of parameters as the score; computing it takes no multiply-adds."""
     return float(complexity(architecture, clip=problem.clip, num_classes=problem.num_classes).params), 0.0
 
 
 def macs_score(architecture: Architecture, problem: Problem, generator: torch.Generator) -> tuple[float, float]:
-    """The multiply-adds of a clip."""
+    """The multiply-adds of a clip as the score; computing it takes none."""
     return float(complexity(architecture, clip=problem.clip, num_classes=problem.num_classes).macs), 0.0
 
 
@@ -60,7 +60,7 @@ def stentr_score(architecture: Architecture, problem: Problem, generator: torch.
 
 
 def _cosine_distance(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
-    """1 - cos of the angle; at least 1e-3, where its logarithm would run away."""
+    """1 - cos of the angle between two vectors; at least 1e-3, as its logarithm goes to -inf towards 0."""
     product = sum(a * b for a, b in zip(first, second, strict=True))
     return max(1e-3, 1.0 - product / (math.hypot(*first) * math.hypot(*second)))
 
@@ -105,7 +105,7 @@ def _plain(net: nn.Module) -> nn.Module:
 def _features(
     net: nn.Module, clip_BCTHW: torch.Tensor, norms: list[nn.BatchNorm3d]
 ) -> tuple[torch.Tensor, list[float]]:
-    """The last map, and the root mean variance that each batch norm normalised by."""
+    """The last feature map, and for each batch norm the root of the mean variance that it divided by."""
     deviations: list[float] = []
 
     def note(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -127,7 +127,7 @@ SCORES: dict[str, Score] = {
 
 
 def ranked(problem: Problem, generator: torch.Generator, *, score: Score) -> Requests:
-    """Whole trainings of the candidates, the best score first."""
+    """A method that asks for whole trainings of the candidates, the best score first, and reports what scoring cost."""
     start, macs, scores = time.process_time(), 0.0, []
     for architecture in problem.candidates:
         value, spent = score(architecture, problem, generator)
