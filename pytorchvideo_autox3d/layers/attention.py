@@ -27,7 +27,7 @@ def create_pass_through(channels: int, *, norm: Callable[[int], nn.Module] = nn.
 def create_glore(
     channels: int, *, node_ratio: float = NODE_RATIO, norm: Callable[[int], nn.Module] = nn.BatchNorm3d
 ) -> GloRe:
-    """A GloRe block on a map of `channels`."""
+    """A GloRe block on a map of `channels`; the arguments are those of `GloRe`."""
     return GloRe(channels, node_ratio=node_ratio, norm=norm)
 
 
@@ -47,18 +47,20 @@ def create_non_local(channels: int, *, norm: Callable[[int], nn.Module] = nn.Bat
 
 
 OWN = frozenset(name for name, _ in ATTENTION_REGISTRY)
-"""The attentions of this module; any other is a user's."""
+"""Names of the attentions of this module; any other is a user's."""
 _TRIED = (4, 8, 8)  # frames, height and width of the map that a user's attention is tried on
 
 
 def check_keeps_shape(name: str, block: nn.Module, channels: int, *arguments: object) -> None:
-    """Try a user's attention on a small map, so that one of another shape fails where it is built.
+    """Run a user's attention on a small map, so that one that changes the shape fails where it is built.
+
+    Attentions of this module are not tried. One that raises on so small a map passes: it shows where it runs.
 
     Args:
-        name: as registered; one of this module is taken as it is.
+        name: as registered.
         block: called with the map and `arguments`.
         channels: of the map.
-
+        arguments: what follows the map in the call.
     Raises:
         ModelError: the shape changes; names the attention and both shapes.
     """

@@ -1,4 +1,4 @@
-"""Elastic layers: one set of weights for every width, of which a call uses the channels of a window.
+"""Elastic layers: one set of weights for every width; a call uses the channels of a window.
 
 A window is an argument of the call; no layer remembers which channels were active. Shapes: B clips, C channels, T
 frames, H and W pixels.
@@ -22,9 +22,14 @@ from pytorchvideo_autox3d.layers.mbconv import depthwise_conv
 
 @dataclass(frozen=True)
 class ChannelWindow(Sequence[int]):
-    """`width` neighbouring channels of a ring of `ring` channels, beginning at `start`; as a sequence, their numbers.
+    """Neighbouring channels of a super-kernel, seen as a ring on which channel 0 follows the last.
 
-    A window over the whole ring begins at 0, so that it is a plain slice.
+    As a sequence it holds the channels' numbers. A window over the whole ring begins at 0, so that it is a plain slice.
+
+    Args:
+        start: the first channel, taken modulo `ring`.
+        width: how many channels, from 1 to `ring`.
+        ring: channels of the super-kernel.
     """
 
     start: int
@@ -37,7 +42,7 @@ class ChannelWindow(Sequence[int]):
 
     @property
     def wrapped(self) -> int:
-        """How many channels lie past the end of the super-kernel, that is at its beginning; 0 for a plain slice."""
+        """How many channels lie past the end of the super-kernel, that is, at its beginning; 0 for a plain slice."""
         return max(0, self.start + self.width - self.ring)
 
     def __len__(self) -> int:
@@ -54,12 +59,12 @@ class ChannelWindow(Sequence[int]):
 
 
 def whole(width: int) -> ChannelWindow:
-    """All of `width` channels."""
+    """The window over all of `width` channels."""
     return ChannelWindow(0, width, width)
 
 
 def slice_channels(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Tensor:
-    """The window's channels along `dim`, in the window's order: a view unless the window wraps.
+    """The window's channels along `dim`, in the window's order: a view unless the window wraps around.
 
     Joining two slices rather than gathering by index keeps the backward pass deterministic on every device.
     """
@@ -74,8 +79,8 @@ def slice_channels(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) ->
 def write_channels(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> None:
     """Write `values` to the window's channels along dimension 0, in place: the inverse of `slice_channels`.
 
-    For statistics, not for parameters: autograd is not told, as when batch normalisation itself updates a buffer. Its
-    backward pass in training uses those of the batch, so several forward passes may come before a backward one.
+    For statistics, not for parameters: autograd is not told, as when batch normalisation itself updates a buffer. In
+    training its backward pass uses the batch's statistics, so several forward passes may come before a backward one.
     """
     tensor = tensor.data
     first = window.width - window.wrapped
@@ -85,7 +90,7 @@ def write_channels(tensor: torch.Tensor, window: ChannelWindow, values: torch.Te
 
 
 def weight_of(conv: nn.Conv1d | nn.Conv3d, out_indices: ChannelWindow, in_indices: ChannelWindow) -> torch.Tensor:
-    """The convolution's weight for a window of its output and one of its input channels."""
+    """The convolution's weight for one window of its output channels and one of its input channels."""
     return slice_channels(slice_channels(conv.weight, out_indices, 0), in_indices, 1)
 
 
@@ -114,7 +119,14 @@ class ElasticConv3d(nn.Conv3d):
 def copy_conv(
     elastic: nn.Conv1d | nn.Conv3d, plain: nn.Module, out_indices: ChannelWindow, in_indices: ChannelWindow
 ) -> None:
-    """Copy the weights and the bias of the windows to a plain convolution of that size."""
+    """Copy the windows' weights and bias to a plain convolution of that size.
+
+    Args:
+        elastic: the convolution to copy from.
+        plain: the convolution to copy to, of the windows' widths.
+        out_indices: the window of the output channels.
+        in_indices: the window of the input channels.
+    """
     with torch.no_grad():
         plain.weight.copy_(weight_of(elastic, out_indices, in_indices))  # type: ignore[operator]
         if elastic.bias is not None:
@@ -122,7 +134,13 @@ def copy_conv(
 
 
 class ElasticDepthwise3d(nn.Module):
-    """A depthwise convolution t x s x s with "same" padding over a window of its channels; time is never reduced."""
+    """A depthwise convolution t x s x s over a window of its channels, with "same" padding; time is never reduced.
+
+    Args:
+        channels: channels of the super-kernel.
+        kernel: (t, s), odd.
+        stride: in height and width.
+    """
 
     def __init__(self, channels: int, kernel: tuple[int, int], *, stride: int = 1) -> None:
         super().__init__()
@@ -143,10 +161,10 @@ class ElasticDepthwise3d(nn.Module):
 
 
 class ElasticExcitation(nn.Module):
-    """A squeeze-excitation over a window of its channels, as `ElasticBatchNorm3d` takes it along."""
+    """A squeeze-excitation over a window of its channels; `ElasticBatchNorm3d` can fuse it with itself."""
 
     def parameters_of(self, window: ChannelWindow) -> Excite:
-        """Weight and bias of the reducing and of the restoring convolution for these channels."""
+        """Weight and bias of the reducing and of the restoring convolution, for the window's channels."""
         raise NotImplementedError
 
 
@@ -167,7 +185,15 @@ class ElasticBatchNorm3d(nn.BatchNorm3d):
         residual_BCTHW: torch.Tensor | None = None,
         activation: nn.Module | None = None,
     ) -> torch.Tensor:
-        """(B, len(window), T, H, W) -> the same shape, of activation(squeeze_excite(norm(clip)) + residual)."""
+        """activation(squeeze_excite(norm(clip)) + residual); shapes are (B, len(window), T, H, W).
+
+        Args:
+            clip_BCTHW: the map.
+            window: which channels of the layer the map's channels are.
+            squeeze_excite: applied to the normalised map; None for none.
+            residual_BCTHW: added before the activation; None for none.
+            activation: applied at the end; None for none.
+        """
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None, "a cumulative average would weight channels by how often they were used"

@@ -19,7 +19,7 @@ NODE_RATIO = 1.25
 
 
 def node_count(channels: int, node_ratio: float = NODE_RATIO) -> int:
-    """Nodes N of a GloRe block on a map of `channels`; its state has 2 N channels."""
+    """The number of nodes N of a GloRe block on a map of `channels`, at least one; its state has 2 N channels."""
     return max(1, round(channels * node_ratio))
 
 

@@ -32,7 +32,7 @@ def pointwise_conv(in_channels: int, out_channels: int) -> nn.Conv3d:
 
 
 def squeeze_excitation(channels: int, se_ratio: float = SE_RATIO) -> SqueezeExcitation:
-    """Squeeze-excitation over all positions, reduced to X3D's rounding of channels * se_ratio."""
+    """Squeeze-excitation over all positions; channels * se_ratio, rounded as X3D does, is its reduced width."""
     return SqueezeExcitation(channels, num_channels_reduced=round_width(channels, se_ratio), is_3d=True)
 
 

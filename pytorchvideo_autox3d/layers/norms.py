@@ -25,6 +25,12 @@ class SubBatchNorm3d(nn.BatchNorm3d):
 
     The running statistics are those of the parts together: the mean of their means, and the mean of their variances
     plus the variance of their means.
+
+    Args:
+        num_features: C.
+        num_splits: parts of a batch; neighbouring clips share a part.
+        eps: added to the variance.
+        momentum: by how much the running statistics move towards those of a batch.
     """
 
     def __init__(self, num_features: int, *, num_splits: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
@@ -32,7 +38,11 @@ class SubBatchNorm3d(nn.BatchNorm3d):
         self.num_splits = num_splits
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, T, H, W) -> the same; B is a multiple of `num_splits` in training."""
+        """(B, C, T, H, W) -> the same shape.
+
+        Raises:
+            ModelError: in training, B is no multiple of `num_splits`.
+        """
         if not self.training:
             return super().forward(input)
         if input.shape[0] % self.num_splits:
@@ -48,7 +58,7 @@ class SubBatchNorm3d(nn.BatchNorm3d):
         _move(self, *_together(parts_SBCTHW.mean(over), parts_SBCTHW.var(over)))
 
     def extra_repr(self) -> str:
-        """BatchNorm3d's, and the number of parts."""
+        """The settings of `BatchNorm3d`, and the number of parts."""
         return f"{super().extra_repr()}, num_splits={self.num_splits}"
 
 
@@ -56,10 +66,13 @@ class SyncBatchNorm3d(nn.BatchNorm3d):
     """Batch normalisation over the batches of several processes, as if they were one: statistics and gradients.
 
     torch.nn.SyncBatchNorm does the same on GPUs alone, and DistributedDataParallel refuses it on the CPU. Every process
-    has equally many positions, as the loaders of training give them.
+    must have equally many positions, which the loaders of training see to.
 
     Args:
+        num_features: C.
         num_devices: how many neighbouring processes normalise together; None is all of them.
+        eps: added to the variance.
+        momentum: by how much the running statistics move towards those of a batch.
     """
 
     def __init__(
@@ -69,7 +82,11 @@ class SyncBatchNorm3d(nn.BatchNorm3d):
         self.num_devices = num_devices
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, T, H, W) -> the same."""
+        """(B, C, T, H, W) -> the same shape.
+
+        Raises:
+            ModelError: the processes don't divide into groups of `num_devices`.
+        """
         group, size = _group(self.num_devices)
         if not self.training or size == 1:
             return super().forward(input)
@@ -85,12 +102,19 @@ class SyncBatchNorm3d(nn.BatchNorm3d):
         return (values * scale_C.view(shape) + shift_C.view(shape)).to(input.dtype)
 
     def extra_repr(self) -> str:
-        """BatchNorm3d's, and the number of processes."""
+        """The settings of `BatchNorm3d`, and the number of processes."""
         return f"{super().extra_repr()}, num_devices={self.num_devices}"
 
 
 def replace_norms(module: nn.Module, make: Callable[..., nn.Module]) -> None:
-    """Put `make(num_features=, eps=, momentum=)` in the place of every nn.BatchNorm3d of `module`, with its state."""
+    """Put another normalisation in the place of every nn.BatchNorm3d inside `module`, in place, with its state.
+
+    Subclasses of nn.BatchNorm3d stay.
+
+    Args:
+        module: whose layers are replaced.
+        make: makes the new layer from num_features, eps and momentum; its state has the keys of nn.BatchNorm3d.
+    """
     for name, child in module.named_children():
         if type(child) is not nn.BatchNorm3d:
             replace_norms(child, make)
@@ -103,7 +127,7 @@ def replace_norms(module: nn.Module, make: Callable[..., nn.Module]) -> None:
 
 
 def _together(mean_SC: Tensor, variance_SC: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (C,) of equal parts' values together, from each part's."""
+    """Mean and variance (C,) of all values together, from those of equally large parts."""
     return mean_SC.mean(0), variance_SC.mean(0) + mean_SC.var(0, unbiased=False)
 
 
@@ -120,7 +144,7 @@ def _move(norm: nn.BatchNorm3d, mean_C: Tensor, variance_C: Tensor) -> None:
 
 
 def _gather(own: Tensor, group: Any, size: int) -> Tensor:
-    """The tensors of a group's processes, stacked: (S, ...). Their gradients flow back to the processes they are of."""
+    """Stack the tensors of a group's processes, (S, ...); gradients flow back to the process that each came from."""
     rank = dist.get_rank(group)
     zeros = torch.zeros_like(own)
     return _SumOverProcesses.apply(torch.stack([own if other == rank else zeros for other in range(size)]), group)
@@ -131,6 +155,7 @@ class _SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, group: Any) -> Tensor:
+        """The sum of all processes' tensors."""
         ctx.group = group
         summed = tensor.clone()
         dist.all_reduce(summed, group=group)
@@ -138,13 +163,14 @@ class _SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """The sum of all processes' gradients."""
         summed = grad.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(summed, group=ctx.group)
         return summed, None
 
 
 def _group(num_devices: int | None) -> tuple[Any, int]:
-    """The process group of this process and its size; of one without distributed training.
+    """The group of processes that this one normalises with, and its size; size 1 without distributed training.
 
     Raises:
         ModelError: the processes don't divide into groups of `num_devices`.

@@ -14,10 +14,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def checkpoint_activations(model: Net) -> None:
-    """Wrap the blocks before the head of `model`, in place; outputs, gradients and the state dict's keys stay.
+    """Let the blocks before the head run again in the backward pass, in place, so that their maps need not be kept.
 
-    A block is a residual block where a stage has several, else the whole stage. The second run draws the dropout of
-    the first, and leaves the running statistics of batch norm alone.
+    Outputs, gradients and the keys of the state dict stay. What runs again is a residual block where a stage has
+    several, else the whole stage. The second run repeats the dropout of the first, and leaves the running statistics of
+    batch norm alone.
     """
     *stages, _ = model.blocks.named_children()
     for name, stage in stages:
@@ -37,18 +38,18 @@ def _wrap(parent: nn.Module, name: str) -> None:
 
 
 def _with_own_lists(block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """pytorchvideo's blocks of several pathways put their outputs into the list that they were given."""
+    """Copy lists among the inputs, as pytorchvideo's blocks of several pathways write their outputs into them."""
     return tuple(list(value) if isinstance(value, list) else value for value in inputs)
 
 
 def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Around the first run of a block, and around the second."""
+    """The contexts around the first run of a block and around the second."""
     return nullcontext(), _without_statistics(block)
 
 
 @contextmanager
 def _without_statistics(block: nn.Module) -> Iterator[None]:
-    """Batch norm as in training, but with running statistics that move by 0 and don't count."""
+    """Let batch norm run as in training, but without moving its running statistics or counting the batch."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -37,10 +37,15 @@ Norm = Callable[[int], nn.Module]
 
 
 def check_attentions(space: SearchSpace, *, source: str) -> None:
-    """Raise `SpaceError` unless every attention that a group may choose is registered.
+    """Check that every attention that a group may choose is registered.
 
-    A space is data and knows no layers, so that whoever reads one to build from it asks here; the error names `source`
-    (the file), the group, counted from 1, and the key.
+    A space is data and knows no layers, so whoever reads one to build from it calls this.
+
+    Args:
+        space: what was read.
+        source: where it was read, for the error.
+    Raises:
+        SpaceError: one is not registered; names `source`, the group (counted from 1) and the attention.
     """
     for number, group in enumerate(space.groups, 1):
         for name in group.attentions:
@@ -50,18 +55,24 @@ def check_attentions(space: SearchSpace, *, source: str) -> None:
 
 
 def read_architecture(path: str | Path) -> Architecture:
-    """The architecture of a .json file, of attentions that are registered; raises `SpaceError` naming the file."""
+    """The architecture of a .json file.
+
+    Raises:
+        SpaceError: the file is missing, no JSON, not an architecture of its space, or names an attention that is not
+            registered; names the file.
+    """
     architecture = Architecture.from_json(path)
     check_attentions(architecture.space, source=f"{path}: space")
     return architecture
 
 
 def find_architecture(name_or_path: str | Path) -> Architecture:
-    """The reference architecture of that name, or the one in that .json file.
+    """The reference architecture of this name, or the one in this .json file.
 
     Raises:
         ModelError: it is neither.
-        SpaceError: the file is missing, no JSON, or not an architecture of its space; names it.
+        SpaceError: the file is missing, no JSON, not an architecture of its space, or names an attention that is not
+            registered; names the file.
     """
     if str(name_or_path) in REFERENCE_MODELS:
         return reference_architecture(str(name_or_path))
@@ -72,7 +83,7 @@ def find_architecture(name_or_path: str | Path) -> Architecture:
 
 
 class AutoX3DNet(ClipNet):
-    """Stem, one block a group, head; `.architecture` is what it was built from."""
+    """Stem, one block for each group, head; `.architecture` is what it was built from."""
 
     architecture: Architecture
 
@@ -180,7 +191,13 @@ def create_autox3d(
 
 
 def _from_package(given: Mapping[str, Any]) -> AutoX3DNet:
-    """The network of the package that `create_autox3d` was given as the architecture, among its arguments `given`."""
+    """The network of a package that `create_autox3d` was given in place of an architecture.
+
+    Args:
+        given: the arguments of `create_autox3d`, by name.
+    Raises:
+        ModelError: an argument that the package decides is given too, or the network is no AutoX3D.
+    """
     source = given["architecture"]
     defaults = {name: one.default for name, one in inspect.signature(create_autox3d).parameters.items()}
     for name, value in given.items():
@@ -193,10 +210,13 @@ def _from_package(given: Mapping[str, Any]) -> AutoX3DNet:
 
 
 def stem_temporal_kernel(space: SearchSpace, stem: str | None) -> int:
-    """The stem's temporal kernel: that of `stem` ("table2", "x3d"), or of the space itself if None.
+    """The length in frames of the stem's temporal convolution; 1 means that there is none.
 
+    Args:
+        space: whose stem is taken where `stem` is None.
+        stem: "table2" (1 frame), "x3d" (5 frames), or None.
     Raises:
-        ModelError: `stem` is neither.
+        ModelError: `stem` is none of these.
     """
     if stem is None:
         return space.stem.temporal_kernel
@@ -208,7 +228,7 @@ def stem_temporal_kernel(space: SearchSpace, stem: str | None) -> int:
 def create_stem(
     in_channels: int, channels: int, temporal_kernel: int, *, norm: Norm, activation: Callable[[], nn.Module]
 ) -> nn.Sequential:
-    """1x3x3 convolution of spatial stride 2, a depthwise one over time if its kernel exceeds 1, BN, activation.
+    """A 1x3x3 convolution of spatial stride 2, a depthwise one over time where its kernel exceeds 1, BN, activation.
 
     Args:
         in_channels: channels of a clip.
@@ -234,7 +254,7 @@ def _create_blocks(
     se_ratio: float,
     make_block: Callable[..., nn.Module],
 ) -> OrderedDict[str, nn.Module]:
-    """The blocks of one group by name, block1, block2, ..."""
+    """The blocks of one group by name: block1, block2, ..."""
     blocks: OrderedDict[str, nn.Module] = OrderedDict()
     for number, block in enumerate(plan, start=1):
         blocks[f"block{number}"] = make_block(

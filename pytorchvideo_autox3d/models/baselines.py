@@ -39,12 +39,12 @@ def create_x3d_baseline(
     head_hidden: int = 2048,
     head_norm_hidden: bool = False,
 ) -> ClipNet:
-    """X3D (Feichtenhofer, CVPR 2020). XS, S and M are depth 2.2; L is depth 5.0; XL is width 2.9, depth 5.0.
+    """X3D (Feichtenhofer, CVPR 2020). XS, S and M have depth factor 2.2, L 5.0, and XL 5.0 with width factor 2.9.
 
     Args:
         model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
-        width_factor, depth_factor, bottleneck_factor: X3D's expansion axes of channels, of blocks, and of the channels
-            inside a block.
+        width_factor, depth_factor, bottleneck_factor: X3D's expansion factors of channels, of blocks, and of the
+            channels inside a block.
         stem_channels: channels of the stem, before `width_factor`.
         head_hidden: channels of the hidden layer of the head.
         head_norm_hidden: whether a batch norm follows the hidden layer (BN_LIN5 in PySlowFast).

@@ -16,7 +16,7 @@ from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.space import Architecture
 
 CARD_KEY = "model_card"
-"""Of the card in a checkpoint."""
+"""The key under which a checkpoint holds its card."""
 
 _ARCHITECTURE = "architecture"
 _ENSEMBLES = ("sum", "max")
@@ -29,14 +29,16 @@ class Preprocessing:
 
     Attributes:
         num_frames: T, frames of a clip.
-        sampling_rate: every how many frames, counted at `fps` frames a second.
-        fps: the rate that the clip's span is counted at; a clip lasts num_frames * sampling_rate / fps seconds.
+        sampling_rate: one frame in so many is taken, counted at `fps` frames a second.
+        fps: the rate that frames are counted at; a clip lasts num_frames * sampling_rate / fps seconds.
         crop_size: height and width of the square clip, in pixels.
-        short_side: what the video's shorter side is scaled to before the centre is cut out. Where three crops are cut,
-            it is scaled to `crop_size`, so that they reach both ends.
+        short_side: what the video's shorter side is scaled to, in pixels, before the centre is cut out. Where three
+            crops are cut, it is scaled to `crop_size`, so that they reach both ends.
         mean, std: of red, green and blue in 0..1; the input is (value - mean) / std.
         modality: "rgb", "flow" or "rgb+flow"; the mean and std are of its 3, 2 or 5 channels.
         frame_sampling: "clip", or "segments": one frame of each of T equal parts of the video, whatever its length.
+    Raises:
+        ModelError: a value is of the wrong type or out of range; names the field.
     """
 
     num_frames: int
@@ -79,23 +81,26 @@ class Preprocessing:
 
     @property
     def seconds(self) -> float:
-        """The time that one clip spans."""
+        """How long one clip lasts, in seconds."""
         return self.num_frames * self.sampling_rate / self.fps
 
     def short_side_for(self, num_crops: int) -> int:
-        """What the shorter side is scaled to for one crop or three."""
+        """What the shorter side is scaled to, in pixels, where one crop or three (`num_crops`) are cut."""
         return self.crop_size if num_crops == 3 else self.short_side
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What makes a network's scores probabilities, and from which one on they are believed.
+    """What makes a network's scores probabilities, and how high a score must be to be believed.
 
     Attributes:
         temperature: the logits are divided by it (Guo et al., On Calibration of Modern Neural Networks, 2017).
         threshold: a video whose highest score is below it shows none of the classes.
-        ece_before, ece_after: expected calibration error on the list that it was fitted on, from 0 to 1.
+        ece_before, ece_after: expected calibration error without and with the temperature, from 0 to 1, on the list of
+            videos that it was fitted on.
         list_hash: of that list.
+    Raises:
+        ModelError: a value is out of range; names the field.
     """
 
     temperature: float
@@ -114,23 +119,29 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: Any) -> Calibration:
-        """Read the fields by their names; raises `ModelError` naming one that is missing, unknown or wrong."""
+        """Read the fields from a mapping with their names.
+
+        Raises:
+            ModelError: a key is missing or unknown, or a value is out of range; names it.
+        """
         return cls(**_keys_of(cls, data, "calibration"))
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A network, its classes, and how its input is made: all of it JSON-able.
+    """A network, its classes, and how its input is made; `to_dict` gives it as plain data for JSON.
 
     Attributes:
         model: its name in the MODEL registry.
-        arguments: of its builder, but for the number of classes; an architecture in the form of its JSON.
+        arguments: of its builder, without the number of classes; an architecture is in the form of its JSON.
         num_classes: K.
         preprocessing: how a clip is made.
         classes: the K names in the order of their numbers, or none where training knew none.
         num_clips, num_crops: views of a video, as the test of the training's config takes them.
         ensemble: how views are combined: "sum" (the mean of their softmax scores) or "max".
         calibration: of the scores, where `autox3d calibrate` has fitted one.
+    Raises:
+        ModelError: a value is of the wrong type or out of range, or there are not K different names; names the field.
     """
 
     model: str
@@ -168,7 +179,15 @@ class ModelCard:
         return self.classes or tuple(map(str, range(self.num_classes)))
 
     def build(self, *, num_classes: int | None = None) -> ClipNet:
-        """The network with fresh weights, for `num_classes` or the card's own."""
+        """The network with freshly initialised weights.
+
+        Args:
+            num_classes: another number of classes than the card's.
+        Raises:
+            RegistryError: no model has the card's name.
+            ModelError: the model does not take the card's arguments, or one is out of range.
+            SpaceError: the arguments hold an architecture that is none.
+        """
         builder = MODEL_REGISTRY.get(self.model, key="model")
         arguments = dict(self.arguments)
         if arguments.get(_ARCHITECTURE) is not None:
@@ -189,6 +208,9 @@ class ModelCard:
     def from_dict(cls, data: Any, *, source: str) -> ModelCard:
         """Read what `to_dict` gave.
 
+        Args:
+            data: the mapping.
+            source: where it was read, for the error.
         Raises:
             ModelError: a key is missing, unknown or of a wrong value; names `source` and the key.
         """
@@ -207,7 +229,15 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of(kind: type, data: Any, what: str) -> dict[str, Any]:
-    """The values of a dataclass's fields; raise for a key that is missing or unknown."""
+    """Check a mapping's keys against a dataclass's fields, and return it as a dictionary.
+
+    Args:
+        kind: the dataclass.
+        data: the mapping.
+        what: what it describes, for the error.
+    Raises:
+        ModelError: it is no mapping, or a key is missing or unknown.
+    """
     if not isinstance(data, Mapping):
         raise ModelError(f"{what}: expected a mapping, found {type(data).__name__}")
     known = fields(kind)

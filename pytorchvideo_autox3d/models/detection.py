@@ -18,11 +18,17 @@ _PROBE_SIZE = 64  # pixels; every backbone here has a stride that divides it
 
 
 class ROIHead(nn.Module):
-    """Average over time, ROIAlign, maximum over the region, dropout, linear (Feichtenhofer et al., ICCV 2019, 5).
+    """Average over time, ROIAlign, maximum over the region, dropout, linear layer (Feichtenhofer et al., ICCV 2019, 5).
 
     ::
 
         map (B, C, T, H, W) -> (B, C, H, W) -> regions (R, C, r, r) -> (R, C) -> logits (R, K)
+
+    Args:
+        num_features: C of the map.
+        num_classes: K.
+        roi: from a map (B, C, H, W) and boxes to regions.
+        dropout_rate: before the linear layer.
     """
 
     def __init__(self, num_features: int, num_classes: int, *, roi: nn.Module, dropout_rate: float) -> None:
@@ -46,12 +52,14 @@ class ROIClassifier(nn.Module):
 
     Args:
         backbone: a model with `.blocks`, the head last, and `num_features`.
-        scale_factor: pixels of the clip for each of the map. A backbone of twice that gets its last stride removed, as
-            PySlowFast's ResNets do for AVA.
+        num_classes: K.
+        scale_factor: how many pixels of the clip, along a side, make one of the map. A backbone of twice that gets its
+            last stride removed, as PySlowFast's ResNets do for AVA.
         resolution: height and width of a pooled region.
+        dropout_rate: before the linear layer.
         activation: logits -> scores.
         roi_align: torchvision's RoIAlign or one with its arguments, as detectron2's.
-
+        aligned: whether regions are shifted by half a pixel, RoIAlign's argument of that name.
     Raises:
         ConfigError: the backbone's stride is neither `scale_factor` nor twice that.
     """
@@ -84,10 +92,13 @@ class ROIClassifier(nn.Module):
         self.head = ROIHead(backbone.num_features, num_classes, roi=roi, dropout_rate=dropout_rate)
 
     def forward(self, inputs: Tensor | Sequence[Tensor], bboxes: Tensor) -> Tensor:
-        """Scores (R, K) of boxes (R, 5) in a clip (B, C, T, H, W) or a list holding just that.
+        """Scores (R, K) of boxes in a clip.
 
+        Args:
+            inputs: the clip (B, C, T, H, W), or a list holding just that.
+            bboxes: (R, 5): the number of the clip, then x1, y1, x2, y2 in pixels of the clip.
         Raises:
-            ModelError: more than one pathway, or boxes of another shape.
+            ModelError: there is more than one pathway, or the boxes are of another shape.
         """
         if isinstance(inputs, list | tuple):
             if len(inputs) != 1:

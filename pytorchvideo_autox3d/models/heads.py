@@ -27,8 +27,6 @@ def create_projected_head(
 ) -> nn.Module:
     """X3D's head: 1x1x1 conv, BN, ReLU, global average pool, linear to `hidden`, ReLU, dropout, linear to the classes.
 
-    `norm_hidden` adds X3D's optional BN after the hidden layer (BN_LIN5 in PySlowFast).
-
     Args:
         in_channels: channels of the map that it receives.
         num_classes: classes.
@@ -36,7 +34,7 @@ def create_projected_head(
         hidden: of the linear layer after it.
         dropout_rate: before the last layer.
         norm, norm_eps, norm_momentum: make the batch norms.
-        norm_hidden: whether one of them follows the hidden layer.
+        norm_hidden: whether one of them follows the hidden layer, as X3D can have it (BN_LIN5 in PySlowFast).
     """
     head = create_x3d_head(
         dim_in=in_channels,

@@ -24,9 +24,9 @@ class HubEntry:
         name: in lower case, as `torch.hub` loads it.
         model: its name in the MODEL registry.
         clip_length: frames of a clip.
-        sampling_rate: every how many frames at 30 frames a second.
-        train_crop: height and width of a training clip.
-        test_crop: height and width of a test clip.
+        sampling_rate: one frame in so many is taken, at 30 frames a second.
+        train_crop: height and width of a training clip, in pixels.
+        test_crop: height and width of a test clip, in pixels.
         train_macs: multiply-adds of a training clip (convolutions, linear layers, matrix products), as `count_module`
             counts them.
         test_macs: the same of a test clip.
@@ -54,7 +54,14 @@ class HubEntry:
         return self.clip_length, self.train_crop, self.train_crop
 
     def build(self, *, num_classes: int = 400, **overrides: Any) -> ClipNet:
-        """A freshly initialised network for `num_classes`."""
+        """A freshly initialised network.
+
+        Args:
+            num_classes: number of classes.
+            overrides: arguments of the model that take the place of this entry's.
+        Raises:
+            ModelError: an argument is out of range.
+        """
         arguments: dict[str, Any] = {
             "model_num_class": num_classes,
             "input_clip_length": self.clip_length,
@@ -115,11 +122,12 @@ HUB: Mapping[str, HubEntry] = MappingProxyType({entry.name: entry for entry in _
 
 
 def load(name: str, *, pretrained: bool = False, num_classes: int | None = None) -> ClipNet:
-    """Build the hub's network `name`, freshly initialised; or load a package, by its folder or name, with its weights.
+    """Build a network of the hub, freshly initialised; or load a package with its weights.
 
     Args:
+        name: a name of the hub, or a package's folder or name.
+        pretrained: must be False for a name of the hub, as no weights are published; a package has its weights anyway.
         num_classes: by default 400, or the package's own; another number makes a package's classifier afresh.
-
     Raises:
         ModelError: the name is unknown, a package is damaged, or weights are asked for of which none are published.
     """
@@ -134,7 +142,11 @@ def load(name: str, *, pretrained: bool = False, num_classes: int | None = None)
 
 
 def package(path_or_name: str = "demo", num_classes: int | None = None) -> ClipNet:
-    """A package's network with its weights: its folder, or the name of one that comes with this library."""
+    """Load a package's network with its weights; the arguments are those of `load_package`.
+
+    Raises:
+        ModelError: there is no such package, or it is damaged.
+    """
     return load_package(path_or_name, num_classes=num_classes)
 
 

@@ -18,7 +18,7 @@ class HubModel(nn.Module, ModelHubMixin):
 
     Args:
         network: maps a normalised clip to logits.
-        card: what it takes to use it.
+        card: its classes and how its input is made.
         release: what the package says besides.
     """
 
@@ -27,7 +27,7 @@ class HubModel(nn.Module, ModelHubMixin):
         self.network, self.card, self.release = network, card, release
 
     def forward(self, clip_BCTHW: Tensor) -> Tensor:
-        """Logits (B, K)."""
+        """Logits (B, K) of a normalised clip (B, C, T, H, W)."""
         logits_BK: Tensor = self.network(clip_BCTHW)
         return logits_BK
 

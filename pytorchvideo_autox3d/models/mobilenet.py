@@ -43,11 +43,13 @@ def create_mobilenet_v2_3d(
     As there, the first block (t = 1) has no expanding convolution.
 
     Args:
-        model_num_class, input_clip_length, input_crop_size, dropout_rate: as everywhere.
-        width_factor: of all channels.
+        model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+        width_factor: multiplies all channels.
         stem_channels: channels of the stem, before `width_factor`.
         se_ratio: squeeze-excitation of every block; 0 leaves it out.
         projected_head: X3D's head (432 channels, pool, 2048) in place of 1280 channels and a linear layer.
+    Raises:
+        ModelError: an argument is out of range; names it.
     """
     check_positive(
         model_num_class=model_num_class,
@@ -88,11 +90,13 @@ def create_mobilenet_v2_3d_fitted(
 ) -> ClipNet:
     """The MobileNetV2-3D that has the figures of the paper's Table 5, 6.5 GFLOPs at 16 x 256^2 and 4.4 M.
 
-    The paper does not describe its own. This is the one nearest to MobileNetV2 of the three that have both figures, out
-    of 1728 that `projects/autox3d/fit_mobilenet.py` counts.
+    The paper does not describe its own. `projects/autox3d/fit_mobilenet.py` counts 1728 variants, of which three have
+    both figures; this is the one of them that is nearest to MobileNetV2.
 
     Args:
         model_num_class, input_clip_length, input_crop_size, dropout_rate: see `CommonArguments`.
+    Raises:
+        ModelError: an argument is out of range; names it.
     """
     return create_mobilenet_v2_3d(
         model_num_class=model_num_class,

@@ -55,15 +55,23 @@ class ClipNet(Net):
         self._values_seen = False
 
     def forward(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits (B, K) of a float clip (B, C, T, H, W), or of a list holding just that.
+        """Logits (B, K) of a clip.
 
+        Args:
+            clip: normalised floats (B, C, T, H, W), or a list holding just that.
         Raises:
-            ModelError: the input is not one clip of five dimensions with C channels; names the shape.
+            ModelError: the input is not one float clip of five dimensions with C channels; names the shape.
         """
         return self.blocks[-1](self.forward_features(clip))
 
     def forward_features(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
-        """What the head receives: for single-pathway models the map (B, num_features, T', H', W')."""
+        """What the head receives: for single-pathway models the map (B, num_features, T', H', W').
+
+        Args:
+            clip: as in `forward`.
+        Raises:
+            ModelError: the input is not one float clip of five dimensions with C channels; names the shape.
+        """
         features: Any = self._prepare(self._checked(clip))
         for block in self.blocks[:-1]:
             features = block(features)
@@ -77,10 +85,11 @@ class ClipNet(Net):
         return nn.Sequential(*self.blocks[:-1])
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Replace the last linear layer by a freshly initialised one for `num_classes`; 0 takes it away, as in timm.
+        """Replace the last linear layer by a freshly initialised one.
 
-        The model then gives what the layer received, (B, its `in_features`), until it is given a classifier again.
-
+        Args:
+            num_classes: of the new layer. 0 takes the layer away, as in timm: the model then gives what the layer
+                received, (B, its `in_features`), until it is given a classifier again.
         Raises:
             ModelError: `num_classes` is negative.
         """
@@ -101,6 +110,7 @@ class ClipNet(Net):
         return clip_BCTHW
 
     def _checked(self, clip: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+        """The clip as a tensor; `ModelError` where it is not one float clip with this network's channels."""
         if isinstance(clip, list | tuple):
             if len(clip) != 1:
                 raise ModelError(f"expected one clip (B, C, T, H, W) or a list of one, got a list of {len(clip)}")
@@ -122,7 +132,7 @@ class ClipNet(Net):
 
 
 class _NoClassifier(nn.Identity):
-    """Where a classifier for `in_features` was."""
+    """Stands where a classifier for `in_features` was."""
 
     def __init__(self, in_features: int) -> None:
         super().__init__()
@@ -130,7 +140,7 @@ class _NoClassifier(nn.Identity):
 
 
 def _warn_of_raw_values(clip_BCTHW: torch.Tensor) -> None:
-    """Pixels of 0..255 in floats run as well as any, and are recognised as nothing."""
+    """Warn of values too large to be normalised: pixels of 0..255 run as well, but are recognised as nothing."""
     if clip_BCTHW.is_meta or clip_BCTHW.numel() == 0:
         return
     largest = float(clip_BCTHW.detach().abs().amax())
@@ -172,20 +182,32 @@ class CommonArguments:
 
 
 def check_positive(**sizes: int) -> None:
-    """Raise `ModelError` naming the first argument that is not a whole number of at least one."""
+    """Check that every argument, given by its name, is a whole number of at least one.
+
+    Raises:
+        ModelError: one is not; names the first.
+    """
     for name, value in sizes.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ModelError(f"{name} must be a whole number >= 1, got {value!r}")
 
 
 def check_dropout(dropout_rate: float) -> None:
-    """Raise `ModelError` unless the rate lies in [0, 1)."""
+    """Check that the rate lies in [0, 1).
+
+    Raises:
+        ModelError: it does not.
+    """
     if not 0 <= dropout_rate < 1:
         raise ModelError(f"dropout_rate must lie in [0, 1), got {dropout_rate!r}")
 
 
 def check_depth(model_depth: int, known: Iterable[int]) -> None:
-    """Raise `ModelError` unless the depth is one of `known`."""
+    """Check that the depth is one of `known`.
+
+    Raises:
+        ModelError: it is not; lists those that are known.
+    """
     known = tuple(known)
     if model_depth not in known:
         raise ModelError(f"model_depth {model_depth!r} is not one of {', '.join(map(str, known))}")

@@ -2,7 +2,7 @@
 
     model.safetensors   the weights
     config.json         the card: network, classes, clip, normalisation, views; what was measured; licence; SHA-256
-    README.md           the same for people
+    README.md           the same for people to read
 
 The file names are those of the Hugging Face hub's models. Nothing in a package is code.
 """
@@ -39,9 +39,9 @@ class Release:
 
     Attributes:
         name: a short one, for people.
-        description: one sentence: what was trained on what.
+        description: one sentence: what was trained, and on what.
         license: of the weights, as SPDX spells it.
-        measured: figures by name (top1_acc, latency_ms, machine, list_hash, ...), as they were measured.
+        measured: what was measured, by name (top1_acc, latency_ms, machine, list_hash, ...).
     """
 
     name: str
@@ -59,11 +59,10 @@ class Package:
     release: Release
 
     def load(self, *, num_classes: int | None = None) -> ClipNet:
-        """The network with its weights, in eval mode, `.card` beside it.
+        """The network with its weights, in eval mode; `.card` is its card.
 
         Args:
-            num_classes: another number of classes: then the classifier alone is fresh, and there is no card.
-
+            num_classes: another number of classes: the classifier alone is then fresh, and `.card` stays None.
         Raises:
             ModelError: the weights do not fit the network that the card describes; names the file and the tensor.
         """
@@ -78,13 +77,12 @@ class Package:
 
 
 def load_package(path_or_name: str | Path, *, num_classes: int | None = None) -> ClipNet:
-    """The network of a package with its weights, in eval mode; its card is `.card`.
+    """Load a package's network with its weights, in eval mode; `.card` is its card.
 
     Args:
         path_or_name: the folder; or the name of a package that comes with this library ("demo"); or OWNER/NAME of one
             on the Hugging Face hub, where the package huggingface_hub is installed.
         num_classes: another number of classes, for fine-tuning: the classifier alone is then fresh.
-
     Raises:
         ModelError: there is no such package, its weights' hash differs from that in its card, or they do not fit.
     """
@@ -92,7 +90,14 @@ def load_package(path_or_name: str | Path, *, num_classes: int | None = None) ->
 
 
 def read_package(path_or_name: str | Path) -> Package:
-    """Find a package, read its card, and compare its weights with their hash; see `load_package`."""
+    """Find a package, read its card, and compare its weights with their hash.
+
+    Args:
+        path_or_name: as in `load_package`.
+    Raises:
+        ModelError: there is no such package, its card can't be read or is no package's, or its weights are missing or
+            have another hash; names the file.
+    """
     folder = find_package(path_or_name)
     source = folder / CARD_FILE
     data = _read_card(source)
@@ -112,7 +117,13 @@ def read_package(path_or_name: str | Path) -> Package:
 
 
 def find_package(path_or_name: str | Path) -> Path:
-    """The folder of a package; raise `ModelError` where there is none."""
+    """The folder of a package, downloaded first where it is on the Hugging Face hub.
+
+    Args:
+        path_or_name: as in `load_package`.
+    Raises:
+        ModelError: there is no such package.
+    """
     folder = Path(path_or_name)
     if (folder / CARD_FILE).is_file():
         return folder
@@ -135,8 +146,15 @@ def shipped_packages() -> tuple[str, ...]:
 
 
 def write_package(folder: str | Path, network: nn.Module, card: ModelCard, release: Release) -> Path:
-    """Write a package; the card comes last, so that a folder that was cut short is no package.
+    """Write a package; its card comes last, so that a folder whose writing was cut short is no package.
 
+    Args:
+        folder: where to; new, empty or a package, which is then replaced.
+        network: whose weights are written.
+        card: of that network.
+        release: what the package says besides.
+    Returns:
+        The folder.
     Raises:
         ModelError: the folder holds something else, or the network is not the card's.
     """
@@ -155,10 +173,12 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
 
 
 def _strangers(folder: Path) -> bool:
+    """Whether the folder holds files that no package has."""
     return bool({path.name for path in folder.iterdir()} - {WEIGHTS_FILE, CARD_FILE, README_FILE})
 
 
 def _read_card(path: Path) -> dict[str, Any]:
+    """A package's config.json; `ModelError` where it can't be read or is no mapping."""
     try:
         data = parse_json(path.read_text(encoding="utf8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -171,6 +191,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _check_hash(path: Path, expected: str) -> None:
+    """Compare a file's SHA-256; `ModelError` where the file is missing or its hash differs."""
     if not path.is_file():
         raise ModelError(f"{path}: no such file: the package is not whole")
     found = file_hash(path)
@@ -191,6 +212,7 @@ def file_hash(path: str | Path) -> str:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; `ModelError` where it is none."""
     try:
         state: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -199,6 +221,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _load(network: ClipNet, state: Mapping[str, Tensor], source: str, card: ModelCard) -> None:
+    """Load a state into a network; `ModelError` names the first tensor that does not fit."""
     own = network.state_dict()
     faults = [f"has no {key}" for key in own if key not in state]
     faults += [f"has a tensor {key} that the network lacks" for key in state if key not in own]
@@ -214,8 +237,13 @@ def _load(network: ClipNet, state: Mapping[str, Tensor], source: str, card: Mode
 
 
 def download_package(name: str, **options: Any) -> Path:
-    """The folder of a package on the Hugging Face hub, OWNER/NAME; `options` are those of `snapshot_download`.
+    """Download a package from the Hugging Face hub, or find it in the local cache.
 
+    Args:
+        name: OWNER/NAME.
+        options: those of huggingface_hub's `snapshot_download`.
+    Returns:
+        Its folder.
     Raises:
         ModelError: huggingface_hub is not installed, or there is no such package within reach.
     """

@@ -11,7 +11,7 @@ _SHOWN_CLASSES = 50
 
 
 def package_readme(card: ModelCard, *, name: str, description: str, license: str, measured: Mapping[str, Any]) -> str:
-    """The text, in Markdown; the arguments are those of `Release`."""
+    """The text of a package's README.md, in Markdown; the arguments besides the card are those of `Release`."""
     clip = card.preprocessing
     lines = [
         "---",

@@ -1,6 +1,6 @@
 """Public checkpoints of the baselines and systems under our key names; pure functions of keys and shapes.
 
-Which layout a state dict has is found by trying each: the one whose every key names a tensor of the network.
+Which layout a state dict has is found by trying each: it is the one whose every key names a tensor of the network.
 
     pytorchvideo         PyTorchVideo's hub, and ours
     slowfast             PySlowFast's model zoo: Slow, C2D, I3D, SlowFast
@@ -8,7 +8,7 @@ Which layout a state dict has is found by trying each: the one whose every key n
     tsm                  the TSM authors' ResNet and MobileNetV2
 
 2-D kernels are inflated as I3D does (Carreira and Zisserman, CVPR 2017, section 2.4): repeated over time and divided by
-the number of repetitions, so that a video of one picture repeated gives what the picture gave. The first layer of a
+the number of repetitions, so that a video that repeats one picture gives what the picture gave. The first layer of a
 flow network takes the mean over the colours. What a system adds to its 2-D network starts afresh, and is named.
 """
 
@@ -49,10 +49,10 @@ class PublicWeights:
     """A state dict under our names.
 
     Args:
-        state: everything that the network has, in its order.
-        layout: where it came from.
+        state: every tensor of the network, in its order.
+        layout: where it came from, a name of the module's table.
         num_classes: of the source's classifier.
-        fresh: tensors that the source lacks, as they were initialised.
+        fresh: keys of tensors that the source lacks; they are as they were initialised.
     """
 
     state: State
@@ -62,10 +62,13 @@ class PublicWeights:
 
 
 def convert_public(state: Mapping[str, Tensor], build: Build) -> PublicWeights:
-    """The tensors of a public checkpoint for the network that `build(num_classes=...)` makes.
+    """Convert a public checkpoint's tensors for one of our networks.
 
+    Args:
+        state: the checkpoint's state dict.
+        build: makes the network, called as `build(num_classes=...)`.
     Raises:
-        CheckpointError: no layout fits; names the first keys or shapes at fault in the nearest.
+        CheckpointError: no layout fits, or tensors are missing or of another shape; names the first keys at fault.
     """
     state = {key.removeprefix("module."): tensor for key, tensor in state.items()}
     with torch.device("meta"):
@@ -87,8 +90,12 @@ def convert_public(state: Mapping[str, Tensor], build: Build) -> PublicWeights:
 
 
 def convert_public_checkpoint(source: str | Path, destination: str | Path, build: Build) -> PublicWeights:
-    """Read a public checkpoint and write the network in our layout, {"model_state": ...}.
+    """Read a public checkpoint and write its network in our layout, {"model_state": ...}.
 
+    Args:
+        source: the checkpoint.
+        destination: the file to write.
+        build: makes the network, called as `build(num_classes=...)`.
     Raises:
         CheckpointError: the file is missing, damaged, or fits the network under no known layout.
     """
@@ -102,10 +109,16 @@ def convert_public_checkpoint(source: str | Path, destination: str | Path, build
 
 
 def fitted(tensor: Tensor, like: Tensor, key: str) -> Tensor:
-    """`tensor` in the shape of `like`: kernels inflated over time, colours averaged, slices taken for GST's groups.
+    """Bring a tensor into another's shape and type.
 
+    Kernels are inflated over time, colours averaged for a flow network, and slices taken for GST's groups.
+
+    Args:
+        tensor: the checkpoint's.
+        like: the network's tensor of the same key.
+        key: ours; says which of these may happen.
     Raises:
-        CheckpointError: they differ in another way; names the key and both shapes.
+        CheckpointError: the shapes differ in another way; names the key and both shapes.
     """
     given = tensor
     if tensor.ndim == 4 and like.ndim == 5:
@@ -123,7 +136,11 @@ def fitted(tensor: Tensor, like: Tensor, key: str) -> Tensor:
 
 
 def _recognised(state: Mapping[str, Tensor], own: set[str]) -> tuple[str, State]:
-    """The layout whose every key is one of `own`, and the tensors by our names."""
+    """The layout whose every key is one of `own`, and the tensors under our names.
+
+    Raises:
+        CheckpointError: no layout is; names the first keys without a place under the nearest one.
+    """
     tried = {name: {key: _in_system(rename(key), own) for key in state} for name, rename in _layouts(own)}
     unknown = {name: [key for key, other in names.items() if other is None] for name, names in tried.items()}
     name = min(unknown, key=lambda one: len(unknown[one]))
@@ -134,7 +151,7 @@ def _recognised(state: Mapping[str, Tensor], own: set[str]) -> tuple[str, State]
 
 
 def _in_system(key: str | None, own: set[str]) -> str | None:
-    """Our key, or where STM, GST and SmallBigNet keep what their 2-D network calls so."""
+    """Our key, or the one that STM, GST or SmallBigNet has for what its 2-D network calls so; None for no such key."""
     if key is None or key in own:
         return key
     inner = re.sub(r"\.(conv[123])\.weight$", r".\1.conv.weight", key)
@@ -144,7 +161,7 @@ def _in_system(key: str | None, own: set[str]) -> str | None:
 
 
 def _layouts(own: set[str]) -> list[tuple[str, Rename]]:
-    """Every layout's renaming, by a name whose first word is the layout's."""
+    """Every layout's renaming, by a name that begins with the layout's."""
     head = _head_of(own)
     stages = sorted({int(key.split(".")[1]) for key in own if ".res_blocks." in key})
     pathways = any(".multipathway_blocks." in key for key in own)

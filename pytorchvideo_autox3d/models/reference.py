@@ -25,9 +25,9 @@ class ReferenceModel:
     Args:
         name: "S", "M" or "L".
         clip_length: frames of a clip.
-        sampling_rate: every how many frames, at 30 frames a second, as X3D's model of the same name.
-        train_crop: height and width of a training clip.
-        test_crop: height and width of a test clip.
+        sampling_rate: one frame in so many is taken, at 30 frames a second, as by X3D's model of the same name.
+        train_crop: height and width of a training clip, in pixels.
+        test_crop: height and width of a test clip, in pixels.
         depth_factor: multiplies the blocks of every group.
     """
 

@@ -1,4 +1,4 @@
-"""SlowFast, pytorchvideo's, fed with one clip as every model here."""
+"""pytorchvideo's SlowFast, fed with one clip as every model here is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def create_slowfast_baseline(
 ) -> SlowFastNet:
     """SlowFast (Feichtenhofer et al., ICCV 2019). 4x16 is alpha 8, fusion kernel 5; 8x8 is alpha 4, kernel 7.
 
-    `input_clip_length` counts the Fast pathway's frames. The map before the head is already pooled.
+    The map before the head is already pooled.
 
     Args:
         model_num_class, input_crop_size, dropout_rate: see `CommonArguments`.

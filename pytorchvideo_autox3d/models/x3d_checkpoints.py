@@ -7,9 +7,9 @@ Three formats hold the same network:
     pytorchvideo  PyTorchVideo, its hub, and ours:      blocks.1.res_blocks.0.branch2.conv_a.weight
 
 They differ in more than names in one place. A shortcut that changes the resolution but not the width (the first of
-stage 2) has a normalisation in PySlowFast and none in PyTorchVideo. Going there, it is folded: the scale into the
-shortcut's convolution, the shift into the normalisation that ends the other branch, since both are added up. Coming
-back, the shortcut gets a normalisation that does nothing. The scores stay what they were, to rounding.
+stage 2) has a normalisation in PySlowFast and none in PyTorchVideo. On the way to PyTorchVideo it is folded: its scale
+goes into the shortcut's convolution, its shift into the normalisation that ends the other branch, since the two are
+added up. On the way back the shortcut gets a normalisation that does nothing. The scores stay the same, to rounding.
 
 An AutoX3D has the same keys in both harnesses and needs no conversion.
 """
@@ -71,7 +71,13 @@ _OUR_BLOCK = re.compile(r"blocks\.([1-4])\.res_blocks\.(\d+)\.(.+)")
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was done: from and to which format, how many tensors."""
+    """What was done.
+
+    Args:
+        source: the format that was read, one of `FORMATS`.
+        target: the format that was written.
+        tensors: how many were written.
+    """
 
     source: str
     target: str
@@ -82,7 +88,7 @@ def format_of(keys: Mapping[str, Any]) -> str:
     """Which of `FORMATS` the keys of a state dict are in.
 
     Raises:
-        CheckpointError: none fits all keys; names the first that don't.
+        CheckpointError: no format fits all keys; names the first that don't fit.
     """
     prefixes = {"pytorchvideo": ("blocks.",), "slowfast-ptv": (f"{PTV_PREFIX}blocks.",),
                 "slowfast": ("s1.", "s2.", "s3.", "s4.", "s5.", "head.")}  # fmt: skip
@@ -95,10 +101,13 @@ def format_of(keys: Mapping[str, Any]) -> str:
 
 
 def convert_state(state: Mapping[str, Tensor], target: str) -> State:
-    """Rename the tensors of an X3D state dict into `target`, one of `FORMATS`; the result shares their memory.
+    """Rename the tensors of an X3D state dict; the result shares their memory, but for folded shortcuts.
 
+    Args:
+        state: in any of `FORMATS`.
+        target: one of `FORMATS`.
     Raises:
-        CheckpointError: an unknown target, or keys that are no X3D's; names the first of them.
+        CheckpointError: the target is unknown, or keys are no X3D's; names the first of them.
     """
     if target not in FORMATS:
         raise CheckpointError(f"no checkpoint format {target!r}; known: {', '.join(FORMATS)}")
@@ -117,6 +126,10 @@ def convert_checkpoint(source: str | Path, destination: str | Path, *, target: s
 
     The optimiser's state and the epoch are left out: they belong to the order of the source's parameters.
 
+    Args:
+        source: the checkpoint, in any of `FORMATS`.
+        destination: the file to write.
+        target: one of `FORMATS`.
     Raises:
         CheckpointError: the file is missing, truncated, a caffe2 pickle, or not an X3D's.
     """
@@ -155,6 +168,7 @@ def _their_name(layer: str) -> str | None:
 
 
 def _renamed(state: State, name: Callable[[str], str | None]) -> State:
+    """Rename every layer; `CheckpointError` where `name` knows none for one of them."""
     renamed: State = {}
     unknown = []
     for key, tensor in state.items():
@@ -170,7 +184,11 @@ def _renamed(state: State, name: Callable[[str], str | None]) -> State:
 
 
 def _folded_shortcuts(state: State) -> State:
-    """Fold the normalisation of each shortcut that keeps the width (the module's docstring says why)."""
+    """Fold the normalisation of each shortcut that keeps the width; the module's docstring says why.
+
+    Raises:
+        CheckpointError: a tensor of the normalisation is missing.
+    """
     folded = dict(state)
     for key, weight in state.items():
         block = key.removesuffix(".branch1_conv.weight")

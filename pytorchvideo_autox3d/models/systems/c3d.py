@@ -28,6 +28,7 @@ class FixedSizeNet(ClipNet):
     takes_one_size = True
 
     def _checked(self, clip: Any) -> torch.Tensor:
+        """The clip as a tensor; `ModelError` where it has another size than the network was built for."""
         checked = super()._checked(clip)
         wanted = (self.input_clip_length, self.input_crop_size, self.input_crop_size)
         if not torch.jit.is_tracing() and tuple(checked.shape[2:]) != wanted:
@@ -37,7 +38,13 @@ class FixedSizeNet(ClipNet):
 
 
 class FlatHead(nn.Module):
-    """Flatten, two hidden linear layers with ReLU and dropout, linear to the classes."""
+    """Flatten, two hidden linear layers with ReLU and dropout, linear to the classes.
+
+    Args:
+        in_features: numbers of a flattened map.
+        num_classes: classes.
+        dropout_rate: after each hidden layer.
+    """
 
     def __init__(self, in_features: int, num_classes: int, dropout_rate: float) -> None:
         super().__init__()
@@ -54,6 +61,7 @@ class FlatHead(nn.Module):
         self.proj = nn.Linear(_HIDDEN, num_classes)
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K) of a map (B, C, T, H, W)."""
         # A map in channels_last_3d is flattened in the order of its dimensions all the same.
         logits_BK: torch.Tensor = self.proj(self.hidden(map_BCTHW.reshape(len(map_BCTHW), -1)))
         return logits_BK
@@ -73,7 +81,7 @@ def create_c3d(
     Args:
         model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
     Raises:
-        ModelError: an argument out of range, or clips below 16 x 16^2, of which the pools leave nothing.
+        ModelError: an argument is out of range, or the clips are below 16 x 16^2, of which the pools leave nothing.
     """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels)
     size = (input_clip_length, input_crop_size, input_crop_size)
@@ -104,7 +112,7 @@ def create_c3d(
 
 
 def _pool(stage: int) -> nn.MaxPool3d:
-    """The first keeps time; the last is padded in space, 7 -> 4."""
+    """The pool that ends a stage: the first keeps time; the last is padded in space, 7 -> 4."""
     if stage == 0:
         return nn.MaxPool3d((1, 2, 2))
     return nn.MaxPool3d(2, padding=(0, 1, 1) if stage == len(_STAGES) - 1 else 0)

@@ -19,7 +19,13 @@ TWO_STREAM_CHANNELS = RGB_CHANNELS + FLOW_CHANNELS
 
 
 def finish(stages: Sequence[nn.Module], arguments: CommonArguments, *, num_features: int) -> ClipNet:
-    """The stages and a head (global average pool, dropout, linear layer) as one network, its weights drawn."""
+    """Join the stages and a head (global average pool, dropout, linear layer) into a network, and initialise it.
+
+    Args:
+        stages: what comes before the head.
+        arguments: of the network.
+        num_features: channels that the last stage gives.
+    """
     head = create_linear_head(
         in_channels=num_features, num_classes=arguments.model_num_class, dropout_rate=arguments.dropout_rate
     )
@@ -42,6 +48,7 @@ class TwoStreams(nn.Module):
         self.rgb, self.flow = rgb, flow
 
     def forward(self, clip_BCTHW: torch.Tensor) -> torch.Tensor:
+        """The maps (B, C, T', H', W') of both streams, joined along C."""
         rgb_BCTHW, flow_BCTHW = clip_BCTHW.split((RGB_CHANNELS, FLOW_CHANNELS), dim=1)
         return torch.cat((self.rgb(rgb_BCTHW), self.flow(flow_BCTHW)), dim=1)
 
@@ -50,7 +57,7 @@ def join_streams(build: Callable[..., ClipNet], arguments: CommonArguments) -> C
     """One network of two streams that `build` makes, whose logits are the sum of both streams' logits.
 
     A linear layer over both maps' pooled channels is the sum of a linear layer over each, so one head serves both.
-    The papers train the streams apart and average their scores: that is two runs and `autox3d fuse`.
+    The papers train the streams apart and average their scores: that takes two runs and `autox3d fuse`.
 
     Args:
         build: makes one stream from `input_clip_length`, `input_crop_size` and `in_channels`.

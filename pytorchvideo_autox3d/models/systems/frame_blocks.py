@@ -1,4 +1,4 @@
-"""What STM, GST and SmallBigNet put in a ResNet block's place of a convolution.
+"""What STM, GST and SmallBigNet put in the place of a convolution of a ResNet block.
 
 Shapes: B clips, C channels, T frames, H and W pixels.
 """
@@ -40,6 +40,7 @@ class ChannelwiseMotionConv(nn.Module):
         self.expand = nn.Conv3d(narrow, spatial.out_channels, 1, cast(tuple[int, int, int], spatial.stride), bias=False)
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H', W')."""
         reduced_BCTHW = self.reduce(map_BCTHW)
         motion_BCTHW = self.moved(reduced_BCTHW[:, :, 1:]) - reduced_BCTHW[:, :, :-1]
         motion_BCTHW = pad(motion_BCTHW, (0, 0, 0, 0, 0, 1))
@@ -50,7 +51,12 @@ class ChannelwiseMotionConv(nn.Module):
 class GroupedSpatioTemporalConv(nn.Module):
     """GST's 1x3x3 and 3x3x3 convolutions, whose outputs are joined along C (GST, Figure 2).
 
-    With `beta` 2 the first sees the first half of the channels and the second the other; with 1 both see all.
+    Args:
+        channels: of the input and the output.
+        stride: in height and width.
+        alpha: one in `alpha` output channels comes from the 3x3x3 convolution.
+        beta: 2 gives the first half of the input's channels to the one and the second half to the other; 1 gives all
+            channels to both.
     """
 
     def __init__(self, channels: int, stride: int, *, alpha: int, beta: int) -> None:
@@ -62,6 +68,7 @@ class GroupedSpatioTemporalConv(nn.Module):
         self.temporal = nn.Conv3d(seen, temporal, 3, strides, 1, bias=False)
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, T, H, W) -> (B, C, T, H', W')."""
         first, last = map_BCTHW.chunk(2, dim=1) if self.beta == 2 else (map_BCTHW, map_BCTHW)
         return torch.cat((self.spatial(first), self.temporal(last)), dim=1)
 
@@ -85,6 +92,7 @@ class SmallBigConv(nn.Module):
         self.pool = nn.MaxPool3d(3, stride=1, padding=1)
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H', W')."""
         small_BCTHW = self.small_norm(self.conv(map_BCTHW))
         sum_BCTHW: torch.Tensor = small_BCTHW + self.big_norm(self.conv(self.pool(map_BCTHW)))
         return sum_BCTHW

@@ -1,7 +1,7 @@
-"""ResNets of frames with something over time in their blocks: TSM, STM, GST, SmallBigNet, on torchvision's ResNet.
+"""ResNets of frames with an operation over time in their blocks: TSM, STM, GST, SmallBigNet, on torchvision's ResNet.
 
-They take frames sampled one from each of T equal segments of a video (AUTOX3D.FRAME_SAMPLING "segments"), and average
-the frames' scores, which here is the average over time before the linear layer. torchvision's ImageNet weights load.
+They take one frame from each of T equal segments of a video (AUTOX3D.FRAME_SAMPLING "segments"), and average the
+frames' scores, which here is the average over time before the linear layer. torchvision's ImageNet weights load.
 """
 
 from __future__ import annotations
@@ -90,11 +90,12 @@ def create_gst(
     """GST (Luo and Yuille, ICCV 2019): every 3x3 convolution split into a spatial and a spatiotemporal one.
 
     Args:
-        model_num_class, input_clip_length, input_crop_size, dropout_rate, model_depth, in_channels: as everywhere.
-        alpha: one in `alpha` output channels is spatiotemporal.
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+        model_depth: 50 or 101.
+        alpha: one in `alpha` output channels is spatiotemporal; 2, 4 or 8.
         beta: 2 gives each of the two half of the input's channels, 1 gives both all of them.
     Raises:
-        ModelError: an argument out of range.
+        ModelError: an argument is out of range; names it.
     """
     if alpha not in (2, 4, 8) or beta not in (1, 2):
         raise ModelError(f"alpha {alpha!r}, beta {beta!r}: expected alpha 2, 4 or 8 and beta 1 or 2")
@@ -116,11 +117,12 @@ def create_smallbignet(
     """SmallBigNet (Li et al., CVPR 2020): convolutions applied to the map and, with the same weights, to its max pool.
 
     Args:
-        model_num_class, input_clip_length, input_crop_size, dropout_rate, model_depth, in_channels: as everywhere.
-        units: the first `units` convolutions of every block are such; with 3 the multiply-adds are those published
-            for Kinetics, with 2 those for Something-Something.
+        model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
+        model_depth: 50 or 101.
+        units: how many convolutions of every block, from the first on, are such: 1, 2 or 3. With 3 the multiply-adds
+            are those published for Kinetics, with 2 those for Something-Something.
     Raises:
-        ModelError: an argument out of range.
+        ModelError: an argument is out of range; names it.
     """
     if units not in (1, 2, 3):
         raise ModelError(f"units is {units!r}, expected 1, 2 or 3")
@@ -129,7 +131,7 @@ def create_smallbignet(
 
 
 def _frame_resnet(arguments: CommonArguments, model_depth: int, change: Change) -> ClipNet:
-    """torchvision's ResNet over clips, each of its blocks put through `change`."""
+    """torchvision's ResNet over clips, with each of its blocks changed by `change`."""
     check_depth(model_depth, _LAYERS)
     with without_weights():
         net = ResNet(Bottleneck, _LAYERS[model_depth])

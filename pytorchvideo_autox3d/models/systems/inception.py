@@ -36,6 +36,7 @@ class SelfGating(nn.Module):
         self.fc = nn.Conv3d(channels, channels, kernel_size=1)
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, T, H, W) -> the same shape."""
         mean_BC111 = map_BCTHW.mean(dim=(2, 3, 4), keepdim=True)
         return map_BCTHW * torch.sigmoid(self.fc(mean_BC111))
 
@@ -49,9 +50,9 @@ def create_i3d_inception(
     dropout_rate: float = 0.5,
     in_channels: int = 3,
 ) -> ClipNet:
-    """I3D (Carreira and Zisserman, CVPR 2017): Inception with all kernels inflated; 2 `in_channels` for flow.
+    """I3D (Carreira and Zisserman, CVPR 2017): Inception with all kernels inflated; for flow, `in_channels` is 2.
 
-    Its even-sized inputs are padded alike on both sides, where TensorFlow pads one more at the end; sizes agree.
+    Even-sized inputs are padded alike on both sides, where TensorFlow pads one more at the end; output sizes agree.
 
     Args:
         model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.
@@ -102,7 +103,7 @@ def create_s3d_g(
 
 
 def _stages(in_channels: int, change: Callable[[TemporalSeparableConv], nn.Module]) -> list[nn.Module]:
-    """torchvision's S3D up to its head, in five stages, each of its separable convolutions put through `change`."""
+    """torchvision's S3D up to its head, in five stages, with each of its separable convolutions changed by `change`."""
     features = S3D(norm_layer=_NORM).features
     if in_channels != RGB_CHANNELS:
         features[0][0][0] = conv_like(features[0][0][0], nn.Conv3d, in_channels=in_channels)

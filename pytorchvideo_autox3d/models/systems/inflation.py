@@ -1,4 +1,4 @@
-"""2-D networks as networks of clips: the same modules with kernels of 1 x k x k, and 2-D weights brought into them.
+"""2-D networks as networks of clips: the same modules with kernels of 1 x k x k, into which 2-D weights load.
 
 A network of frames then keeps its five dimensions (B, C, T, H, W) throughout, so any number of frames runs, and
 temporal operations go where they belong without folding time into the batch.
@@ -13,9 +13,10 @@ from torch import nn
 
 
 def inflated(module: nn.Module) -> nn.Module:
-    """`module` with its 2-D convolutions, normalisations and max pools of kernel 1 over time; weights are fresh.
+    """`module` with its 2-D convolutions, normalisations and max pools made 3-D, with kernel 1 over time.
 
-    Names of modules stay, so a state dict of the 2-D network differs only in the convolutions' extra dimension.
+    The modules inside are replaced in place and have fresh weights. Their names stay, so a state dict of the 2-D
+    network differs only in the convolutions' extra dimension.
     """
     if isinstance(module, nn.Conv2d):
         return conv_like(module, nn.Conv3d)
@@ -30,7 +31,13 @@ def inflated(module: nn.Module) -> nn.Module:
 
 
 def conv_like(conv: nn.Conv2d | nn.Conv3d, kind: type[nn.Conv3d], *, in_channels: int | None = None) -> nn.Conv3d:
-    """A convolution of class `kind` of the same shape, 1 over time if `conv` is 2-D, with other `in_channels`."""
+    """A convolution with the geometry of `conv` and fresh weights.
+
+    Args:
+        conv: whose sizes it takes; a 2-D one gives kernel 1, stride 1 and no padding over time.
+        kind: the class to make.
+        in_channels: another number of input channels; None keeps it.
+    """
 
     def over_time(sizes: tuple[int, ...], time: int) -> Any:
         return sizes if len(sizes) == 3 else (time, *sizes)

@@ -29,7 +29,15 @@ Size = tuple[int, int, int]
 
 
 class NormActConv(nn.Sequential):
-    """Normalisation and ReLU before the convolution, as in pre-activated ResNets."""
+    """Normalisation and ReLU before the convolution, as in pre-activation ResNets.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: (t, h, w), odd; padded so that stride 1 keeps the size.
+        stride: (t, h, w).
+        groups: of the convolution.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: Size = (1, 1, 1), stride: Size = (1, 1, 1), groups: int = 1
@@ -45,9 +53,14 @@ class NormActConv(nn.Sequential):
 
 
 class MultiFiberUnit(nn.Module):
-    """Multiplexer, then two grouped convolutions, 3 x 3 x 3 and 1 x 3 x 3, each group a fiber; both residual.
+    """Multiplexer, then two grouped convolutions, 3 x 3 x 3 and 1 x 3 x 3, where each group is a fiber; both residual.
 
     In a unit that changes the shape the second is 1 x 1 x 1 and joins the fibers.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: (t, h, w) of the first convolution.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: Size) -> None:
@@ -63,6 +76,7 @@ class MultiFiberUnit(nn.Module):
         self.shortcut = NormActConv(in_channels, out_channels, stride=stride) if reshaped else nn.Identity()
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, T, H, W) -> (B, C', T', H', W')."""
         mixed_BCTHW = map_BCTHW + self.multiplexer(map_BCTHW)
         sum_BCTHW: torch.Tensor = self.fibers(mixed_BCTHW) + self.shortcut(map_BCTHW)
         return sum_BCTHW

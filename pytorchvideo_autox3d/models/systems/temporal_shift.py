@@ -1,4 +1,4 @@
-"""The temporal shift of TSM (Lin et al., ICCV 2019): channels that see the frame before or after, for nothing.
+"""The temporal shift of TSM (Lin et al., ICCV 2019): some channels see the frame before or after, at no multiply-adds.
 
 Shapes: B clips, C channels, T frames, H and W pixels.
 """
@@ -14,9 +14,12 @@ SHIFT_DIVISOR = 8
 
 
 def temporal_shift(map_BCTHW: torch.Tensor, divisor: int = SHIFT_DIVISOR) -> torch.Tensor:
-    """The first C // `divisor` channels one frame earlier, the next as many one later, the rest as they are.
+    """Shift some channels of a map (B, C, T, H, W) by one frame; a frame from outside the clip is zero.
 
-    A frame that comes from outside the clip is zero.
+    Args:
+        map_BCTHW: the map.
+        divisor: the first C // divisor channels take the next frame's values, the next as many the previous frame's;
+            the rest stay.
     """
     width = map_BCTHW.shape[1] // divisor
     ahead, behind, still = map_BCTHW.split((width, width, map_BCTHW.shape[1] - 2 * width), dim=1)
@@ -26,7 +29,7 @@ def temporal_shift(map_BCTHW: torch.Tensor, divisor: int = SHIFT_DIVISOR) -> tor
 
 
 class ShiftConv3d(nn.Conv3d):
-    """A convolution of shifted frames; its parameters are those of the convolution that it takes the place of."""
+    """A convolution of shifted frames; its parameters are those of the convolution that it replaces."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Shift, then convolve; `input` is (B, C, T, H, W)."""

@@ -1,4 +1,4 @@
-"""TSM on MobileNetV2, torchvision's, of which ImageNet weights load."""
+"""TSM on torchvision's MobileNetV2, whose ImageNet weights load."""
 
 from __future__ import annotations
 

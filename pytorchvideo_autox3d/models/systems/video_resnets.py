@@ -17,7 +17,10 @@ _BOTTLENECK_LAYERS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
 
 
 class InteractionPreservedConv(nn.Sequential):
-    """A 1x1x1 convolution, normalised, and a depthwise 3x3x3 in place of a 3x3x3 (CSN, Figure 2b)."""
+    """A 1x1x1 convolution, normalised, and a depthwise 3x3x3, in place of a 3x3x3 convolution (CSN, Figure 2b).
+
+    The arguments are those that torchvision's video ResNet gives to a convolution; `midplanes` is not used.
+    """
 
     def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1) -> None:
         super().__init__(
@@ -28,7 +31,7 @@ class InteractionPreservedConv(nn.Sequential):
 
     @staticmethod
     def get_downsample_stride(stride: int) -> tuple[int, int, int]:
-        """Of the shortcut: CSN halves time with space."""
+        """The stride (t, h, w) of the shortcut: CSN halves time where it halves space."""
         return stride, stride, stride
 
 
@@ -49,7 +52,7 @@ def create_r2plus1d_basic(
     model_depth: int = 34,
     in_channels: int = 3,
 ) -> ClipNet:
-    """R(2+1)D (Tran et al., CVPR 2018) as its authors have it, on basic blocks; 2 `in_channels` for flow.
+    """R(2+1)D (Tran et al., CVPR 2018) as its authors have it, on basic blocks; for flow, `in_channels` is 2.
 
     Args:
         model_num_class, input_clip_length, input_crop_size, dropout_rate, in_channels: see `CommonArguments`.

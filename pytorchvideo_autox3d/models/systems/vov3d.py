@@ -24,7 +24,7 @@ _LAYERS = 5
 
 @dataclass(frozen=True)
 class VoV3DPlan:
-    """Widths and depths.
+    """Widths and depths of a VoV3D.
 
     Args:
         stem: channels after the stem.
@@ -74,6 +74,13 @@ class TOSA(nn.Module):
                     +---------------+--- joined along C ---+-> 1x1x1 -> norm -> ReLU ->
 
     Each further bottleneck sees two more frames, so the joined channels have seen 3 to 11 of them.
+
+    Args:
+        in_channels: channels of the input.
+        inner: channels of each bottleneck's output.
+        outer: channels of the output.
+        expansion: width of the bottlenecks' depthwise convolutions over `inner`.
+        stride: in height and width, of the first bottleneck.
     """
 
     def __init__(self, in_channels: int, inner: int, outer: int, *, expansion: float, stride: int) -> None:
@@ -87,6 +94,7 @@ class TOSA(nn.Module):
         self.residual = in_channels == outer and stride == 1
 
     def forward(self, map_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, C, T, H, W) -> (B, outer, T, H', W')."""
         outputs, last = [], map_BCTHW
         for layer in self.layers:
             last = layer(last)
@@ -96,7 +104,7 @@ class TOSA(nn.Module):
 
 
 def create_vov3d(plan: VoV3DPlan, arguments: CommonArguments) -> ClipNet:
-    """The network of a plan, with X3D's stem of a spatial and a temporal convolution and X3D's head."""
+    """The network of a plan, with X3D's stem (a spatial and a temporal convolution) and X3D's head."""
     stem = OrderedDict(
         spatial=nn.Conv3d(arguments.in_channels, plan.stem, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False),
         temporal=depthwise_conv(plan.stem, (5, 1, 1), (1, 1, 1)),
