@@ -1,4 +1,4 @@
-"""From a trained network to a file that a runtime takes; the runtime's logits are compared with eager's on the way."""
+"""From a trained network to a file for a runtime, whose logits are compared with eager's before the file is kept."""
 
 from pytorchvideo_autox3d.export.exporter import export_model, load_exported, read_metadata
 from pytorchvideo_autox3d.export.fuse import fuse_for_inference

@@ -22,7 +22,13 @@ from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 
 @dataclass(frozen=True)
 class Chain:
-    """Module names of a convolution, and of the BN and the activation that alone read what comes before them."""
+    """A convolution and what comes directly behind it, each by its module name.
+
+    Args:
+        conv: the convolution.
+        norm: the BN that alone reads the convolution's output; None without one.
+        activation: the activation that alone reads what comes before it; None without one.
+    """
 
     conv: str
     norm: str | None
@@ -31,13 +37,15 @@ class Chain:
 
 @dataclass(frozen=True)
 class _Call:
+    """One call of a module without children: its name, and the identities of the tensors that it takes and gives."""
+
     name: str
     input: int
     output: int
 
 
 class _Uses(TorchDispatchMode):
-    """How many operators read each tensor; every tensor is kept, so that no identity is given out twice."""
+    """Counts how many operators read each tensor; it keeps every tensor, so that no identity is given out twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,13 +63,13 @@ class _Uses(TorchDispatchMode):
 def find_chains(
     model: nn.Module, clip_shape: Sequence[int], *, norms: tuple[type, ...], activations: tuple[type, ...]
 ) -> list[Chain]:
-    """Every `nn.Conv3d` that runs once, with the BN and the activation directly behind it.
+    """List every `nn.Conv3d` that runs once, with the BN and the activation directly behind it.
 
     A BN or an activation counts only if nothing else reads its input, and if it runs once itself.
 
     Args:
-        model: takes a clip (B, C, T, H, W); it is copied, not run.
-        clip_shape: of a clip that it takes.
+        model: takes a clip (B, C, T, H, W). A copy of it runs, on the `meta` device.
+        clip_shape: (B, C, T, H, W) of a clip that it takes.
         norms: classes of normalisations to look for.
         activations: classes of activations to look for.
     Raises:
@@ -98,6 +106,11 @@ def _on_meta(model: nn.Module) -> nn.Module:
 
 
 def _record(model: nn.Module, clip_shape: Sequence[int]) -> tuple[list[_Call], Counter[int]]:
+    """Run the model once; returns its modules' calls in order, and how often each tensor was read.
+
+    Raises:
+        ExportError: the model can't run on such a clip.
+    """
     calls: list[_Call] = []
     handles = []
     for name, module in model.named_modules():

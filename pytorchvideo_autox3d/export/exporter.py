@@ -26,7 +26,7 @@ from pytorchvideo_autox3d.export.targets import Runner, Target, target_of, targe
 from pytorchvideo_autox3d.models import ModelCard
 
 TOLERANCE = 1e-4
-"""Of the logits, in float32; relative where they exceed 1, as rounding is."""
+"""How far logits may be from eager's, in float32; relative to the largest one where that exceeds 1, as rounding is."""
 LOWERINGS = ("4d",)
 _RANDOM_CLIPS = 3
 _WARM_UP, _REPEATS = 2, 7
@@ -47,7 +47,7 @@ def export_model(
 ) -> ExportReport:
     """Write `model` for a runtime, run the file there, and compare its logits with eager's.
 
-    BN is folded and what does nothing in eval is gone. Nothing is left at `path` unless all of it went well.
+    BN is folded, and layers that do nothing in eval are left out. Nothing is left at `path` unless all of it went well.
 
     Args:
         model: a network that takes one clip (B, C, T, H, W) and returns logits; it is not changed.
@@ -61,11 +61,12 @@ def export_model(
         real_clips: more clips of the shape of `clip`, of videos, to compare on beside the random ones.
         calibration: clips of that shape, of videos like those to come. Where there are any, weights and activations
             are quantised to 8 bits (statically, by the ranges that these clips give); the difference from eager is
-            then reported and not held to anything.
+            then reported and held to no limit.
         threads: of the runtime and of eager; by default torch's own number.
     Raises:
-        ExportError: the format is unknown or not installed (names the extra), the network can't be exported (names the
-            operator), or the exported one disagrees with eager (says by how much).
+        ExportError: the format is unknown or not installed (names the extra), can't do what is asked of it, the network
+            can't be exported (names the operator), or the exported one disagrees with eager (says by how much).
+        ModelError: `clip` is neither a clip nor its sizes.
     """
     target = target_of(format)
     lower = _lowering(target, lower, dynamic_batch)
@@ -109,13 +110,13 @@ def export_model(
 
 
 def load_exported(path: str | Path, *, threads: int = 0) -> Runner:
-    """Run an exported file: a function from a clip (B, C, T, H, W) to logits (B, K), both float32 on the CPU.
+    """Open an exported file: a function from a clip (B, C, T, H, W) to logits (B, K), both float32 on the CPU.
 
     Args:
         path: the file; its suffix names the format.
         threads: of the runtime; 0 leaves the number to it.
     Raises:
-        ExportError: no such file, no such format, or its runtime is not installed (names the extra).
+        ExportError: there is no such file or format, its runtime is not installed (names the extra), or can't run it.
     """
     target = target_of_file(path)
     if not target.runs_here:
@@ -129,10 +130,10 @@ def load_exported(path: str | Path, *, threads: int = 0) -> Runner:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """What is written in an exported file beside the network: `model_card`, `classes`, `clip`, `layout`, `lower`.
+    """Read what an exported file says of its network: `model_card`, `classes`, `clip`, `layout`, `lower`.
 
     Raises:
-        ExportError: no such file, or no format of ours.
+        ExportError: there is no such file, it is of no format of ours, or can't be read as its format.
     """
     target = target_of_file(path)
     if not Path(path).exists():
@@ -147,7 +148,10 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def metadata_of(card: ModelCard | None, clip_BCTHW: Tensor, lower: str | None) -> dict[str, str]:
-    """What a program that runs the file must know, each value a string (lists and mappings as JSON)."""
+    """What a program that runs the file must know, each value a string (lists and mappings as JSON).
+
+    `clip_BCTHW` is of the shape that the file takes; `lower` is "4d" where the file takes frames.
+    """
     metadata = {
         "producer": f"pytorchvideo_autox3d {__version__}",
         "clip": json.dumps(list(clip_BCTHW.shape)),
@@ -163,6 +167,7 @@ def metadata_of(card: ModelCard | None, clip_BCTHW: Tensor, lower: str | None) -
 
 
 def _lowering(target: Target, lower: str | None, dynamic_batch: bool) -> str | None:
+    """The lowering, "4d" or None, that is needed or asked for; `ExportError` where the format can't do it."""
     if lower not in (None, *LOWERINGS):
         raise ExportError(f"lower {lower!r} is not one of {', '.join(LOWERINGS)}")
     lower = "4d" if target.lowers else lower
@@ -192,9 +197,10 @@ def _on_clips(runner: Runner, lower: str | None) -> Runner:
 
 
 def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor], *, bounded: bool) -> tuple[float, float]:
-    """The largest absolute difference, and the largest relative to its clip's largest logit where that exceeds 1.
+    """The largest absolute difference of logits, and the largest relative to its clip's largest where that exceeds 1.
 
-    Raises where the second is bounded and exceeds the tolerance.
+    Raises:
+        ExportError: the shapes differ; or, where `bounded`, the logits differ by more than the tolerance.
     """
     worst = relative = 0.0
     for clip in clips:
@@ -211,7 +217,11 @@ def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor], *, bound
 
 @contextmanager
 def converting(target: Target, path: Path) -> Iterator[None]:
-    """Whatever a converter raises, as one line that names the format, the file and the operator."""
+    """Turn whatever a converter raises inside the `with` into one line.
+
+    Raises:
+        ExportError: names the format, the file and, where it is known, the operator.
+    """
     try:
         yield
     except ExportError as error:
@@ -241,7 +251,7 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def _folder_beside(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for all of its files, gone afterwards."""
+    """A folder beside `path` to write its files in, gone afterwards; `ExportError` where writing fails."""
     folder = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)

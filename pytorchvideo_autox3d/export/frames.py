@@ -1,4 +1,4 @@
-"""Five-dimensional maps held in four: the frames of all clips along the first dimension, time outermost.
+"""Five-dimensional maps held in four dimensions: the frames of all clips along the first, time outermost.
 
 Shapes: B clips, C channels, T frames, H and W pixels, L = T * H * W positions. A map (B, C, T, H, W) is kept as
 data (T * B, C, H, W). With time outermost a shift by one frame is a slice of the first dimension for any B, and in
@@ -17,7 +17,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Frames:
-    """A map (B, C, T, H, W) as data (T * B, C, H, W), or with `last` (B, T, H, W, C) as data (T * B, H, W, C)."""
+    """A map (B, C, T, H, W).
+
+    Args:
+        data: the map as (T * B, C, H, W); with `last` as (T * B, H, W, C).
+        frames: T.
+        last: whether it stands for (B, T, H, W, C), the channels last.
+    """
 
     data: Tensor
     frames: int
@@ -30,21 +36,21 @@ class Frames:
 
     @property
     def is_pooled(self) -> bool:
-        """Whether it holds one position a clip."""
+        """Whether it holds a single position for each clip."""
         return self.frames == 1 and not self.last and self.data.shape[2:].numel() == 1
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Frames:
-        """The same frames with other values, by a function that knows nothing of time."""
+        """Apply a function to the data that leaves the frames where they are."""
         return replace(self, data=function(self.data))
 
     def select(self, indices: Sequence[int]) -> Frames:
-        """The frames of these numbers, in this order."""
+        """Take the frames of these numbers, in this order."""
         batch = self.batch
         runs = [self.data.narrow(0, first * batch, count * batch) for first, count in _runs(indices)]
         return replace(self, data=_joined(runs), frames=len(indices))
 
     def padded(self, before: int, after: int) -> Frames:
-        """Zero frames added at both ends of time."""
+        """Add frames of zeros, `before` of them at the beginning and `after` at the end."""
         if before == after == 0:
             return self
         batch = self.batch
@@ -52,14 +58,17 @@ class Frames:
         return replace(self, data=data, frames=before + self.frames + after)
 
     def repeated(self, frames: int) -> Tensor:
-        """The data for a product with maps of `frames` frames: one frame is used for all of them."""
+        """The data to be combined with a map of `frames` frames; a single frame is repeated for each of them."""
         if self.frames == frames or self.data.shape[0] == 1:
             return self.data
         assert self.frames == 1, f"{self.frames} frames beside {frames}"
         return torch.cat([self.data] * frames)
 
     def over_time(self, function: Callable[[Tensor], Tensor]) -> Frames:
-        """Apply a 2-D operator to (1, C, T, B * H * W), whose second pixel dimension it must not touch."""
+        """Apply a 2-D operator to the map as an image (1, C, T, B * H * W), where it may combine frames.
+
+        The operator must leave the image's width, which holds clips and pixels, as it is.
+        """
         _, channels, height, width = self.data.shape
         image = self.data.permute(0, 2, 3, 1).reshape(1, self.frames, self.batch * height * width, channels)
         out_1CTP = function(image.permute(0, 3, 1, 2))
@@ -68,20 +77,26 @@ class Frames:
         return Frames(data, frames)
 
     def mean(self) -> Frames:
-        """Averaged over all positions of a clip: one frame of one pixel."""
+        """The mean over all positions of a clip, as one frame of one pixel."""
         means = self.data.mean((2, 3), keepdim=True)
         if self.frames == 1:
             return Frames(means, 1)
         return Frames(means, self.frames).over_time(lambda image: F.avg_pool2d(image, (self.frames, 1)))
 
     def positions(self) -> Positions:
-        """As (B, C, L), without moving anything."""
+        """The map as (B, C, L), with its memory where it is."""
         return Positions(self.data.flatten(2), self.frames)
 
 
 @dataclass(frozen=True)
 class Positions:
-    """A matrix (B, C, L), or transposed (B, L, C), as data (T * B, C, H * W)."""
+    """A matrix (B, C, L), or transposed (B, L, C).
+
+    Args:
+        data: the matrix as (T * B, C, H * W).
+        frames: T.
+        transposed: whether it stands for (B, L, C).
+    """
 
     data: Tensor
     frames: int
@@ -89,13 +104,13 @@ class Positions:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the matrix that it stands for."""
+        """The shape of the matrix that it stands for."""
         rows, channels, pixels = self.data.shape
         sizes = (channels, self.frames * pixels)
         return rows // self.frames, *(sizes[::-1] if self.transposed else sizes)
 
     def dense(self) -> Tensor:
-        """The matrix itself, its positions brought together."""
+        """The matrix itself, with all positions of a clip in one dimension."""
         rows, channels, pixels = self.data.shape
         batch = rows // self.frames
         data_BCL = self.data
@@ -107,7 +122,7 @@ class Positions:
         return data_BCL.transpose(1, 2) if self.transposed else data_BCL
 
     def matmul_transposed(self, other: Positions) -> Tensor:
-        """(B, S, L) @ (B, L, N) -> (B, S, N): a product a frame, summed over the frames."""
+        """(B, S, L) @ (B, L, N) -> (B, S, N): one product for each frame, summed over the frames."""
         products = torch.matmul(self.data, other.data.transpose(1, 2))
         rows, states, nodes = products.shape
         batch = rows // self.frames
@@ -116,7 +131,7 @@ class Positions:
         return products.reshape(self.frames, batch, states, nodes).sum(0)
 
     def projected(self, matrix_BSN: Tensor) -> Positions:
-        """(B, S, N) @ (B, N, L) -> (B, S, L): every frame by the same matrix."""
+        """(B, S, N) @ (B, N, L) -> (B, S, L): every frame is multiplied by the same matrix."""
         if matrix_BSN.shape[0] > 1:
             matrix_BSN = torch.cat([matrix_BSN] * self.frames)
         elif self.frames > 1:
@@ -124,7 +139,7 @@ class Positions:
         return Positions(torch.matmul(matrix_BSN, self.data), self.frames)
 
     def unflattened(self, height: int, width: int) -> Frames:
-        """As a map again."""
+        """The positions as a map of this height and width."""
         return Frames(self.data.reshape(*self.data.shape[:2], height, width), self.frames)
 
 
@@ -134,7 +149,7 @@ def fold_clip(clip_BCTHW: Tensor) -> Tensor:
 
 
 def frames_of(data: Tensor, frames: int) -> Frames:
-    """Frames (B * T, C, H, W), a clip's one after another, as the lowered network keeps them."""
+    """Frames (B * T, C, H, W), a clip's one after another, brought into the order of `Frames`."""
     rows, channels, height, width = data.shape
     if rows > frames > 1:
         data_BTCP = data.reshape(rows // frames, frames, channels, height * width)
@@ -143,7 +158,7 @@ def frames_of(data: Tensor, frames: int) -> Frames:
 
 
 def frames_from_dense(data_BCL: Tensor, sizes: Sequence[int]) -> Frames:
-    """(B, C, L) with L = T * H * W as a map of these sizes (T, H, W)."""
+    """A matrix (B, C, L) as a map whose sizes (T, H, W) multiply to L."""
     frames, height, width = sizes
     batch, channels, _ = data_BCL.shape
     data_BCTP = data_BCL.reshape(batch, channels, frames, height * width)

@@ -47,7 +47,7 @@ _CLIP = (1, 3, 16, 224, 224)
 
 
 def fuse_for_inference(model: nn.Module, clip_shape: Sequence[int] | None = None) -> nn.Module:
-    """A copy of `model` for inference: every BN behind a convolution folded, biases and activations fused.
+    """Make a copy of `model` for inference: BN folded into the convolutions, biases and activations fused with them.
 
     The copy is in eval mode, asks for no gradient, and gives the same logits to rounding; `model` is left as it is.
     Its pointwise convolutions run as matrix products in channels_last_3d, its depthwise ones on this package's kernels.
@@ -98,7 +98,7 @@ def _fuse(fused: nn.Module, modules: dict[str, nn.Module], chain: Chain) -> None
 
 
 def _folded_copy(conv: nn.Conv3d, weight: Tensor, bias: Tensor | None, norm: nn.Module) -> nn.Conv3d | None:
-    """A convolution with a forward of its own (TSM's shifts before it), folded; None if that is not the same."""
+    """Fold a convolution whose forward does more (TSM shifts first); None where that changes what it gives."""
     folded = copy.deepcopy(conv)
     folded.weight = nn.Parameter(weight, requires_grad=False)
     folded.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
@@ -111,7 +111,15 @@ def _folded_copy(conv: nn.Conv3d, weight: Tensor, bias: Tensor | None, norm: nn.
 
 
 def fold(weight: Tensor, bias: Tensor | None, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the convolution that does what it and the BN behind it do; computed in float64."""
+    """Fold a BN in eval into the convolution before it; computed in float64.
+
+    Args:
+        weight: of the convolution, (out, in, t, h, w).
+        bias: of the convolution, (out,) or None.
+        norm: the BN behind it, with running statistics.
+    Returns:
+        Weight and bias of the convolution that does what both did.
+    """
     assert norm.running_mean is not None
     assert norm.running_var is not None
     mean, variance = norm.running_mean.double(), norm.running_var.double()
@@ -129,8 +137,8 @@ class FusedConv3d(nn.Conv3d):
 
     Args:
         conv: whose geometry it takes.
-        weight: of the same shape as conv's.
-        bias: (out_channels,) or None.
+        weight: of the same shape as conv's; copied.
+        bias: (out_channels,) or None; copied.
         activation: none, relu, silu or relu6.
     """
 
@@ -164,7 +172,7 @@ class FusedConv3d(nn.Conv3d):
         return out if within == self.activation else _IN_PLACE[self.activation](out)
 
     def extra_repr(self) -> str:
-        """The geometry, as a convolution's, and the activation."""
+        """The settings of the convolution, and the activation."""
         return f"{super().extra_repr()}, activation={self.activation}"
 
     def _as_product(self, input: Tensor) -> Tensor:

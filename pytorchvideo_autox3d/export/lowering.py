@@ -25,16 +25,18 @@ _VIEWS = (aten.view.default, aten.reshape.default, aten._unsafe_view.default)
 
 
 def lower_to_4d(model: nn.Module, clip: Tensor | Sequence[int]) -> nn.Module:
-    """A copy of `model` for clips of one shape in which no tensor has more than four dimensions.
+    """Make a copy of `model`, for clips of one shape, in which no tensor has more than four dimensions.
 
     Args:
         model: a network that takes one clip (B, C, T, H, W) and returns logits.
         clip: such a clip, or its (T, H, W), for one clip of three channels.
     Returns:
-        A network that takes frames (B * T, C, H, W), a clip's one after another, or the clip itself, which it then
-        folds so; its logits (B, K) are those of `model` in eval, to rounding. Its graph is exported with frames.
+        A network that takes frames (B * T, C, H, W), a clip's one after another, or the clip itself, which it turns
+        into such frames. Its logits (B, K) are those of `model` in eval, to rounding; its graph is exported with
+        frames.
     Raises:
         ExportError: an operator has no such form; names it and the module that it is in.
+        ModelError: `clip` is neither a clip nor its sizes.
     """
     clip = example_clip(clip)
     fused = fuse_for_inference(model, clip.shape)
@@ -46,8 +48,10 @@ def lower_to_4d(model: nn.Module, clip: Tensor | Sequence[int]) -> nn.Module:
 
 
 def example_clip(clip: Tensor | Sequence[int]) -> Tensor:
-    """A clip tensor as it is; (T, H, W) or (B, C, T, H, W) as random values of that shape.
+    """A clip to export with: a given one as it is, or random values of given sizes.
 
+    Args:
+        clip: floats (B, C, T, H, W), or the sizes (T, H, W) or (B, C, T, H, W).
     Raises:
         ModelError: it is neither; names what was given.
     """
@@ -63,7 +67,12 @@ def example_clip(clip: Tensor | Sequence[int]) -> Tensor:
 
 
 class LoweredNet(nn.Module):
-    """A network over frames (B * T, C, H, W); `clip_shape` is the (B, C, T, H, W) that it was made for."""
+    """A network over frames (B * T, C, H, W).
+
+    Args:
+        graph: takes such frames.
+        clip_shape: the (B, C, T, H, W) that it was made for.
+    """
 
     def __init__(self, graph: nn.Module, clip_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -86,7 +95,11 @@ class LoweredNet(nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> LoweredNet:
-        """Eval is the only mode that it has; raises `ModelError` for the other."""
+        """Accept eval, the only mode that the network has.
+
+        Raises:
+            ModelError: `mode` is True.
+        """
         if mode:
             raise ModelError("a lowered network is for inference: train the network that it came from")
         return self
@@ -109,7 +122,7 @@ class _OnFrames(nn.Module):
         self.constants = _constants(program.graph_module)
 
     def _take(self, node: str, value: Tensor) -> None:
-        """Keep a parameter; a 3-D kernel as 2-D ones."""
+        """Keep a parameter as a buffer; a 3-D kernel becomes several 2-D ones."""
         if value.dim() < 5:
             self.register_buffer(node, value.detach())
             return
@@ -137,6 +150,8 @@ class _OnFrames(nn.Module):
 
 
 class _Interpreter(fx.Interpreter):
+    """Runs the graph with maps held as `Frames`, each operator by its rule."""
+
     def __init__(self, net: _OnFrames, clip: Frames) -> None:
         super().__init__(net.graph_module, garbage_collect_values=False)
         self.extra_traceback = False
@@ -144,6 +159,7 @@ class _Interpreter(fx.Interpreter):
         self.node: fx.Node | None = None
 
     def run_node(self, n: fx.Node) -> Any:
+        """Run one node, or take its value where it is a constant, a parameter or the clip."""
         self.node = n
         if n.name in self.net.constants:
             return self.net.constants[n.name]
@@ -153,6 +169,11 @@ class _Interpreter(fx.Interpreter):
         return super().run_node(n)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Run one operator, by its rule where it meets a map.
+
+        Raises:
+            ExportError: the operator has no form on four dimensions; names it and the module that it is in.
+        """
         values = tree_leaves((args, kwargs), is_leaf=lambda value: isinstance(value, _MAPS))
         try:
             if target is aten.conv3d.default:
@@ -187,7 +208,7 @@ def _where(node: fx.Node | None) -> str:
 
 
 def _constants(graph_module: fx.GraphModule) -> dict[str, Any]:
-    """What depends on no input and no weight, computed; index tensors as lists of numbers."""
+    """The values of nodes that depend on no input and no weight; index tensors as lists of numbers."""
     known: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for node in graph_module.graph.nodes:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ExportReport:
-    """One exported file, as its own runtime ran it.
+    """One exported file, and what its own runtime made of it.
 
     Attributes:
         path: the file (of OpenVINO the .xml, beside which the .bin lies).
@@ -19,7 +19,7 @@ class ExportReport:
         lower: "4d" where the network was lowered, and then takes frames (B * T, C, H, W).
         max_difference: the largest |exported - eager| over the logits of all clips; None where it can't be run here.
         relative_difference: the same, of every clip relative to its largest logit where that exceeds 1, as rounding is:
-            what is held to 1e-4.
+            this one must stay within 1e-4.
         milliseconds: the median of warm runs of one clip batch; None where it can't be run here.
         eager_milliseconds: of the given network in the same rounds.
         bytes: size on disk of all of its files.

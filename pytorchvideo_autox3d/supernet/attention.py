@@ -1,4 +1,4 @@
-"""The attention blocks with one set of weights for every width of the map they stand on.
+"""The attention blocks with one set of weights for every width of the map that they receive.
 
 Registered in ELASTIC_ATTENTION by the names of ATTENTION; an entry is called with (candidate channels, selection=...,
 norm=..., **options). Shapes: B clips, C channels, T frames, H and W pixels, L = T * H * W positions,
@@ -31,7 +31,13 @@ Norm = Callable[[int], ElasticBatchNorm3d]
 
 
 class ElasticAttention(nn.Module):
-    """What the supernet asks of an attention; a subclass is built for the widths `channels` of its group."""
+    """What the supernet asks of an attention.
+
+    Args:
+        channels: the widths that the map may have, the group's candidates.
+        selection: the channel selection's name.
+        norm: makes an elastic batch norm from its largest number of channels.
+    """
 
     def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm) -> None:
         super().__init__()
@@ -41,17 +47,24 @@ class ElasticAttention(nn.Module):
         return clip_BCTHW
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
-        """Copy the weights for a map of these channels to the plain block of ATTENTION."""
+        """Copy the weights for a map of the window's channels to the plain block of ATTENTION."""
 
 
 @ELASTIC_ATTENTION_REGISTRY.register(name="none")
 class ElasticPassThrough(ElasticAttention):
-    """No attention: the map as it came, and nothing to copy."""
+    """No attention: the map comes out unchanged, and there is nothing to copy."""
 
 
 @ELASTIC_ATTENTION_REGISTRY.register(name="glore")
 class ElasticGloRe(ElasticAttention):
-    """`layers.GloRe` for every width; its nodes and states are windows of rings of their own."""
+    """`layers.GloRe` for every width; its nodes and its states are windows of rings of their own.
+
+    Args:
+        channels: the widths that the map may have.
+        selection: the channel selection's name.
+        norm: makes an elastic batch norm from its largest number of channels.
+        node_ratio: nodes over channels, as in `layers.GloRe`.
+    """
 
     def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm, node_ratio: float = NODE_RATIO) -> None:
         super().__init__(channels, selection=selection, norm=norm)
@@ -71,6 +84,7 @@ class ElasticGloRe(ElasticAttention):
         c2_msra_fill(self.mix_states)
 
     def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> the same shape."""
         nodes, states = self.node_windows[len(window)], self.state_windows[len(window)]
         state_BSL = self.state(clip_BCTHW, states, window).flatten(2)
         projection_BNL = self.node(clip_BCTHW, nodes, window).flatten(2)
@@ -83,6 +97,7 @@ class ElasticGloRe(ElasticAttention):
         return self.norm(extended, window, residual_BCTHW=clip_BCTHW)
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        """Copy the weights and running statistics for the window's channels to a `layers.GloRe` of that width."""
         nodes, states = self.node_windows[len(window)], self.state_windows[len(window)]
         copy_conv(self.state, block.get_submodule("state"), states, window)
         copy_conv(self.node, block.get_submodule("node"), nodes, window)
@@ -94,7 +109,13 @@ class ElasticGloRe(ElasticAttention):
 
 @ELASTIC_ATTENTION_REGISTRY.register(name="nonlocal")
 class ElasticNonLocal(ElasticAttention):
-    """pytorchvideo's Non-local block (softmax) for every width; its inner channels are windows of their own ring."""
+    """pytorchvideo's Non-local block (softmax) for every width; its inner channels are windows of a ring of their own.
+
+    Args:
+        channels: the widths that the map may have.
+        selection: the channel selection's name.
+        norm: makes an elastic batch norm from its largest number of channels.
+    """
 
     def __init__(self, channels: Sequence[int], *, selection: str, norm: Norm) -> None:
         super().__init__(channels, selection=selection, norm=norm)
@@ -109,6 +130,7 @@ class ElasticNonLocal(ElasticAttention):
         self.norm.block_final_bn = True  # type: ignore[assignment]  # begins as identity, as the plain block does
 
     def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> the same shape."""
         inner = self.inner_windows[len(window)]
         theta_BIL = self.conv_theta(clip_BCTHW, inner, window).flatten(2)
         phi_BIL = self.conv_phi(clip_BCTHW, inner, window).flatten(2)
@@ -119,6 +141,7 @@ class ElasticNonLocal(ElasticAttention):
         return self.norm(out, window, residual_BCTHW=clip_BCTHW)
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        """Copy the weights and running statistics for the window's channels to a plain block of that width."""
         inner = self.inner_windows[len(window)]
         for name in ("conv_theta", "conv_phi", "conv_g"):
             copy_conv(getattr(self, name), block.get_submodule(name), inner, window)
@@ -131,7 +154,9 @@ class AttentionPerWidth(ElasticAttention):
 
     Args:
         plain: the entry of ATTENTION.
+        channels: the widths that the map may have.
         plain_norm: makes the block's normalisation from its number of channels.
+        options: further arguments of the attention.
     """
 
     def __init__(
@@ -146,10 +171,12 @@ class AttentionPerWidth(ElasticAttention):
         self.blocks = nn.ModuleDict({str(width): plain(width, norm=plain_norm, **options) for width in channels})
 
     def forward(self, clip_BCTHW: torch.Tensor, window: ChannelWindow) -> torch.Tensor:
+        """(B, len(window), T, H, W) -> the same shape."""
         attended: torch.Tensor = self.blocks[str(len(window))](clip_BCTHW)
         return attended
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:
+        """Copy the whole block of the window's width."""
         block.load_state_dict(self.blocks[str(len(window))].state_dict())
 
 
@@ -162,7 +189,7 @@ def create_elastic_attention(
     plain_norm: Callable[[int], nn.Module],
     **options: Any,
 ) -> nn.Module:
-    """The attention `name` for every width of a group: its elastic form, or one plain block a width.
+    """Make an attention for every width of a group: its elastic form, or one plain block for each width.
 
     Args:
         name: a registered attention.
@@ -172,7 +199,7 @@ def create_elastic_attention(
         plain_norm: makes a plain one, for an attention that has no elastic form.
         options: further arguments of the attention.
     Raises:
-        RegistryError: no such attention.
+        RegistryError: no attention has this name.
     """
     plain = ATTENTION_REGISTRY.get(name)
     if name not in ELASTIC_ATTENTION_REGISTRY:

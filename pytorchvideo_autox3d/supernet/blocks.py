@@ -39,10 +39,10 @@ class ElasticMBConv(nn.Module):
     """`MBConv3D` for every kernel, width and expansion of a group.
 
     All candidates share the weights of the 1x1x1 convolutions, of batch normalisation and of squeeze-excitation. Each
-    depthwise kernel size has weights of its own. A block's inner width is its input width times the expansion. So there
-    is one inner window for each pair (input width, expansion), and these windows lie one after another on one ring of
-    filters. Neighbours on the ring use every filter about equally often. This holds for all pairs together, and for the
-    expansions of one input width.
+    depthwise kernel size has weights of its own. A block's inner width is its input width times the expansion, so there
+    is one inner window for each pair (input width, expansion). These windows lie one after another on one ring of
+    filters, so that every filter is used about equally often: by all pairs together, and by the expansions of one
+    input width, since their windows are neighbours.
 
     Args:
         in_widths: the candidates of the input channels.
@@ -114,7 +114,7 @@ class ElasticMBConv(nn.Module):
     def copy_to(
         self, block: MBConv3D, choice: GroupChoice, in_indices: ChannelWindow, out_indices: ChannelWindow
     ) -> None:
-        """Copy the weights and running statistics of `choice` to a plain block."""
+        """Copy the weights and running statistics of `choice` to a plain block; arguments as in `forward`."""
         inner = self.inner_windows[len(in_indices), choice.expansion]
         copy_conv(self.expand, block.expand, inner, in_indices)
         copy_norm(self.expand_norm, block.expand_norm, inner)
@@ -129,7 +129,14 @@ class ElasticMBConv(nn.Module):
 
 
 class ElasticSqueezeExcitation(ElasticExcitation):
-    """Squeeze-excitation for every inner width; the reduced widths follow and are windows of a ring of their own."""
+    """Squeeze-excitation for every inner width; its reduced channels are windows of a ring of their own.
+
+    Args:
+        windows: every window that a block's inner channels may be.
+        inner: channels of the ring that these windows are of.
+        se_ratio: reduced channels over inner channels, rounded as X3D does.
+        selection: the channel selection's name.
+    """
 
     def __init__(self, windows: Sequence[ChannelWindow] | Any, inner: int, se_ratio: float, selection: str) -> None:
         super().__init__()
@@ -148,6 +155,7 @@ class ElasticSqueezeExcitation(ElasticExcitation):
         return clip_BCTHW * torch.sigmoid(self.restore(hidden, window, reduced))
 
     def parameters_of(self, window: ChannelWindow) -> Excite:
+        """Weight and bias of the reducing and of the restoring convolution, for the window's channels."""
         reduced = self.reduced_windows[window]
         assert self.reduce.bias is not None
         assert self.restore.bias is not None
@@ -173,8 +181,12 @@ class ElasticGroup(nn.Module):
         entering: the windows of the map that enters, by its number of channels.
         spec, plan: the group's candidates and its blocks.
         selection, se_ratio: as in `ElasticMBConv`.
-        norm, activation, inner_activation: make a layer; `plain_norm` one for an attention that has no elastic form.
+        norm, activation, inner_activation: make a layer.
+        plain_norm: makes a normalisation for an attention that has no elastic form.
         attention_options: arguments by attention name.
+    Raises:
+        ModelError: a user's attention changes the map's shape.
+        RegistryError: no attention or no channel selection has the name.
     """
 
     def __init__(
@@ -225,7 +237,7 @@ class ElasticGroup(nn.Module):
                 check_keeps_shape(name, attention, channels, window)
 
     def forward(self, clip_BCTHW: torch.Tensor, choice: GroupChoice) -> torch.Tensor:
-        """(B, channels that enter, T, H, W) -> (B, choice.channels, T, H', W')."""
+        """(B, C, T, H, W) -> (B, choice.channels, T, H', W'), where C is one of the widths that enter."""
         in_indices, out_indices = self.entering[clip_BCTHW.shape[1]], self.windows[choice.channels]
         for block in self.blocks:
             clip_BCTHW = block(clip_BCTHW, choice, in_indices, out_indices)
@@ -233,7 +245,13 @@ class ElasticGroup(nn.Module):
         return self.attentions[choice.attention](clip_BCTHW, out_indices)
 
     def copy_to(self, group: nn.Module, choice: GroupChoice, in_channels: int) -> None:
-        """Copy the weights and running statistics of `choice` to a plain group (block1, ..., attention)."""
+        """Copy the weights and running statistics of `choice` to a plain group (block1, ..., attention).
+
+        Args:
+            group: the plain group.
+            choice: what it was built for.
+            in_channels: channels of the map that enters it.
+        """
         in_indices, out_indices = self.entering[in_channels], self.windows[choice.channels]
         for number, block in enumerate(self.blocks, start=1):
             plain = group.get_submodule(f"block{number}")

@@ -22,7 +22,9 @@ def mixture_logits(supernet: Supernet, clip_BCTHW: Tensor, weights: Sequence[Ten
     """Logits (B, N) of the mixture.
 
     Args:
-        weights: one tensor (K, C, E, A) a group: how much each candidate counts; differentiable.
+        supernet: whose candidates run.
+        clip_BCTHW: normalised floats, (B, 3, T, H, W).
+        weights: a tensor (K, C, E, A) for each group: how much each candidate counts; differentiable.
     """
     features = supernet.stem(clip_BCTHW)
     for group, spec, weight_KCEA in zip(supernet.groups, supernet.space.groups, weights, strict=True):
@@ -38,7 +40,7 @@ def mixture_logits(supernet: Supernet, clip_BCTHW: Tensor, weights: Sequence[Ten
 
 
 def group_choices(spec: GroupSpec) -> list[tuple[tuple[int, int, int, int], GroupChoice]]:
-    """Every choice of a group with its place in an array (K, C, E, A)."""
+    """List every choice of a group, each with its place in an array (K, C, E, A)."""
     return [
         ((k, c, e, a), GroupChoice(kernel, channels, expansion, attention))
         for k, kernel in enumerate(spec.kernels)
@@ -49,7 +51,10 @@ def group_choices(spec: GroupSpec) -> list[tuple[tuple[int, int, int, int], Grou
 
 
 def place_channels(map_BCTHW: Tensor, window: ChannelWindow) -> Tensor:
-    """The channels of a window at their places among `window.ring`, the others 0: the adjoint of `slice_channels`."""
+    """Put a window's channels at their places among all `window.ring` channels, the others being 0.
+
+    It is the adjoint of `slice_channels`.
+    """
     if window.width == window.ring:
         return map_BCTHW
     rest, others = window.wrapped, map_BCTHW.new_zeros(())

@@ -1,6 +1,7 @@
 """Which filters of a super-kernel each candidate width uses (paper, section 4.2 and Figure 3).
 
-A strategy is registered by name and maps (sizes, width) to one window a candidate.
+A strategy is registered by name; it maps (sizes of the candidates, filters of the super-kernel) to one window for each
+candidate.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ Strategy = Callable[[Sequence[int], int], tuple[ChannelWindow, ...]]
 
 @CHANNEL_SELECTION_REGISTRY.register(name="naive")
 def naive_windows(sizes: Sequence[int], width: int) -> tuple[ChannelWindow, ...]:
-    """Every candidate takes the first filters: the last ones are used by the widest candidate alone."""
+    """Every candidate takes the first filters, so the last ones are used by the widest candidate alone."""
     return tuple(ChannelWindow(0, size, width) for size in sizes)
 
 
 @CHANNEL_SELECTION_REGISTRY.register(name="fair")
 def fair_windows(sizes: Sequence[int], width: int) -> tuple[ChannelWindow, ...]:
-    """The candidates' windows one after another around a ring of the filters.
+    """Lay the candidates' windows one after another around a ring of the filters.
 
     Every filter is then used by floor(S / width) or ceil(S / width) candidates, S being the sum of the sizes: the
     least spread there can be. For the published case, N odd and sizes 1..N parts of N, each part is used by exactly
@@ -36,14 +37,14 @@ def fair_windows(sizes: Sequence[int], width: int) -> tuple[ChannelWindow, ...]:
 
 
 def channel_windows(sizes: Sequence[int], width: int, strategy: str = "fair") -> tuple[ChannelWindow, ...]:
-    """One window of a super-kernel of `width` filters for every candidate size.
+    """Choose a window of a super-kernel for every candidate size.
 
     Args:
         sizes: filters of each candidate.
         width: filters of the super-kernel, at least the largest size.
-        strategy: a name in CHANNEL_SELECTION: "fair" or "naive".
+        strategy: a name in CHANNEL_SELECTION: "fair", "naive" or one of yours.
     Returns:
-        sequences of filter numbers, in the order of `sizes`.
+        One window for each candidate, in the order of `sizes`.
     Raises:
         SearchError: there are no sizes, or one is below 1 or above the width.
         RegistryError: no strategy has this name.

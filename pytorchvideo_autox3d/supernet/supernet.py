@@ -34,7 +34,8 @@ class Supernet(nn.Module):
         dropout_rate, stem, se_ratio, attention_options, activation, inner_act, norm_eps, norm_momentum: as in
             `create_autox3d`.
     Raises:
-        RegistryError: no such selection, or no such attention.
+        RegistryError: there is no such selection, or no such attention.
+        ModelError: there is no such stem, or a user's attention changes the map's shape.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Supernet(nn.Module):
         return self.head(self.head_conv(features, whole(self.head_conv.out_channels), window))
 
     def _check(self, clip_BCTHW: torch.Tensor, architecture: Architecture) -> None:
+        """Raise `ModelError` for a clip of another shape, `SpaceError` for an architecture of another space."""
         if clip_BCTHW.ndim != 5 or clip_BCTHW.shape[1] != 3:
             raise ModelError(f"expected a clip of shape (B, 3, T, H, W), got {tuple(clip_BCTHW.shape)}")
         if architecture.space != self.space:
@@ -124,7 +126,7 @@ class Supernet(nn.Module):
 
 
 def _create_groups(space: SearchSpace, **options: Any) -> list[ElasticGroup]:
-    """The groups one after another, each for all widths of the one before; `options` are those of `ElasticGroup`."""
+    """The groups in order, each for all widths that the one before can give; `options` are those of `ElasticGroup`."""
     entering = {space.stem.channels: whole(space.stem.channels)}
     groups = []
     for spec, plan in zip(space.groups, block_plan(space), strict=True):
@@ -134,11 +136,16 @@ def _create_groups(space: SearchSpace, **options: Any) -> list[ElasticGroup]:
 
 
 def inherit(supernet: Supernet, architecture: Architecture) -> AutoX3DNet:
-    """The plain static network of `architecture` with the supernet's weights and running statistics.
+    """Build the plain static network of one architecture, with the supernet's weights and running statistics.
 
     Its logits equal `supernet(clip, architecture)` in the same mode. The running statistics mix all architectures that
     trained a channel: recompute them (`search.recalibrate`) before the network is used in evaluation.
 
+    Args:
+        supernet: where the weights come from; it keeps its own.
+        architecture: of the supernet's space.
+    Returns:
+        The network, in the supernet's mode (training or eval), on its device.
     Raises:
         SpaceError: the architecture is of another space.
     """

@@ -14,14 +14,19 @@ from pytorchvideo_autox3d.export.rules.table import triple
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel t x h x w as t 2-D kernels; without extent in space also as one column, t x 1."""
+    """A kernel t x h x w as 2-D kernels.
+
+    Args:
+        slices: t kernels (out, in, h, w).
+        column: where h and w are 1 and t is not, the kernel once more as (out, in, t, 1); else None.
+    """
 
     slices: tuple[Tensor, ...]
     column: Tensor | None
 
     @classmethod
     def of(cls, weight: Tensor) -> Kernel:
-        """From a weight (out, in, t, h, w)."""
+        """Take a weight (out, in, t, h, w) apart."""
         size, *space = weight.shape[2:]
         column = weight[..., 0].contiguous() if size > 1 and space == [1, 1] else None
         return cls(tuple(weight[:, :, index].contiguous() for index in range(size)), column)
@@ -33,7 +38,14 @@ def conv3d(
     """A convolution as the sum of 2-D convolutions of shifted frames.
 
     out[f] = sum over k of conv2d(x[f * stride + k * dilation - padding], kernel[k]), with frames of zeros beyond both
-    ends. A kernel without extent in space is one 2-D convolution over time and (clips and) pixels.
+    ends. A kernel without extent in space is one 2-D convolution over an image of time by (clips and pixels).
+
+    Args:
+        x: the map.
+        kernel: the weight.
+        bias: (out,) or None.
+        stride, padding, dilation: one number, or three for (t, h, w).
+        groups: as in `F.conv3d`.
     """
     (step, *steps), (pad, *pads), (gap, *gaps) = triple(stride), triple(padding), triple(dilation)
     column = kernel.column

@@ -89,7 +89,14 @@ def _einsum(operator: Any, equation: str, operands: Sequence[Any], **kwargs: Any
 
 
 def view_as_map(x: Tensor, shape: Sequence[int]) -> Frames:
-    """A dense (B, C, L) viewed as (B, C, T, H, W)."""
+    """View a matrix (B, C, L) as a map (B, C, T, H, W).
+
+    Args:
+        x: the matrix.
+        shape: (B, C, T, H, W).
+    Raises:
+        NoRule: it is no such view.
+    """
     if x.dim() == 3 and math.prod(shape[2:]) == x.shape[2]:
         return frames_from_dense(x, list(shape)[2:])
     raise NoRule(f"as {list(shape)}")

@@ -19,7 +19,10 @@ RULES: dict[Any, Rule] = {}
 
 
 def rule(*operators: Any) -> Callable[[Rule], Rule]:
-    """Register a function as what these operators do; it is called where an argument is `Frames` or `Positions`."""
+    """Register a function as the rule of these operators, for use as a decorator.
+
+    The function is called as function(operator, *arguments) where an argument is `Frames` or `Positions`.
+    """
 
     def register(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(operators, function))
@@ -29,6 +32,6 @@ def rule(*operators: Any) -> Callable[[Rule], Rule]:
 
 
 def triple(value: Any) -> list[int]:
-    """An operator's size, stride or padding as three numbers: one may stand for all of them."""
+    """An operator's size, stride or padding as three numbers, (t, h, w); a single one stands for all of them."""
     values = [value] * 3 if isinstance(value, int) else list(value)
     return values * 3 if len(values) == 1 else values

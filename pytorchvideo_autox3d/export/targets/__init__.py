@@ -20,13 +20,13 @@ Runner = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Target:
-    """A format.
+    """A format that a network can be exported to.
 
     Attributes:
         name: as `export_model` takes it.
         suffix: of its files.
-        requires: distribution by module that it needs, beside torch.
-        extra: that installs them.
+        requires: the modules that it needs beside torch, each with the distribution that has it.
+        extra: the extra of this package that installs them.
         lowers: whether its runtime has no Conv3d, so that the network is lowered to four dimensions.
         runs_here: whether its runtime exists where this package runs; else it is only converted.
         dynamic_batch: whether one file can take any number of clips.
@@ -46,7 +46,9 @@ class Target:
 
     @property
     def module(self) -> ModuleType:
-        """With `write(model, example, path, *, metadata, dynamic_batch)` and `load(path, *, threads)`.
+        """The format's module: `write(model, example, path, *, metadata, dynamic_batch)` and `read_metadata(path)`.
+
+        Where the format runs here, it has `load(path, *, threads)`, too.
 
         Raises:
             ExportError: what it needs is not installed; names the extra.
@@ -61,7 +63,7 @@ class Target:
 
     @property
     def runtime(self) -> str:
-        """The last of what it needs, with its version."""
+        """The distribution that runs the format (torch, where it needs nothing else), with its version."""
         distribution = [*self.requires.values(), "torch"][-1 if not self.requires else len(self.requires) - 1]
         return f"{distribution} {importlib.metadata.version(distribution)}"
 
@@ -94,7 +96,7 @@ def target_of(name: str) -> Target:
     """The format of this name.
 
     Raises:
-        ExportError: there is none.
+        ExportError: there is none of this name; lists those there are.
     """
     if name not in TARGETS:
         raise ExportError(f"format {name!r} is not one of {', '.join(TARGETS)}")
@@ -105,7 +107,7 @@ def target_of_file(path: str | Path) -> Target:
     """The format of a file, by its suffix.
 
     Raises:
-        ExportError: no format's files end so.
+        ExportError: no format's files end so; lists their suffixes.
     """
     for target in TARGETS.values():
         if str(path).endswith(target.suffix):

@@ -15,7 +15,7 @@ from pytorchvideo_autox3d.export.targets.silence import silenced
 def write(
     model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
 ) -> None:
-    """Convert to an ML program of 32-bit floats, with `metadata` as its user-defined metadata."""
+    """Write an ML program of 32-bit floats; `metadata` becomes its user-defined metadata."""
     with torch.no_grad(), silenced():
         program = torch.export.export(model, (example,)).run_decompositions({})
         converted = coremltools.convert(
@@ -28,6 +28,6 @@ def write(
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What `write` put beside the network."""
+    """Read the metadata that `write` was given."""
     specification = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
     return dict(specification.description.metadata.userDefined)

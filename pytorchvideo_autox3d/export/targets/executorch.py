@@ -17,7 +17,7 @@ from pytorchvideo_autox3d.export.targets.silence import silenced
 def write(
     model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
 ) -> None:
-    """Write a program for one shape; `metadata` goes beside it, as `path` with .json after it."""
+    """Write a program for clips of the example's shape; `metadata` goes beside it, into `path` with .json after it."""
     with torch.no_grad(), silenced():
         program = torch.export.export(model, (example,))
         edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
@@ -26,7 +26,7 @@ def write(
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
-    """Run it; its thread pool is as large as the process's first program made it."""
+    """Open a program; the process's first one decides how many threads all of them run on, unless `threads` says."""
     from executorch.runtime import Runtime
 
     with silenced():

@@ -17,14 +17,14 @@ from pytorchvideo_autox3d.export.targets.silence import silenced
 def write(
     model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
 ) -> None:
-    """Write a program for one shape; `metadata` goes beside it, as `path` with .json after it."""
+    """Write a program for clips of the example's shape; `metadata` goes beside it, into `path` with .json after it."""
     with torch.no_grad(), silenced():
         litert_torch.convert(model, (example,)).export(str(path))
     sidecar.write(path, metadata)
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
-    """Run it with so many threads; 0 leaves the number to it."""
+    """Open a program to be run with `threads` threads; 0 leaves the number to the runtime."""
     interpreter = Interpreter(str(path), num_threads=threads or None)
     interpreter.allocate_tensors()
     (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()

@@ -27,10 +27,17 @@ def write(
     calibration: Sequence[Tensor] = (),
     exported: Path | None = None,
 ) -> None:
-    """Write `model` as one file, its weights inside, `metadata` among its properties.
+    """Write `model` as one file that holds its weights, too.
 
-    Where there are `calibration` clips it is quantised to 8 bits: weights by output channel, activations by the ranges
-    that these clips give. `exported` is what was written of the same model before; exporting it is most of the work.
+    Args:
+        model: takes clips like `example`.
+        example: a clip (B, C, T, H, W), or a lowered network's frames.
+        path: the file.
+        metadata: written among the file's properties.
+        dynamic_batch: whether the file takes any number of clips.
+        calibration: where there are any, the network is quantised to 8 bits: weights by output channel, activations by
+            the ranges that these clips give.
+        exported: an ONNX file of the same model, written before; saves exporting it again, which is most of the work.
     """
     proto = onnx.load_model(str(exported)) if exported else _proto(model, example, dynamic_batch)
     if calibration:
@@ -77,12 +84,13 @@ class _Clips:
         self._clips = iter(clips)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next clip by the input's name, or None after the last."""
         clip = next(self._clips, None)
         return None if clip is None else {INPUT: np.ascontiguousarray(clip.numpy())}
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
-    """Run it by ONNX Runtime on the CPU; `threads` 0 leaves the number to it."""
+    """Open a file with ONNX Runtime on the CPU; `threads` 0 leaves the number to it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -97,6 +105,6 @@ def load(path: Path, *, threads: int = 0) -> Runner:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What `write` put beside the network."""
+    """Read the metadata that `write` was given."""
     proto = onnx.load_model(str(path), load_external_data=False)
     return {entry.key: entry.value for entry in proto.metadata_props}

@@ -29,13 +29,19 @@ def write(
     calibration: Sequence[Tensor] = (),
     exported: Path | None = None,
 ) -> None:
-    """Convert `model` by way of ONNX (or of `exported`, its ONNX file), and write it with `metadata` inside.
+    """Convert `model` by way of ONNX, and write it with its metadata inside.
 
-    Where there are `calibration` clips it is quantised to 8 bits by NNCF: symmetric weights, activations by the ranges
-    that these clips give.
-
+    Args:
+        model: takes clips like `example`.
+        example: a clip (B, C, T, H, W), or a lowered network's frames.
+        path: the .xml file; the weights go beside it, into a .bin.
+        metadata: written into the .xml.
+        dynamic_batch: whether the file takes any number of clips.
+        calibration: where there are any, the network is quantised to 8 bits by NNCF: symmetric weights, activations by
+            the ranges that these clips give.
+        exported: an ONNX file of the same model, written before; saves exporting it again.
     Raises:
-        ExportError: NNCF is asked for and not installed; names the extra.
+        ExportError: there are calibration clips, and NNCF is not installed; names the extra.
     """
     intermediate = path.with_suffix(".onnx")
     if exported is None:
@@ -52,6 +58,7 @@ def write(
 
 
 def _quantized(model: openvino.Model, calibration: Sequence[Tensor]) -> openvino.Model:
+    """Quantise to 8 bits by NNCF; `ExportError` where it is not installed."""
     try:
         import nncf
     except ImportError as error:
@@ -67,7 +74,7 @@ def _quantized(model: openvino.Model, calibration: Sequence[Tensor]) -> openvino
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
-    """Run it on the CPU in its own precision; `threads` 0 leaves the number to it."""
+    """Open a file with OpenVINO on the CPU, in 32-bit floats; `threads` 0 leaves the number to it."""
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
@@ -80,7 +87,7 @@ def load(path: Path, *, threads: int = 0) -> Runner:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What `write` put beside the network."""
+    """Read the metadata that `write` was given."""
     model = openvino.Core().read_model(path)
     if not model.has_rt_info([_SECTION]):
         return {}

@@ -21,15 +21,22 @@ from openvino.utils.node_factory import NodeFactory
 GROUP = 32
 """Channels of a group: whole vectors of 16 floats."""
 MIN_BYTES = 4 * 2**20
-"""Of a clip's map that a depthwise convolution reads; smaller ones gain nothing."""
+"""The smallest map of a clip, read by a depthwise convolution, that is worth splitting; smaller ones gain nothing."""
 _ELEMENTWISE = ("Relu", "Sigmoid", "Swish", "Clamp", "Add", "Multiply")
 
 
 def split_channels(model: openvino.Model, *, group: int = GROUP, min_bytes: int = MIN_BYTES) -> int:
-    """Rewrite `model` in place wherever it can be; returns how many blocks were.
+    """Rewrite every block of `model` that it can, in place.
 
-    A block is: a 1x1x1 convolution, a depthwise one, a 1x1x1 one, with elementwise operators between them and with
-    means over all positions beside them (squeeze-excitation); whatever else reads a map in between leaves it as it is.
+    A block is a 1x1x1 convolution, a depthwise one and a 1x1x1 one, with elementwise operators between them and with
+    means over all positions beside them (squeeze-excitation). A block whose maps something else reads stays as it is.
+
+    Args:
+        model: OpenVINO's.
+        group: channels of a group.
+        min_bytes: of the smallest map of a clip, read by the depthwise convolution, that is worth it.
+    Returns:
+        How many blocks were rewritten.
     """
     manager = Manager()
     manager.register_pass(ConstantFolding())  # weights as constants, which the converter leaves reshapes of
@@ -81,7 +88,12 @@ def _is_mean(node: Any) -> bool:
 
 
 class _Split:
-    """The rewrite of one block, from its expansion on: `parts` holds, by operator, its output group by group."""
+    """The rewrite of one block, from its expansion on.
+
+    Args:
+        expansion: the block's first convolution.
+        group: channels of a group.
+    """
 
     def __init__(self, expansion: Any, group: int) -> None:
         self.expansion = expansion
@@ -90,7 +102,7 @@ class _Split:
         self.parts: dict[str, list[Any]] = {}
 
     def rewrite(self, model: openvino.Model) -> bool:
-        """Replace the block; False, and nothing is changed, where an operator of it can't be taken in groups."""
+        """Replace the block; False where an operator of it can't be taken in groups, and then nothing is changed."""
         inside = self._inside(model.get_ordered_ops())
         if inside is None:
             return False
@@ -148,7 +160,7 @@ class _Split:
             _replace(node, total)
 
     def _groups(self, value: Any) -> list[Any]:
-        """A map in groups; a value a channel likewise; one value as it is, for each."""
+        """A value for each group: parts of a map or of a value for each channel; a single value as it is."""
         node = value.get_node()
         if node.get_name() in self.parts:
             return [part.output(0) for part in self.parts[node.get_name()]]
@@ -166,7 +178,7 @@ def _is_one(value: Any) -> bool:
 
 
 def _channels(value: Any) -> int | None:
-    """C of a map (B, C, 1, 1, ...); None of any other."""
+    """C of a map (B, C, 1, 1, ...); None for any other value."""
     sizes = [None if one.is_dynamic else one.get_length() for one in value.get_partial_shape()]
     return sizes[1] if len(sizes) > 2 and all(size == 1 for size in sizes[2:]) else None
 

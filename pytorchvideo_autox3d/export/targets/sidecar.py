@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def path_of(path: Path) -> Path:
-    """Where the metadata of `path` lies."""
+    """The path of the metadata of `path`: .json after its name."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -18,6 +18,6 @@ def write(path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def read(path: Path) -> dict[str, str]:
-    """What `write` wrote; nothing where there is no such file."""
+    """Read what `write` wrote; an empty dictionary where there is no such file."""
     beside = path_of(path)
     return json.loads(beside.read_text(encoding="utf8")) if beside.exists() else {}

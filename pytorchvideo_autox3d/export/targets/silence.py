@@ -1,4 +1,4 @@
-"""Converters print their progress, log their insides and warn of their own deprecations: none of it is the user's."""
+"""Keeps converters quiet: they print their progress, log their insides and warn of their own deprecations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Nothing of a converter's reaches the terminal; its exceptions do."""
+    """Keep what a converter prints, logs and warns of inside the `with` off the terminal; exceptions get through."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

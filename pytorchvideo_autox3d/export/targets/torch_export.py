@@ -19,7 +19,7 @@ _FILE = "metadata.json"
 def write(
     model: nn.Module, example: Tensor, path: Path, *, metadata: Mapping[str, str], dynamic_batch: bool = False
 ) -> None:
-    """Write the exported program, with `metadata` in an extra file inside."""
+    """Write the exported program, with `metadata` as an extra file inside it."""
     shapes = ({0: torch.export.Dim("batch", min=1)},) if dynamic_batch else None
     example = torch.cat([example] * 2) if dynamic_batch and example.shape[0] == 1 else example
     with torch.no_grad(), silenced():
@@ -28,7 +28,7 @@ def write(
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
-    """Run it by torch itself, with the threads that torch has."""
+    """Open a program to be run by torch itself; `threads` is not used, torch's own number is."""
     program = torch.export.load(str(path)).module()
 
     def run(clip: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def load(path: Path, *, threads: int = 0) -> Runner:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What `write` put beside the network."""
+    """Read the metadata that `write` was given."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(_FILE)]
         return json.loads(archive.read(names[0])) if names else {}
