@@ -1,4 +1,4 @@
-"""Timing pieces on a backend, one after another, into a file that an interrupted measurement goes on from."""
+"""Times pieces on a backend and keeps the times in a file, from which an interrupted measurement goes on."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ from pytorchvideo_autox3d.latency.pieces import Piece
 
 BACKENDS = ("eager", "onnx", "openvino", "executorch")
 _TOGETHER = 64
-"""Pieces that are timed in turn, and kept in the file when all of them are."""
+"""How many pieces are timed in turn; they are written to the file once all of them are timed."""
 _Run = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What figures of one file have in common.
+    """What all measured times of one file have in common.
 
     Attributes:
         space: its name.
-        clip: [T, H, W].
-        batch: clips a pass.
-        backend, threads, machine: what runs them, and where.
+        clip: (T, H, W).
+        batch: clips of one forward pass.
+        backend: one of `BACKENDS`, which runs them.
+        threads: that the backend may use.
+        machine: the machine's name.
     """
 
     space: str
@@ -62,11 +64,18 @@ class Measured:
 def measure_pieces(
     pieces: Mapping[str, Piece], setting: Setting, path: Path, *, repeats: int = 7
 ) -> dict[str, Measured]:
-    """Time what `path` does not hold yet, and keep it there.
+    """Time the pieces that `path` does not hold yet, and keep them there.
 
+    Args:
+        pieces: by key.
+        setting: how they are timed.
+        path: the file, written after every `_TOGETHER` pieces.
+        repeats: timed passes of each piece.
+    Returns:
+        What was measured of each piece, by key.
     Raises:
         ConfigError: there is no such backend.
-        SpaceError: the file holds figures of another setting; names what differs.
+        SpaceError: the file can't be read, or is of another setting; names what differs.
         ExportError: the backend is not installed.
     """
     if setting.backend not in BACKENDS:
@@ -87,10 +96,10 @@ def measure_pieces(
 
 
 def read_measured(path: Path, setting: Setting) -> dict[str, Measured]:
-    """The figures of a file by key.
+    """Read what a file holds of its pieces, by key.
 
     Raises:
-        SpaceError: it can't be read, or holds figures of another setting; names what differs.
+        SpaceError: it can't be read, or was measured with another setting; names what differs.
     """
     try:
         data = simplejson.loads(path.read_text(encoding="utf8"))
@@ -111,8 +120,14 @@ def _save(path: Path, setting: Setting, done: Mapping[str, Measured]) -> None:
 
 
 def network_milliseconds(network: nn.Module, table: LatencyTable, *, repeats: int = 15) -> float:
-    """Milliseconds of a whole network, measured as the pieces of `table` were, on this machine.
+    """Time a whole network on this machine as the pieces of `table` were timed.
 
+    Args:
+        network: takes clips of the table's size.
+        table: whose backend, threads and batch are used.
+        repeats: timed passes.
+    Returns:
+        The milliseconds of the fastest pass.
     Raises:
         ExportError: the table's backend is not installed.
     """
@@ -171,7 +186,18 @@ def _runner(piece: Piece, setting: Setting, path: Path) -> _Run:
 
 
 def write_piece(piece: Piece, clip: Tensor, path: Path, *, backend: str) -> Tensor:
-    """Write a piece in the format of a backend; returns what the file takes in place of `clip`."""
+    """Write a piece as a file of a backend's format.
+
+    Args:
+        piece: what to write.
+        clip: a batch of maps that it takes, (B, C, T, H, W).
+        path: the file.
+        backend: a name of `BACKENDS` other than "eager".
+    Returns:
+        What the file takes in place of `clip`: the clip itself, or its frames where the format is lowered.
+    Raises:
+        ExportError: the backend is not installed, or an operator can't be lowered.
+    """
     target = target_of(backend)
     with torch.inference_mode(False):
         model = piece.build().eval()
@@ -185,5 +211,5 @@ def write_piece(piece: Piece, clip: Tensor, path: Path, *, backend: str) -> Tens
 
 
 def plain(setting: Setting) -> dict[str, Any]:
-    """A setting for JSON."""
+    """A setting as plain data for JSON."""
     return {**asdict(setting), "clip": list(setting.clip)}

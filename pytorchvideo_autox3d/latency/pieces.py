@@ -1,7 +1,7 @@
-"""What is measured of a space: each layer of a block, attention, stem and head that any of its networks can have, once.
+"""The pieces that are measured of a space: each stem, layer of a block, attention and head that its networks can have.
 
-A block is three pieces: expansion, depthwise convolution (with its squeeze-excitation) and projection. Blocks share
-them: the 17,598 blocks of Table 2's space have 3,546.
+A block is three pieces: expansion, depthwise convolution (with its squeeze-excitation) and projection. Equal pieces
+are measured once: the 17,598 blocks of Table 2's space have 3,546 pieces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Piece:
         shape: of one map that it takes.
         build: makes it, with fresh weights.
         out: shape of the map that it gives; None for logits.
-        first: whether it takes the clip.
+        first: whether it takes the network's clip.
     """
 
     key: str
@@ -47,13 +47,22 @@ class Piece:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a space's groups stand: what enters each, at which size, and its blocks."""
+    """The sizes of the maps within a space's networks, and the pieces that work on them.
+
+    Attributes:
+        space: the networks.
+        clip: (T, S, S) of their clips.
+    """
 
     space: SearchSpace
     clip: tuple[int, int, int]
 
     def groups(self) -> Iterator[tuple[int, tuple[int, ...], int, tuple[BlockPlan, ...]]]:
-        """By group: its number, the widths that may enter, the height and width that enter, its blocks."""
+        """Go through the groups in order.
+
+        Yields:
+            The group's number (0-based), the widths that may enter it, the height and width that enter, and its blocks.
+        """
         size = -(-self.clip[1] // STEM_STRIDE)
         entering: tuple[int, ...] = (self.space.stem.channels,)
         for number, (group, plan) in enumerate(zip(self.space.groups, block_plan(self.space), strict=True)):
@@ -73,7 +82,16 @@ class Grid:
     def block(
         self, entering: int, channels: int, kernel: tuple[int, int], expansion: float, size: int, plan: BlockPlan
     ) -> tuple[Piece, Piece, Piece]:
-        """The layers of one block on a map of `size` x `size` pixels: expansion, depthwise convolution, projection."""
+        """The three pieces of one block: expansion, depthwise convolution, projection.
+
+        Args:
+            entering: channels of the block's input.
+            channels: channels of its output.
+            kernel: (t, s) of its depthwise kernel.
+            expansion: inner channels over input channels.
+            size: height and width of its input.
+            plan: its stride, and whether it has squeeze-excitation.
+        """
         inner, frames, out = inner_width(entering, expansion), self.clip[0], -(-size // plan.stride)
         make = partial(
             MBConv3D, entering, channels, inner_channels=inner, kernel=kernel, stride=plan.stride,
@@ -92,13 +110,13 @@ class Grid:
         )
 
     def attention(self, name: str, channels: int, size: int) -> Piece:
-        """One attention block; "none" computes nothing and is no piece."""
+        """An attention block on a map of `size` x `size` pixels; "none", which computes nothing, is no piece."""
         build = partial(ATTENTION_REGISTRY.get(name), channels, norm=nn.BatchNorm3d)
         shape = (channels, self.clip[0], size, size)
         return Piece(f"{name} {channels} at {self._at(size)}", shape, build, shape)
 
     def head(self, channels: int, size: int) -> Piece:
-        """The head, for 400 classes."""
+        """The head, for 400 classes, on a map of `size` x `size` pixels."""
         head = self.space.head
         build = partial(
             create_projected_head, in_channels=channels, channels=head.channels, hidden=head.hidden, num_classes=400
@@ -106,12 +124,15 @@ class Grid:
         return Piece(f"head {channels} at {self._at(size)}", (channels, self.clip[0], size, size), build)
 
     def network(self, number: int, architecture: Architecture) -> Piece:
-        """A whole network; its key holds its choices, so that figures of a space since changed are not taken for it."""
+        """A whole network as a piece.
+
+        Its key holds its choices, so that what was measured before the space changed is not taken for it.
+        """
         build = partial(create_autox3d, architecture, input_clip_length=self.clip[0], input_crop_size=self.clip[1])
         return Piece(network_key(number, architecture), (3, *self.clip), build)
 
     def last_size(self) -> int:
-        """Height and width of what the head takes."""
+        """Height and width of the map that the head takes."""
         *_, (_, _, size, plan) = self.groups()
         for block in plan:
             size = -(-size // block.stride)
@@ -132,7 +153,12 @@ def _filter(make: Callable[[], MBConv3D]) -> nn.Module:
 
 
 class _Projection(nn.Module):
-    """A block's end: the projection, and the sum with what entered the block, where there is one."""
+    """A block's end: the projection, and the sum with what entered the block, where there is one.
+
+    Args:
+        make: makes the block.
+        residual: the shape of what is added; None without a residual.
+    """
 
     residual: torch.Tensor | None
 
@@ -143,31 +169,32 @@ class _Projection(nn.Module):
         self.register_buffer("residual", None if residual is None else torch.zeros(1, *residual))
 
     def forward(self, inner_BCTHW: torch.Tensor) -> torch.Tensor:
+        """(B, inner channels, T, H, W) -> (B, channels, T, H, W)."""
         projected = self.project_norm(self.project(inner_BCTHW))
         return projected if self.residual is None else self.residual + projected
 
 
 def network_key(number: int, architecture: Architecture) -> str:
-    """Names a whole network."""
+    """The key of a whole network: its number among the random ones, and a hash of its choices."""
     text = simplejson.dumps(architecture.to_dict(), sort_keys=True)
     return f"network {number}, {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def whole_networks(space: SearchSpace, clip: tuple[int, int, int], count: int) -> dict[str, Piece]:
-    """So many random networks as pieces by key."""
+    """The first `count` networks of `random_networks` as pieces, by key."""
     grid = Grid(space, clip)
     networks = [grid.network(number, one) for number, one in enumerate(random_networks(space, count))]
     return {piece.key: piece for piece in networks}
 
 
 def random_networks(space: SearchSpace, count: int) -> list[Architecture]:
-    """The same architectures for every table of a space."""
+    """Draw architectures at random, the same ones at every call for a space."""
     generator = torch.Generator().manual_seed(0)
     return [space.sample(generator) for _ in range(count)]
 
 
 def pieces_of(space: SearchSpace, clip: tuple[int, int, int]) -> dict[str, Piece]:
-    """All pieces of a space at a clip size (T, S, S) by key."""
+    """All pieces that networks of a space can have, for clips (T, S, S), by key."""
     grid = Grid(space, clip)
     pieces = [grid.stem()]
     for number, widths, size, plan in grid.groups():

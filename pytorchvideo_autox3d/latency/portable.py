@@ -17,8 +17,12 @@ SCRIPT = Path(__file__).with_name("run_blocks.py")
 
 
 def write_portable(pieces: Mapping[str, Piece], setting: Setting, folder: Path) -> None:
-    """Write every piece as ONNX, and `run_blocks.py`; what is there already stays.
+    """Write every piece as ONNX, and `run_blocks.py`, which times them; files that are there already stay.
 
+    Args:
+        pieces: by key.
+        setting: how they will be timed; the script sets threads and machine itself.
+        folder: made where there is none.
     Raises:
         ExportError: onnx is not installed.
     """

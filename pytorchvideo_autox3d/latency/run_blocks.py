@@ -1,8 +1,8 @@
 """Times a folder of .onnx files on this machine: copy the folder there, and run `python run_blocks.py`.
 
-It needs Python, numpy and onnxruntime, and nothing else. It writes measured.json, which
-`autox3d measure-latency --measured measured.json` makes a table of. Given again after an
-interruption it goes on. Nothing else should run meanwhile.
+It needs Python, numpy and onnxruntime, and nothing else. It writes measured.json, from which
+`autox3d measure-latency --measured measured.json` makes a table. Run again after an interruption, it goes on where
+it stopped. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -16,7 +16,7 @@ TOGETHER = 64  # files that are timed in turn, and kept in measured.json when al
 
 
 def main() -> None:
-    """Time what measured.json does not hold yet."""
+    """Time the files that measured.json does not hold yet."""
     parser = argparse.ArgumentParser(description="Time the .onnx files of this folder.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def read(path: str, setting: dict) -> dict:
-    """The figures of an earlier run; those of another setting are refused."""
+    """Read the times of an earlier run, and exit where they are of another setting."""
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf8") as file:
@@ -49,14 +49,22 @@ def read(path: str, setting: dict) -> dict:
 
 
 def write(path: str, setting: dict, done: dict) -> None:
-    """Beside the file, then over it."""
+    """Write the times beside the file first, then over it, so that it is whole at any time."""
     with open(path + ".tmp", "w", encoding="utf8") as file:
         json.dump({"setting": setting, "pieces": done}, file, indent=1)
     os.replace(path + ".tmp", path)
 
 
 def measure(paths: dict, threads: int, repeats: int) -> dict:
-    """By file: median, fastest and slowest milliseconds; all of them run in turn, round after round."""
+    """Time some files in turn, round after round.
+
+    Args:
+        paths: the files by key.
+        threads: of onnxruntime.
+        repeats: timed passes of each file.
+    Returns:
+        Median, fastest and slowest milliseconds of each file, by key.
+    """
     import numpy
     import onnxruntime
 

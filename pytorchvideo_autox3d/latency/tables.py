@@ -15,7 +15,7 @@ from pytorchvideo_autox3d.latency.pieces import Grid, Piece, network_key, pieces
 from pytorchvideo_autox3d.space import SearchSpace
 
 FITTED, TESTED = 8, 30
-"""Whole networks that the overhead is fitted on, and others that the table is tested on."""
+"""How many whole networks the overhead is fitted on, and how many others the table is tested on."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,15 @@ class Agreement:
 
 
 def pieces_to_measure(space: SearchSpace, clip: tuple[int, int, int], backend: str) -> dict[str, Piece]:
-    """All that `make_table` needs: the pieces, in frames where they are exported, and whole networks."""
+    """All that `make_table` needs to have measured, by key.
+
+    Args:
+        space: whose networks the table is of.
+        clip: (T, S, S).
+        backend: a name of `BACKENDS`; other than on "eager" the pieces stand in frames (`frames.py`).
+    Returns:
+        The pieces, and `FITTED` + `TESTED` whole networks.
+    """
     pieces = pieces_of(space, clip)
     if backend != "eager":
         pieces = {piece.key: piece for piece in framed(pieces.values())}
@@ -62,7 +70,14 @@ def make_table(
     """Add the pieces up over every choice, fit what a network adds to its pieces, and test on other networks.
 
     A piece timed alone and the same piece within a network differ by what calling it costs and by what is in the
-    caches; whole = scale * pieces + overhead holds both, fitted by least squares on `FITTED` networks.
+    caches. Both are covered by whole = scale * pieces + overhead, fitted by least squares on `FITTED` networks.
+
+    Args:
+        space: whose networks the table is of.
+        setting: how the pieces were timed.
+        measured: of every piece of `pieces_to_measure`, by key.
+    Returns:
+        The table, and how well it predicts `TESTED` other networks.
     """
     cost = _cost(space, setting.clip, {key: one.fastest for key, one in measured.items()})
     architectures = random_networks(space, FITTED + TESTED)
@@ -77,7 +92,7 @@ def make_table(
 
 
 def _fit(total: np.ndarray, whole: np.ndarray) -> tuple[float, float]:
-    """Scale and overhead, the scale positive: a table whose networks get faster by more work is no table."""
+    """Scale and overhead. The scale is positive: a table by which more work takes less time is of no use."""
     scale, overhead = np.polyfit(total, whole, 1)
     return (float(scale), float(overhead)) if scale > 0 else (float(whole.sum() / total.sum()), 0.0)
 

@@ -27,12 +27,16 @@ _BAR = (86, 180, 233)
 
 
 def annotate_video(source: FrameSource, destination: str | Path, caption: Caption) -> None:
-    """Write a video as H.264 in mp4, a band with label, score and a bar of the score at the top of every frame.
+    """Write a copy of a video, H.264 in mp4, with a band over every frame: label, score and a bar of the score.
 
     Very small pictures are enlarged, so that the caption can be read.
 
+    Args:
+        source: the video.
+        destination: the file to write.
+        caption: what to show at each time.
     Raises:
-        DecodeError: the video can't be read to its end; nothing is written.
+        DecodeError: the video can't be read to its end, or the copy can't be encoded; nothing is written.
     """
     with source as video:
         rate = video.metadata().fps
@@ -41,7 +45,15 @@ def annotate_video(source: FrameSource, destination: str | Path, caption: Captio
 
 
 def write_video(destination: str | Path, pictures: Iterable[NDArray[np.uint8]], rate: float) -> None:
-    """Encode RGB pictures (H, W, 3) of one size, one in memory at a time; an odd last row or column is cut off."""
+    """Encode RGB pictures as H.264 in mp4, one in memory at a time.
+
+    Args:
+        destination: the file to write.
+        pictures: (H, W, 3), all of one size; an odd last row or column is cut off.
+        rate: frames a second.
+    Raises:
+        DecodeError: they can't be encoded; nothing is written.
+    """
     with atomic_write(destination) as beside:
         try:
             with av.open(str(beside), "w", format="mp4") as container:

@@ -20,15 +20,14 @@ BACKENDS = ("eager", "onnx", "openvino")
 
 
 def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Recognizer:
-    """A file that `autox3d export` wrote; its metadata has the classes and the preprocessing.
+    """Open a file that `autox3d export` wrote; its metadata has the classes and the preprocessing.
 
     Args:
         path: the file; its suffix names the format.
         threads: of the runtime; 0 leaves the number to it.
         options: as of `Recognizer`; it runs on the CPU.
-
     Raises:
-        ExportError: no such file, or its runtime is not installed; names the extra.
+        ExportError: there is no such file, or its runtime is not installed; names the extra.
         ModelError: the file says nothing of classes and clips.
     """
     metadata = read_metadata(path)
@@ -40,10 +39,15 @@ def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Reco
 
 
 def on_backend(recognizer: Recognizer, backend: str, *, threads: int = 0, **options: Any) -> Recognizer:
-    """The same network through another runtime: exported to a temporary file, compared with eager, and loaded.
+    """Run a recognizer's network on another runtime: export it to a temporary file, compare it with eager, and load it.
 
+    Args:
+        recognizer: whose network and card are taken.
+        backend: one of `BACKENDS`; "eager" gives the recognizer itself.
+        threads: of the runtime; 0 leaves the number to it.
+        options: as of `Recognizer`; it runs on the CPU.
     Raises:
-        ConfigError: an unknown backend, or a network that is exported already.
+        ConfigError: there is no such backend, or the network is exported already.
         ExportError: it can't be exported (names the operator), or the runtime is not installed (names the extra).
     """
     if backend not in BACKENDS:
@@ -62,7 +66,10 @@ def on_backend(recognizer: Recognizer, backend: str, *, threads: int = 0, **opti
 
 
 def in_parts(function: Callable[[Tensor], Tensor], clips: int) -> Callable[[Tensor], Tensor]:
-    """A function of exactly `clips` clips as one of any number; the last part is filled up by repeating a clip."""
+    """Make a function of exactly `clips` clips one of any number.
+
+    The clips are taken in parts; the last part is filled up by repeating its last clip.
+    """
 
     def run(clip_BCTHW: Tensor) -> Tensor:
         parts = []

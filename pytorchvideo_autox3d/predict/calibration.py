@@ -26,7 +26,8 @@ class Fit:
     """A calibration, and what it does on the lists that it was fitted on.
 
     Attributes:
-        nll_before, nll_after: mean negative log-likelihood of the right class.
+        calibration: the temperature and the threshold.
+        nll_before, nll_after: mean negative log-likelihood of the right class, without and with the temperature.
         accepted: the share of the labelled videos whose score reaches the threshold.
         accuracy_of_accepted: the share of these that are right; NaN where there are none.
         unknown_rejected: the share of the videos of no class that are rejected; None without such videos.
@@ -49,14 +50,21 @@ def fit_calibration(
     unknown_VK: Sequence[Tensor] = (),
     list_hash: str = "",
 ) -> Fit:
-    """Fit to the logits of every video's views.
+    """Fit a temperature and a threshold to the logits of every video's views.
 
     The temperature minimises the negative log-likelihood of the videos' scores. The threshold keeps a share `keep` of
-    the videos that are recognised rightly; where there are videos of no class, `unknown_VK`, it is the one that tells
-    these two apart best: the mean of the shares kept and rejected is largest.
+    the videos that are recognised rightly. Where there are videos of no class, it is the one that tells them from
+    those best: the mean of the shares kept and rejected is largest.
 
+    Args:
+        logits_NVK: of each labelled video, a tensor (V, K).
+        label_N: the right classes.
+        ensemble: how views are combined: "sum" or "max", as in a card.
+        keep: from 0 to 1; not used where there are videos of no class.
+        unknown_VK: of each video of no class, its logits (V, K).
+        list_hash: of the labelled list, kept with the calibration.
     Raises:
-        EvaluationError: no videos, or none of them is recognised rightly.
+        EvaluationError: there are no videos, or none of them is recognised rightly.
     """
     if not len(logits_NVK):
         raise EvaluationError("no videos to calibrate on")
@@ -89,7 +97,11 @@ def fit_calibration(
 
 
 def calibration_error(score_NK: NDArray[np.floating], label_N: NDArray[np.int64], *, bins: int = _BINS) -> float:
-    """Expected calibration error: |accuracy - mean highest score| of equal bins of that score, weighted by videos."""
+    """Expected calibration error, from 0 to 1 (Guo et al., 2017).
+
+    Videos are put in bins of equal width by their highest score; the error is |accuracy - mean highest score| of each
+    bin, averaged with the bins' numbers of videos as weights.
+    """
     best_N, right_N = score_NK.max(axis=1), score_NK.argmax(axis=1) == label_N
     bin_N = np.clip(np.ceil(best_N * bins).astype(int) - 1, 0, bins - 1)  # (0, 1/bins], (1/bins, 2/bins], ...
     gaps = [abs(float(right_N[bin_N == n].sum() - best_N[bin_N == n].sum())) for n in range(bins)]
@@ -97,7 +109,7 @@ def calibration_error(score_NK: NDArray[np.floating], label_N: NDArray[np.int64]
 
 
 def separating_threshold(known_N: NDArray[np.floating], unknown_N: NDArray[np.floating]) -> float:
-    """The threshold with the largest mean of the shares of `known_N` at or above it and of `unknown_N` below it."""
+    """The threshold with the largest mean of two shares: of `known_N` at or above it, and of `unknown_N` below it."""
     candidates = np.unique(np.concatenate([known_N, unknown_N]))
     kept = (known_N[None] >= candidates[:, None]).mean(axis=1)
     rejected = (unknown_N[None] < candidates[:, None]).mean(axis=1)

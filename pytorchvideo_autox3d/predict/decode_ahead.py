@@ -1,4 +1,4 @@
-"""Decoding the next videos in threads while the network has the present one."""
+"""Decodes the next videos in threads while the network works on the present one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ Result = TypeVar("Result")
 def decoded_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
 ) -> Iterator[tuple[Item, Result | DecodeError]]:
-    """(item, function(item)) in the order of the items; where that raises a `DecodeError`, the error.
+    """Call a function on every item in threads, ahead of whoever takes the results.
 
-    FFmpeg leaves Python's lock, so that threads do. At most 2 * `workers` results wait; 0 workers do it here.
+    FFmpeg releases Python's lock, so threads are enough. At most 2 * `workers` results wait.
+
+    Args:
+        function: decodes an item.
+        items: taken only as they are needed.
+        workers: threads; with 0 the calling thread does the work, one item at a time.
+    Yields:
+        (item, result) in the order of the items; where the function raises a `DecodeError`, the error is the result.
     """
 
     def safely(item: Item) -> Result | DecodeError:

@@ -28,13 +28,15 @@ INDEX = "index.json"
 
 
 def feature_function(recognizer: Recognizer, kind: Kind) -> Callable[[Tensor], Tensor]:
-    """A function of uint8 clip_VCTHW.
+    """Make a function from uint8 clip_VCTHW to features, on the CPU.
 
-    "pooled" gives what the classifier receives, (V, C), averaged over positions where there are several; "map" what
-    the head receives, (V, C, T', H', W').
-
+    Args:
+        recognizer: whose network is used.
+        kind: "pooled" for what the classifier receives, (V, C), averaged over positions where there are several; "map"
+            for what the head receives, (V, C, T', H', W').
     Raises:
-        ConfigError: the network has no such features: it is an exported one, or has several pathways.
+        ConfigError: the network is an exported one; or, when the function is called, "map" is asked for and the network
+            has several pathways.
     """
     network = recognizer.network
     if not isinstance(network, ClipNet):
@@ -57,7 +59,7 @@ def feature_function(recognizer: Recognizer, kind: Kind) -> Callable[[Tensor], T
 
 @contextmanager
 def _classifier_input(network: ClipNet) -> Iterator[list[Tensor]]:
-    """Inside, what the last layer receives is put in the list."""
+    """Inside the `with`, each input of the last layer is appended to the list that is given."""
     received: list[Tensor] = []
     handle = network.blocks[-1].proj.register_forward_pre_hook(lambda module, inputs: received.append(inputs[0]))
     try:
@@ -101,13 +103,21 @@ class FeatureFolder:
         on_fault: Callable[[Any, DecodeError], None] | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> int:
-        """Write the files that are not there yet, then the index; returns how many there are.
+        """Write the files that are not there yet, then the index.
 
-        A file holds `features`, one row a view, and `spans`, start and end of each view in seconds.
+        A file holds `features`, one row for each view, and `spans`, start and end of each view in seconds.
 
         Args:
+            recognizer: decodes the videos.
+            videos: their paths.
+            function: what `feature_function` made.
             labels: the videos' classes, kept in the index.
-            on_fault, progress: as of `Recognizer.predict`; told how many videos are done.
+            on_fault: as of `Recognizer.predict`.
+            progress: told how many videos are done.
+        Returns:
+            How many videos have a file now.
+        Raises:
+            DecodeError: a video can't be read, and there is no `on_fault`.
         """
         names = {video: f"{name}{self._suffix}" for video, name in unique_names(videos).items()}
         self._write_index([], names)  # so that a folder that is not finished says what it was begun with
@@ -137,7 +147,11 @@ class FeatureFolder:
 
 
 def read_index(folder: str | Path) -> dict[str, Any]:
-    """The content of a folder's index; raises `DataError` where there is none."""
+    """Read a folder's index: "made_with", and "videos", one entry for each (video, file and, where known, label).
+
+    Raises:
+        DataError: there is no index, or the file is none.
+    """
     path = Path(folder, INDEX)
     try:
         content = simplejson.loads(path.read_text(encoding="utf8"))
@@ -149,7 +163,11 @@ def read_index(folder: str | Path) -> dict[str, Any]:
 
 
 def read_features(path: str | Path) -> np.ndarray:
-    """The features in a file, a row a view; raises `DataError` naming it where it holds none."""
+    """Read the features in a file, one row for each view.
+
+    Raises:
+        DataError: the file holds none; names it.
+    """
     try:
         if str(path).endswith(".safetensors"):
             features: np.ndarray = load_file(path)["features"]

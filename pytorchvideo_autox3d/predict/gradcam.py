@@ -1,4 +1,4 @@
-"""Where and when a network looked: Grad-CAM (Selvaraju et al., 2017) over a clip, by the package grad-cam."""
+"""Where and when a network looked: Grad-CAM (Selvaraju et al., 2017) over a clip, computed by the package grad-cam."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Attention:
 
     Attributes:
         clip_CTHW: uint8, as the network saw it.
-        heat_THW: from 0 to 1 over the whole clip.
-        label, score: the class that it was asked for, and its score.
+        heat_THW: from 0 (did not look there) to 1, of the clip's own size.
+        label, score: the class that was asked about, and its score.
         layer: the place in `network.blocks` of the layer whose map was taken.
     """
 
@@ -35,7 +35,11 @@ class Attention:
     layer: int
 
     def overlay(self, *, strength: float = 0.5) -> Tensor:
-        """uint8 clip_CTHW with the heat over it: blue where the network did not look, red where it did."""
+        """uint8 clip_CTHW with the heat over it: blue where the network did not look, red where it did.
+
+        Args:
+            strength: the heat's share of the mixture, from 0 to 1.
+        """
         colours_THWC = matplotlib.colormaps["turbo"](self.heat_THW)[..., :3]
         clip_THWC = self.clip_CTHW.permute(1, 2, 3, 0).numpy()
         mixed_THWC = (1 - strength) * clip_THWC + strength * 255 * colours_THWC
@@ -46,9 +50,10 @@ def look(recognizer: Recognizer, clip_CTHW: Tensor, *, label: str | None = None,
     """Grad-CAM of one uint8 clip.
 
     Args:
-        label: the class that is asked for; by default the one of highest score.
+        recognizer: whose network is asked.
+        clip_CTHW: of the size that the network takes.
+        label: the class that is asked about; by default the one of highest score.
         layer: the place in `network.blocks`; by default the last one before the head whose map is at least 4 x 4.
-
     Raises:
         ConfigError: grad-cam is not installed, there is no such class or layer, or the network is an exported one or
             one of several pathways.
@@ -74,7 +79,11 @@ def look(recognizer: Recognizer, clip_CTHW: Tensor, *, label: str | None = None,
 
 
 def _layer(network: ClipNet, input_BCTHW: Tensor, asked: int | None) -> int:
-    """The place of the layer, after a look at the size of every block's map."""
+    """The place of the layer to take, from the sizes of every block's map; `asked` is checked.
+
+    Raises:
+        ConfigError: the network has several pathways, or there is no such layer.
+    """
     maps: list[object] = []
     handles = [
         block.register_forward_hook(lambda module, inputs, output: maps.append(output)) for block in network.blocks[:-1]

@@ -32,11 +32,19 @@ _CALIBRATION = ".calibration.json"
 def load_checkpoint(
     path: str, *, cfg: str | None = None, classes: str | Sequence[str] | None = None
 ) -> tuple[ClipNet, ModelCard]:
-    """The network with its weights, and its card; see `Recognizer.from_checkpoint` for the arguments.
+    """Load a network with its weights, and its card, from a checkpoint.
 
-    What is known comes from `cfg` where it is given (but the classes' names from the card even then), else from the
-    checkpoint's card, else from the config that checkpoints hold as text. No module that a checkpoint names is
-    imported: it must not decide which code runs.
+    The card is made from `cfg` where it is given (the classes' names still come from the checkpoint's card), else it is
+    the checkpoint's card, else it is made from the config that checkpoints hold as text. No module that a checkpoint
+    names is imported: a checkpoint must not decide which code runs.
+
+    Args:
+        path, cfg, classes: see `Recognizer.from_checkpoint`.
+    Raises:
+        CheckpointError: the file is no checkpoint, or its weights do not fit.
+        ModelError: it does not say what is needed to use it; names what to give.
+        ConfigError: `cfg` can't be used.
+        DataError: the classes' names can't be read.
     """
     checkpoint = read_checkpoint(path)
     names = read_names(classes) if isinstance(classes, str) else tuple(classes) if classes is not None else None
@@ -48,7 +56,11 @@ def load_checkpoint(
 
 
 def _built(card: ModelCard, checkpoint: Mapping[str, Any], path: str) -> ClipNet:
-    """The card's network; a part of a user's own must be registered by now."""
+    """Build the card's network.
+
+    Raises:
+        ModelError: a part of it is not registered, such as a user's own whose module was not imported.
+    """
     try:
         return card.build()
     except RegistryError as error:
@@ -63,7 +75,7 @@ def _built(card: ModelCard, checkpoint: Mapping[str, Any], path: str) -> ClipNet
 
 
 def _named_modules(checkpoint: Mapping[str, Any]) -> list[str]:
-    """AUTOX3D.IMPORTS of the config in a checkpoint."""
+    """The modules that AUTOX3D.IMPORTS names in the config that the checkpoint holds."""
     try:
         found = dict(leaves(parse_yaml(checkpoint["cfg"]))).get(IMPORTS_KEY)
     except (KeyError, AttributeError, AutoX3DError, yaml.YAMLError):
@@ -72,7 +84,11 @@ def _named_modules(checkpoint: Mapping[str, Any]) -> list[str]:
 
 
 def _state(checkpoint: Mapping[str, Any], path: str, card: ModelCard) -> Mapping[str, Tensor]:
-    """The weights under our names; an X3D that PySlowFast trained has others."""
+    """The weights under our names, to which those of an X3D that PySlowFast trained are renamed.
+
+    Raises:
+        CheckpointError: they can't be renamed.
+    """
     state = checkpoint_model_state(checkpoint, path)
     if card.model != "X3D":
         return state
@@ -83,7 +99,13 @@ def _state(checkpoint: Mapping[str, Any], path: str, card: ModelCard) -> Mapping
 
 
 def read_names(path: str) -> tuple[str, ...]:
-    """The classes' names from a file: json, a list or {name: number}, or plain text with a name on every line."""
+    """Read the classes' names from a file.
+
+    Args:
+        path: .json, a list or {name: number}; else plain text with a name on every line.
+    Raises:
+        DataError: the file can't be read, or is of another form.
+    """
     if not path.endswith(".json"):
         try:
             with g_pathmgr.open(path, "r", encoding="utf-8-sig") as file:
@@ -94,6 +116,11 @@ def read_names(path: str) -> tuple[str, ...]:
 
 
 def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tuple[str, ...] | None) -> ModelCard:
+    """The card of a checkpoint, with the classes and the calibration that belong to it.
+
+    Raises:
+        ModelError: the checkpoint does not say its classes or its clips, or the names do not fit the network.
+    """
     if cfg is None and CARD_KEY in checkpoint:
         card = ModelCard.from_dict(checkpoint[CARD_KEY], source=path)
     else:
@@ -110,7 +137,16 @@ def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tupl
 
 
 def keep_calibration(model: str, calibration: Calibration) -> Path:
-    """Write a calibration into a package's card, or beside a checkpoint; returns the file."""
+    """Write a calibration into a package's card, or into a file beside a checkpoint.
+
+    Args:
+        model: the path of either.
+        calibration: what to write.
+    Returns:
+        The file that was written.
+    Raises:
+        ModelError: the model is no checkpoint and no package of the user's own.
+    """
     path = calibration_file(model)
     if os.path.isfile(model):
         write_json(path, {**asdict(calibration), "sha256": file_hash(model)})
@@ -120,7 +156,7 @@ def keep_calibration(model: str, calibration: Calibration) -> Path:
 
 
 def calibration_file(model: str) -> Path:
-    """Where `keep_calibration` keeps one.
+    """The file in which `keep_calibration` keeps a model's calibration.
 
     Raises:
         ModelError: the model is no checkpoint and no package of the user's own.
@@ -137,7 +173,7 @@ def calibration_file(model: str) -> Path:
 
 
 def _kept_calibration(path: str) -> Calibration | None:
-    """What `keep_calibration` wrote beside a checkpoint, if it did; it must be of this very file."""
+    """The calibration beside a checkpoint, or None; `ModelError` where it was made of another checkpoint."""
     file = path + _CALIBRATION
     if not os.path.isfile(file):
         return None
@@ -148,6 +184,11 @@ def _kept_calibration(path: str) -> Calibration | None:
 
 
 def _card_of_config(checkpoint: Mapping[str, Any], path: str, cfg: str | None) -> ModelCard:
+    """The card made from the given config, or from the one that the checkpoint holds.
+
+    Raises:
+        ModelError: there is neither, or the checkpoint's own can't be used.
+    """
     if cfg is not None:
         return build_card(load_cfg(cfg))
     text = checkpoint.get("cfg")
@@ -166,7 +207,10 @@ def _card_of_config(checkpoint: Mapping[str, Any], path: str, cfg: str | None) -
 def _known_options(text: str) -> list[Any]:
     """The keys of a config that this library has too, as KEY VALUE pairs; PySlowFast's has hundreds more.
 
-    Without AUTOX3D.IMPORTS, which reading them would import.
+    AUTOX3D.IMPORTS is left out, since reading it would import what it names.
+
+    Raises:
+        ModelError: the text is no mapping.
     """
     known = dict(leaves(get_cfg()))
     values = parse_yaml(text)

@@ -1,4 +1,4 @@
-"""What a package says was measured: accuracy on a list, cost, latency with the machine."""
+"""Measures what a package's card says: accuracy on a list, cost, and latency with the machine's name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ _REPEATS = 20
 
 
 def read_labelled(recognizer: Recognizer, path: str, *, prefix: str = "") -> Manifest:
-    """A list whose labels are the recognizer's classes, by number or by name.
+    """Read a list whose labels are the recognizer's classes, by number or by name.
 
+    Args:
+        recognizer: whose classes they are.
+        path: the list.
+        prefix: joined before its relative paths.
     Raises:
         DataError: it has no labels, or others.
     """
@@ -34,7 +38,14 @@ def read_labelled(recognizer: Recognizer, path: str, *, prefix: str = "") -> Man
 
 
 def accuracy(recognizer: Recognizer, manifest: Manifest) -> dict[str, Any]:
-    """Top-1 and top-5 in percent over all videos of a list; raises for a video that can't be read."""
+    """Top-1 and top-5 accuracy in percent over all videos of a list, and what they were measured on.
+
+    Args:
+        recognizer: what is measured.
+        manifest: a list with labels.
+    Raises:
+        DecodeError: a video can't be read.
+    """
     score_NK = np.stack([one.score_K for one in recognizer.predict(manifest.paths)])
     return {
         "top1_acc": round(topk_accuracy(score_NK, manifest.labels, 1), 2),

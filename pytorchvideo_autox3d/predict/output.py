@@ -1,4 +1,4 @@
-"""Predictions as text: a table on the terminal, JSON lines, csv; and a file of them that a later run goes on with."""
+"""Predictions as text: a table on the terminal, JSON lines, csv; and a file of them that can be continued."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NONE_OF_THESE = "none of these"
 
 
 def json_line(record: Mapping[str, Any]) -> str:
-    """One line, whatever is in the names."""
+    """A record as JSON on one line, whatever is in its names."""
     return str(simplejson.dumps(record, ignore_nan=True))
 
 
 def csv_header(top: int, *, segments: bool = False) -> str:
-    """The columns of `csv_lines`."""
+    """The first line of the csv whose rows `csv_lines` makes."""
     if segments:
         return _csv(["video", "start", "end", "label", "score", "error"])
     pairs = [name for rank in range(1, top + 1) for name in (f"label_{rank}", f"score_{rank}")]
@@ -36,7 +36,13 @@ def csv_header(top: int, *, segments: bool = False) -> str:
 
 
 def csv_lines(record: Mapping[str, Any], top: int, *, segments: bool = False) -> list[str]:
-    """A video's row, its classes of highest score; or a row for each of its segments; or what was wrong with it."""
+    """A record's rows as csv.
+
+    Args:
+        record: as `Prediction.to_dict` or `Timeline.to_dict` gives it, or "video" and "error".
+        top: how many classes a row has.
+        segments: whether to make a row for each segment rather than one for the video.
+    """
     if segments and "segments" in record:
         columns = ("start", "end", "label", "score")
         return [_csv([record["video"], *(one[name] for name in columns), ""]) for one in record["segments"]]
@@ -54,7 +60,7 @@ def _csv(values: Iterable[Any]) -> str:
 
 
 def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a video; of a single one also the classes that follow, and a row for each of its clips."""
+    """A table with a row for each video; of a single video, also the next classes and a row for each of its clips."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("video", overflow="fold")
     single = len(records) == 1
@@ -73,7 +79,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def segment_table(records: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a segment."""
+    """A table with a row for each segment of each video."""
     table = Table("video", "from", "to", "label", "score", box=box.SIMPLE_HEAD)
     for record in records:
         for number, one in enumerate(record["segments"]):
@@ -100,10 +106,8 @@ class ResumableRecords:
     Args:
         path: ends in .csv, or else holds JSON lines.
         made_with: what the records depend on (the model, its views); a file begun with something else is refused.
-
     Raises:
         DataError: `<path>.partial` was begun with something else, or is damaged.
-        AutoX3DError: it can't be written.
     """
 
     def __init__(self, path: str | Path, made_with: Mapping[str, Any]) -> None:
@@ -114,7 +118,11 @@ class ResumableRecords:
 
     @contextmanager
     def appending(self) -> Iterator[None]:
-        """Inside, `add` may be called."""
+        """Open `<path>.partial`; inside the `with`, `add` may be called.
+
+        Raises:
+            AutoX3DError: the file can't be written.
+        """
         try:
             self.partial.parent.mkdir(parents=True, exist_ok=True)
             # Written anew, so that a line that was cut short is gone.
@@ -132,7 +140,12 @@ class ResumableRecords:
         self._stream.flush()
 
     def finish(self, videos: Iterable[str], *, top: int) -> None:
-        """Write `path` in the order of the videos, and remove the partial file."""
+        """Write `path`, and remove the partial file.
+
+        Args:
+            videos: the order of the records; those without one are left out.
+            top: how many classes a csv's row has.
+        """
         chosen = [self.records[video] for video in videos if video in self.records]
         if self.path.suffix == ".csv":
             segments = bool(self._made_with.get("segments"))
@@ -144,6 +157,11 @@ class ResumableRecords:
         os.remove(self.partial)
 
     def _begun(self) -> dict[str, dict[str, Any]]:
+        """Read the records of an earlier run.
+
+        Raises:
+            DataError: they were made with something else, or the file is damaged.
+        """
         lines = self.partial.read_text(encoding="utf8").splitlines()
         rows = [_parsed(line) for line in lines]
         if rows and rows[-1] is None:  # cut short by an interruption
@@ -166,7 +184,15 @@ def _parsed(line: str) -> Any:
 def write_records(
     records: Iterable[Mapping[str, Any]], stream: TextIO, *, form: str, top: int, segments: bool = False
 ) -> None:
-    """Write JSON lines ("json") or csv ("csv") as the records come."""
+    """Write records as they come.
+
+    Args:
+        records: as for `csv_lines`.
+        stream: where to.
+        form: "json" for JSON lines, or "csv".
+        top: how many classes a csv's row has.
+        segments: whether a csv has a row for each segment.
+    """
     if form == "csv":
         print(csv_header(top, segments=segments), file=stream)
     for record in records:

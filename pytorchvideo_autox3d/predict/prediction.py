@@ -1,4 +1,4 @@
-"""What a network says of a video."""
+"""The scores of a video, and the classes that they speak for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ def top_of(score_K: NDArray[np.floating], labels: tuple[str, ...], count: int) -
 
 
 def combined_scores(logits_VK: Tensor, ensemble: str, temperature: float = 1.0) -> NDArray[np.float32]:
-    """A video's scores (K) from the logits of its views: the mean ("sum") or the largest ("max") of their softmax."""
+    """Combine the scores of a video's views.
+
+    Args:
+        logits_VK: of the views.
+        ensemble: "sum" for the mean of their softmax, "max" for the largest.
+        temperature: the logits are divided by it.
+    Returns:
+        Scores (K).
+    """
     score_VK = (logits_VK / temperature).softmax(dim=1).numpy()
     if ensemble == "max":
         return score_VK.max(axis=0)
@@ -29,7 +37,12 @@ def combined_scores(logits_VK: Tensor, ensemble: str, temperature: float = 1.0) 
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """One clip of a video, its crops combined: seconds from the video's start, and the classes of highest score."""
+    """What one clip of a video shows, its crops combined.
+
+    Attributes:
+        start, end: seconds from the video's start.
+        top: the classes of highest score.
+    """
 
     start: float
     end: float

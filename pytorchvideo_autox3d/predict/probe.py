@@ -1,4 +1,4 @@
-"""What features are worth: nearest neighbours and a linear classifier on them, by scikit-learn.
+"""How good features are: nearest neighbours and a linear classifier on them, by scikit-learn.
 
 Shapes: N videos, C channels.
 """
@@ -17,7 +17,14 @@ from pytorchvideo_autox3d.predict.features import read_features, read_index
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Accuracies in percent on the test features, and what they were measured on."""
+    """Accuracies in percent on the test features, and what they were measured on.
+
+    Attributes:
+        knn_acc: of the vote of the nearest neighbours.
+        linear_acc: of the linear classifier.
+        neighbours: how many vote.
+        train_videos, test_videos: how many videos were learnt from and tested on.
+    """
 
     knn_acc: float
     linear_acc: float
@@ -27,8 +34,10 @@ class ProbeResult:
 
 
 def read_folder(folder: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """features_NC, the mean of each video's views, and label_N, of a folder that `extract-features` wrote.
+    """Read a folder that `extract-features` wrote.
 
+    Returns:
+        features_NC, the mean of each video's views, and label_N.
     Raises:
         DataError: there is no index, no label in it, or the features are maps.
     """
@@ -44,12 +53,18 @@ def read_folder(folder: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int
 def probe(train: str | Path, test: str | Path, *, neighbours: int = 5, regularisation: float = 1.0) -> ProbeResult:
     """Fit both classifiers on the features of one folder and measure them on those of another.
 
-    Features are standardised by the training's mean and deviation. Neighbours vote by the cosine of their angle; the
-    linear classifier is a logistic regression with an L2 penalty of strength 1 / `regularisation`.
+    Features are standardised by the training's mean and deviation. Neighbours are the nearest by the cosine of the
+    angle; the linear classifier is a logistic regression with an L2 penalty of strength 1 / `regularisation`.
 
+    Args:
+        train: the folder to learn from.
+        test: the folder to measure on.
+        neighbours: how many vote.
+        regularisation: a positive number.
     Raises:
         ConfigError: scikit-learn is not installed, or an argument is out of range.
-        DataError: a folder holds no labelled pooled features, or the two are of different networks.
+        DataError: a folder holds no labelled pooled features, the training's are all of one class, or the two are of
+            different networks.
     """
     try:
         from sklearn.linear_model import LogisticRegression

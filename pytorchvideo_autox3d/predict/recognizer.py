@@ -33,7 +33,7 @@ class Recognizer:
     """Tells what a video shows; called with a video, it returns a `Prediction`.
 
     Args:
-        network: maps a normalised clip (B, 3, T, H, W) to logits (B, K).
+        network: maps a normalised clip (B, C, T, H, W) to logits (B, K).
         card: its classes, its clips, their normalisation, and its views.
         views: clips x crops of a video ("1", "3x1", "10x3"); by default those of the card.
         device: where to run; by default a GPU where there is one.
@@ -41,8 +41,7 @@ class Recognizer:
         top: how many classes a `Prediction` names.
         workers: threads that decode, where there are several videos.
         reader: the name of the video reader.
-        decode_seconds: what one video may take to decode; 0 waits for ever.
-
+        decode_seconds: how long one video may take to decode; 0 sets no limit.
     Raises:
         ConfigError: an argument is out of range.
         DataError: there is no such reader.
@@ -80,7 +79,7 @@ class Recognizer:
     def from_checkpoint(
         cls, path: str | Path, *, cfg: str | None = None, classes: str | Sequence[str] | None = None, **options: Any
     ) -> Recognizer:
-        """A checkpoint of training.
+        """Load a checkpoint of training.
 
         Args:
             path: the file.
@@ -88,15 +87,14 @@ class Recognizer:
             classes: the classes' names in their order, or a file that holds them; needed for a checkpoint that was
                 saved before checkpoints had them.
             options: as of `Recognizer`.
-
         Raises:
-            CheckpointError, ModelError: the file is none, or does not say what it takes; names what to give.
+            CheckpointError, ModelError: the file is no checkpoint, or does not say what is needed; names what to give.
         """
         return cls(*load_checkpoint(str(path), cfg=cfg, classes=classes), **options)
 
     @classmethod
     def from_package(cls, path_or_name: str | Path, **options: Any) -> Recognizer:
-        """A package's folder, or the name of one that comes with this library ("demo").
+        """Load a package: its folder, or the name of one that comes with this library ("demo").
 
         Raises:
             ModelError: there is no such package, or it is damaged.
@@ -106,7 +104,7 @@ class Recognizer:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes' names in the order of their numbers."""
+        """The classes' names in the order of their numbers; the numbers themselves where there are no names."""
         return self.card.labels
 
     @property
@@ -116,23 +114,22 @@ class Recognizer:
 
     @property
     def temperature(self) -> float:
-        """What the logits are divided by; 1 without a calibration."""
+        """The number that logits are divided by; 1 without a calibration."""
         return self.card.calibration.temperature if self.card.calibration else 1.0
 
     @property
     def threshold(self) -> float:
-        """Below this score a video shows none of the classes; 0 without a calibration."""
+        """The score below which a video shows none of the classes; 0 without a calibration."""
         return self.card.calibration.threshold if self.card.calibration else 0.0
 
     def __call__(self, video: Video, *, fps: float | None = None, name: str | None = None) -> Prediction:
-        """What a video shows.
+        """Predict what a video shows.
 
         Args:
             video: a file's path, or uint8 RGB frames: (T, H, W, 3), (T, 3, H, W) or (3, T, H, W).
-            fps: of the frames, where they are an array; by default the rate that the card counts at. As many frames
-                as a clip has are taken for a clip, whatever their rate.
+            fps: of the frames, where they are an array; by default the rate that the card counts at, and an array of as
+                many frames as a clip has is one clip.
             name: of the video in the result; by default its path.
-
         Raises:
             DecodeError: the video can't be read; names the file and the cause.
             DataError: the array is of another type or shape.
@@ -140,14 +137,18 @@ class Recognizer:
         return self._predicted(self.name_of(video, name), self._clips(video, fps=fps))
 
     def video_logits(self, videos: Iterable[Video]) -> Iterator[Tensor]:
-        """The logits of each video's views, logits_VK; raises for one that can't be read."""
+        """The logits of each video's views, logits_VK; raises `DecodeError` for a video that can't be read."""
         for _, clips in self.decoded(videos):
             yield self.logits(clips.clip_VCTHW)
 
     def decoded(
         self, videos: Iterable[Video], *, on_fault: Callable[[Video, DecodeError], None] | None = None
     ) -> Iterator[tuple[Video, VideoClips]]:
-        """Each video with its views, the next ones decoded meanwhile; `on_fault` as in `predict`."""
+        """Each video with its views, the next ones decoded meanwhile.
+
+        Raises:
+            DecodeError: a video can't be read, and there is no `on_fault` (as in `predict`).
+        """
         for video, found in decoded_ahead(self._clips, videos, workers=self._workers):
             if not isinstance(found, DecodeError):
                 yield video, found
@@ -175,34 +176,34 @@ class Recognizer:
 
     @cached_property
     def forward(self) -> Callable[[Tensor], Tensor]:
-        """What gives the logits: the network, on a CPU with its BN folded and its operators fused."""
+        """The function that gives the logits: the network, on a CPU with its BN folded and its operators fused."""
         if self.device.type != "cpu" or not isinstance(self.network, ClipNet):
             return self.network
         preprocessing = self.card.preprocessing
         return fuse_for_inference(self.network, (1, len(preprocessing.mean), *preprocessing.clip))
 
     def logits(self, clip_BCTHW: Tensor) -> Tensor:
-        """Logits (B, K) of uint8 clips, on the CPU."""
+        """Logits (B, K) of uint8 clips (B, C, T, H, W), on the CPU."""
         return self.run(self.forward, clip_BCTHW)
 
     def run(self, function: Callable[[Tensor], Tensor], clip_BCTHW: Tensor) -> Tensor:
-        """A function of prepared clips, in batches and without gradients; its results on the CPU."""
+        """Apply a function of prepared clips, in batches and without gradients; its results are on the CPU."""
         with torch.no_grad():
             return torch.cat(
                 [function(self.prepared(part)).float().cpu() for part in clip_BCTHW.split(self.batch_size)]
             )
 
     def prepared(self, clip_BCTHW: Tensor) -> Tensor:
-        """The network's input of uint8 clips: normalised, on its device."""
+        """What the network takes for uint8 clips: normalised floats on its device."""
         return self._normalize(clip_BCTHW.to(self.device))
 
     def scores(self, clip_BCTHW: Tensor) -> NDArray[np.float32]:
-        """Scores (B, K) of uint8 clips, each by itself."""
+        """Scores (B, K) of uint8 clips, each clip by itself."""
         score_BK: NDArray[np.float32] = (self.logits(clip_BCTHW) / self.temperature).softmax(dim=1).numpy()
         return score_BK
 
     def open(self, video: Video, *, fps: float | None = None) -> VideoReader:
-        """A reader of the video, to be used in a `with` statement."""
+        """A reader of the video, for a `with` statement; raises `DecodeError` or `DataError` as a call does."""
         if isinstance(video, np.ndarray | Tensor):
             return self._array(video, fps, "the array")
         if not isinstance(video, str | Path):
@@ -225,10 +226,11 @@ class Recognizer:
         return FrameStream(str(video))
 
     def combined(self, logits_VK: Tensor) -> NDArray[np.float32]:
-        """The video's scores from the logits of its views, as a test combines them."""
+        """A video's scores (K) from the logits of its views, combined as a test combines them."""
         return combined_scores(logits_VK, self.card.ensemble, self.temperature)
 
     def _array(self, frames: np.ndarray | Tensor, fps: float | None, name: str) -> ArrayReader:
+        """A reader of frames in memory; `DataError` where the network sees optical flow, or the frames are no video."""
         if self.modality != "rgb":
             raise DataError(f"{name}: the network sees {self.modality}, which lies beside video files: name one")
         clip = self.card.preprocessing
@@ -257,7 +259,7 @@ class Recognizer:
         return Prediction(name, name_top(score_K), tuple(parts), score_K, rejected)
 
     def _predicted_together(self, videos: Sequence[tuple[Video, VideoClips]]) -> Iterator[Prediction]:
-        """One run over the clips of several videos."""
+        """Predict several videos with one run over all of their clips."""
         if not videos:
             return
         logits_BK = self.logits(torch.cat([clips.clip_VCTHW for _, clips in videos]))
@@ -267,6 +269,6 @@ class Recognizer:
 
     @staticmethod
     def name_of(video: Video, name: str | None = None) -> str:
-        """What a video is called in results: `name`, or its path, or its shape."""
+        """The name that a video has in results: `name`, or its path, or its shape."""
         shape = getattr(video, "shape", None)
         return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")

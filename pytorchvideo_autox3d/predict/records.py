@@ -23,7 +23,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """As of `read_timeline`; `pictures` is the folder for drawn timelines, or None for none."""
+    """How timelines are made.
+
+    Attributes:
+        stride, min_seconds: as of `read_timeline`.
+        pictures: the folder for drawn timelines, or None for none.
+    """
 
     stride: float | None = None
     min_seconds: float = 1.0
@@ -33,7 +38,16 @@ class SegmentOptions:
 def view_records(
     recognizer: Recognizer, videos: Sequence[str], *, films: Path | None, on_fault: Fault | None
 ) -> Iterator[dict[str, Any]]:
-    """The prediction of each video as a record; `films` is the folder for annotated copies, or None for none."""
+    """The prediction of each video as a record, plain data.
+
+    Args:
+        recognizer: what predicts.
+        videos: their paths.
+        films: the folder for annotated copies, or None for none.
+        on_fault: told of a video that can't be read, which is then left out; None raises the error.
+    Raises:
+        DecodeError: a video can't be read, and there is no `on_fault`.
+    """
     names = unique_names(videos)
     for prediction in recognizer.predict(videos, on_fault=on_fault):
         if films is not None:
@@ -54,7 +68,15 @@ def segment_records(
     on_fault: Fault | None,
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
-    """The timeline of each video as a record; see `view_records`."""
+    """The timeline of each video as a record, plain data.
+
+    Args:
+        recognizer, videos, films, on_fault: as of `view_records`.
+        options: how timelines are made.
+        progress: told how far each video is.
+    Raises:
+        DecodeError: a video can't be read, and there is no `on_fault`.
+    """
     from pytorchvideo_autox3d.predict.timeline_picture import draw_timeline
     from pytorchvideo_autox3d.report import save_figure
 
@@ -87,7 +109,7 @@ def _caption_of_all(prediction: Prediction) -> Caption:
 
 
 def caption_of(timeline: Timeline) -> Caption:
-    """Label and score of the segment at each time."""
+    """A caption that shows label and score of the segment at each time."""
     starts = [segment.start for segment in timeline.segments]
 
     def caption(time: float) -> tuple[str, float]:
@@ -98,7 +120,7 @@ def caption_of(timeline: Timeline) -> Caption:
 
 
 def unique_names(videos: Sequence[str]) -> dict[str, str]:
-    """A file name without suffix for each video: its own, with a number where several share one."""
+    """A file name without suffix for each video: the video's own, with a number added where several share one."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for video in videos:

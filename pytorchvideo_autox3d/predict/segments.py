@@ -1,4 +1,4 @@
-"""Scores over time as timed segments: the smoothest reading that the scores bear."""
+"""Scores over time as timed segments, smoothed so that a class changes only where the scores call for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from pytorchvideo_autox3d.predict.output import NONE_OF_THESE
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a video in seconds, its label, and the mean score of that over its windows."""
+    """A stretch of a video with one label.
+
+    Attributes:
+        start, end: seconds from the video's start.
+        label: the class.
+        score: the mean of the class's scores over the segment's windows.
+    """
 
     start: float
     end: float
@@ -49,7 +55,7 @@ def segments_of(
     min_seconds: float,
     threshold: float = 0.0,
 ) -> list[Segment]:
-    """Segments that follow one another over the whole video.
+    """Smooth windows' scores to segments that follow one another over the whole video.
 
     Args:
         score_NK: of the windows, from 0 to 1.

@@ -1,4 +1,4 @@
-"""What a command line names as videos: files, folders, patterns, lists, standard input."""
+"""Finds the videos that a command line names: files, folders, patterns, lists, standard input."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ _ARRAY = ".npy"
 
 
 def find_videos(names: Sequence[str], *, prefix: str = "", stdin: Iterable[str] | None = None) -> list[str]:
-    """The paths of all videos that `names` stand for, in order; one that stands there twice is named once.
+    """List the paths of all videos that `names` stand for, in order and each once.
 
     Args:
         names: a file; a folder, searched to its bottom; a pattern such as `clips/*.mp4`; a list (csv, json), whose
             labels are not looked at; or "-", standard input with a path on every line.
         prefix: joined before a list's relative paths.
-        stdin: in place of the process's own.
-
+        stdin: the lines to read for "-"; by default the process's standard input.
     Raises:
         DataError: a name stands for no video; names it.
     """
@@ -62,9 +61,16 @@ def _in_folder(folder: str) -> list[str]:
 
 
 def find_labelled(names: Sequence[str], *, prefix: str = "") -> tuple[list[str], list[int] | None]:
-    """As `find_videos`; beside it the videos' classes, where `names` is one list or folder that has them, else None.
+    """Find videos as `find_videos` does, and their classes where they are known.
 
-    The numbers are the list's own (see `read_list`), whatever a model calls its classes.
+    Args:
+        names: as of `find_videos`; classes are known where it is a single list or folder that has them.
+        prefix: joined before a list's relative paths.
+    Returns:
+        The paths, and the classes' numbers or None. The numbers are the list's own (see `read_list`), whatever a model
+        calls its classes.
+    Raises:
+        DataError: a name stands for no video, or a list is malformed.
     """
     name = names[0]
     is_list = name.lower().endswith(_LISTS)

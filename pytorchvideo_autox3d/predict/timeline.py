@@ -1,4 +1,4 @@
-"""What a long video shows when: scores of sliding windows, smoothed into segments."""
+"""What a long video shows at which time: scores of sliding windows, smoothed to segments."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_timeline(
     min_seconds: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Timeline:
-    """Score a video from its beginning to its end; one decode, memory that does not grow with its length.
+    """Score a video from its beginning to its end, with one decode and memory that does not grow with its length.
 
     Args:
         recognizer: whose clips are taken, at the centre crop.
@@ -67,10 +67,10 @@ def read_timeline(
         stride: seconds between the starts of two clips; by default half a clip.
         min_seconds: how long a class must last to be a segment, where its score is full; see `segments_of`.
         progress: told (windows done, windows in all).
-
     Raises:
         DecodeError: the video can't be read; names the file and the frame.
-        ConfigError: an argument is out of range.
+        DataError: the array is of another type or shape.
+        ConfigError: an argument is out of range, or the network sees optical flow.
     """
     if recognizer.modality != "rgb":
         raise ConfigError(f"segments: the network sees {recognizer.modality}, sliding windows are of rgb alone")

@@ -27,7 +27,7 @@ _NARROWEST = 0.06  # of the picture's width, below which a segment's label has n
 
 
 def draw_timeline(timeline: Timeline) -> Figure:
-    """Segments over time with their labels, and the scores of the classes that last longest."""
+    """Draw the segments over time with their labels, and below them the scores of the classes that last longest."""
     lasting = Counter[str]()
     for segment in timeline.segments:
         lasting[segment.label] += segment.end - segment.start  # type: ignore[assignment]

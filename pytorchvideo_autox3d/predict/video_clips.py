@@ -19,8 +19,14 @@ from pytorchvideo_autox3d.models import Preprocessing
 class Views:
     """How many clips are taken of a video, and how many crops of each.
 
-    One clip is that in the middle of the video; several start at even distances, as in a test. One crop is the
-    centre, three are left, centre and right.
+    A single clip is in the middle of the video; several start at even distances, as in a test. A single crop is the
+    centre; three are left, centre and right.
+
+    Args:
+        num_clips: at least 1.
+        num_crops: 1 or 3.
+    Raises:
+        ConfigError: a number is another.
     """
 
     num_clips: int
@@ -35,14 +41,23 @@ class Views:
 
     @classmethod
     def parse(cls, text: str) -> Views:
-        """Read `1`, `3x1` or `10x3`: clips x crops."""
+        """Read "1", "3x1" or "10x3": clips x crops, one crop where none is given.
+
+        Raises:
+            ConfigError: the text is of another form.
+        """
         match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
         if not match:
             raise ConfigError(f"views: {text!r}: expected clips x crops, as in 1, 3x1 or 10x3")
         return cls(int(match[1]), int(match[2] or 1))
 
     def of(self, video_frames: int, span: float) -> list[View]:
-        """The views of a video; those of one clip follow one another."""
+        """List the views of a video; those of one clip follow one another.
+
+        Args:
+            video_frames: frames of the video.
+            span: frames of the video that a clip spans.
+        """
         if self.num_clips > 1:
             return uniform_views(video_frames, span, num_clips=self.num_clips, num_crops=self.num_crops)
         middle = center_view(video_frames, span)
@@ -68,8 +83,12 @@ class VideoClips:
 def read_clips(video: VideoReader, preprocessing: Preprocessing, views: Views) -> VideoClips:
     """Decode a video's views in one pass.
 
+    Args:
+        video: an open reader.
+        preprocessing: how a clip is made.
+        views: which clips and crops are taken.
     Raises:
-        DecodeError: names the file and the cause.
+        DecodeError: the video can't be read; names the file and the cause.
     """
     found = video.metadata()
     chosen, numbers = _sampled(found, preprocessing, views)

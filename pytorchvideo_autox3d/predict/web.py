@@ -27,11 +27,13 @@ _COLUMNS = ("from", "to", "label", "score")
 
 @dataclass(frozen=True)
 class Limits:
-    """What the page takes.
+    """How much the page takes.
 
     Attributes:
-        megabytes: of an uploaded file.
-        minutes: of a video.
+        megabytes: of an uploaded file, at most.
+        minutes: of a video, at most.
+    Raises:
+        ConfigError: one of them is not positive.
     """
 
     megabytes: float = 200
@@ -42,7 +44,12 @@ class Limits:
             raise ConfigError(f"limits: {self.megabytes:g} MB and {self.minutes:g} minutes, expected positive numbers")
 
     def check(self, path: str) -> None:
-        """Raise `DataError` for a video that is too long."""
+        """Check the length of a video.
+
+        Raises:
+            DataError: it is too long.
+            DecodeError: it can't be read.
+        """
         with open_video(path) as video:
             minutes = video.metadata().duration / 60
         if minutes > self.minutes:
@@ -52,7 +59,20 @@ class Limits:
 def answer(
     recognizer: Recognizer, limits: Limits, path: str, min_seconds: float, *, progress: Any = None
 ) -> tuple[dict[str, float], Image.Image, list[list[Any]]]:
-    """What the page shows of a video: scores by label, the timeline's picture, a row for each segment."""
+    """What the page shows of a video.
+
+    Args:
+        recognizer: what predicts.
+        limits: what is taken.
+        path: the video.
+        min_seconds: as of `read_timeline`.
+        progress: as of `read_timeline`.
+    Returns:
+        Scores by label, the timeline's picture, and a row (from, to, label, score) for each segment.
+    Raises:
+        DataError: the video is too long.
+        DecodeError: it can't be read.
+    """
     limits.check(path)
     timeline = read_timeline(recognizer, path, min_seconds=min_seconds, progress=progress)
     picture = Image.open(io.BytesIO(figure_to_png(draw_timeline(_renamed(timeline)))))
@@ -61,13 +81,17 @@ def answer(
 
 
 def _renamed(timeline: Timeline) -> Timeline:
-    """With the file's name alone: where an upload is kept is nobody's business."""
+    """With the file's name alone, as the folder where an upload lies is nobody's business."""
     return Timeline(**{**vars(timeline), "video": Path(timeline.video).name})
 
 
 def build_page(recognizer: Recognizer, *, title: str, limits: Limits) -> Any:
-    """The page as gradio's `Blocks`; a video that can't be read is one line on it.
+    """Build the page as gradio's `Blocks`; an error of a video is shown on it as one line.
 
+    Args:
+        recognizer: what predicts.
+        title: above the page.
+        limits: what is taken.
     Raises:
         ConfigError: gradio is not installed.
     """
@@ -107,8 +131,14 @@ def build_page(recognizer: Recognizer, *, title: str, limits: Limits) -> Any:
 def served(
     recognizer: Recognizer, *, title: str, limits: Limits, host: str = LOOPBACK, port: int | None = None
 ) -> Iterator[str]:
-    """Serve the page; gives its address. Leaving stops it and removes every file that was uploaded to it.
+    """Serve the page inside the `with`; leaving stops it and removes every file that was uploaded to it.
 
+    Args:
+        recognizer, title, limits: as of `build_page`.
+        host: the address to listen on; the default is reached from this machine alone.
+        port: None takes a free one.
+    Yields:
+        The page's address.
     Raises:
         ConfigError: gradio is not installed, or the port is taken.
     """
@@ -140,7 +170,11 @@ def served(
 
 
 def load_gradio() -> Any:
-    """Gradio, told not to call home; raises `ConfigError` where it is not installed."""
+    """Import gradio, with its telemetry off.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         import gradio

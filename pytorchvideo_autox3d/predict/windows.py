@@ -1,4 +1,4 @@
-"""Clips over the whole length of a video, one after another, in memory that does not grow with it."""
+"""Clips over the whole length of a video, one after another, in memory that does not grow with the length."""
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ class Windows:
 
     @classmethod
     def over(cls, video: VideoMetadata, clip: Preprocessing, *, stride: float | None = None) -> Windows:
-        """Windows of a video; `stride` is in seconds, by default half a clip.
+        """Lay windows over a video.
 
+        Args:
+            video: its length and rate.
+            clip: how a clip is made.
+            stride: seconds between the starts of two clips; by default half a clip.
         Raises:
             ConfigError: the stride is not positive.
         """
@@ -54,7 +58,7 @@ class Windows:
         return frame_indices(View(start, start + self.span - 1), self.num_frames, self.video.num_frames)
 
     def seconds(self, number: int) -> tuple[float, float]:
-        """Start and end of window `number`."""
+        """Start and end of window `number`, in seconds of the video."""
         start = number * self.stride
         return start / self.video.fps, min(start + self.span, self.video.num_frames) / self.video.fps
 
@@ -64,8 +68,12 @@ def window_clips(video: FrameSource, clip: Preprocessing, windows: Windows) -> I
 
     The video is decoded once; frames are kept only as long as a later window needs them.
 
+    Args:
+        video: the frames in turn.
+        clip: how a clip is made.
+        windows: where the clips lie.
     Raises:
-        DecodeError: names the file, and the frame that can't be decoded.
+        DecodeError: a frame can't be decoded; names the file and the frame.
     """
     indices = lru_cache(maxsize=8 + int(windows.span / windows.stride))(windows.indices)
     kept: dict[int, Tensor] = {}
