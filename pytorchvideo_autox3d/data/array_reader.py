@@ -1,4 +1,4 @@
-"""Frames that are in memory already, read as a video."""
+"""A video reader over frames that are already in memory."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ class ArrayReader(ClosedOnExit):
         self._fps = fps
 
     def close(self) -> None:
-        """There is no file."""
+        """Does nothing: there is no file."""
 
     def metadata(self) -> VideoMetadata:
-        """From the array's shape."""
+        """Length and size from the array's shape, the rate as given."""
         frames, _, height, width = self._frames_TCHW.shape
         return VideoMetadata(frames, self._fps, height, width)
 
     def frames(self, wanted: Callable[[int], bool], *, short_side: int | None = None) -> Iterator[tuple[int, Tensor]]:
-        """The frames that are wanted in turn, as of a `FrameSource`."""
+        """The wanted frames one after another; see `FrameSource.frames`."""
         for number in filter(wanted, range(len(self._frames_TCHW))):
             yield number, self.read([number], short_side=short_side)[0]
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
-        """uint8 frames_TCHW."""
+        """Frames by number as uint8 frames_TCHW; see `VideoReader.read`."""
         chosen_TCHW = self._frames_TCHW[torch.as_tensor(frames, dtype=torch.int64)]
         height, width = chosen_TCHW.shape[-2:]
         if short_side is None or min(height, width) == short_side:
@@ -65,7 +65,11 @@ class ArrayReader(ClosedOnExit):
 
 
 def read_array(path: str) -> np.ndarray:
-    """Frames in a .npy file, which stay on the disk until they are needed; `DecodeError` where it is none."""
+    """Frames in a .npy file, which stay on the disk until they are needed.
+
+    Raises:
+        DecodeError: there is no such file, or it is not a readable array.
+    """
     try:
         frames: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
     except FileNotFoundError:

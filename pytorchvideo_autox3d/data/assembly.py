@@ -1,4 +1,4 @@
-"""Clips put together of decoded frames, each pixel copied once."""
+"""Puts clips together from decoded frames, copying each pixel once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from pytorchvideo_autox3d.data.views import View
 
 
 def taken(frames_NCHW: Tensor, rows: Sequence[int]) -> Tensor:
-    """The frames of one clip; without a copy where it is all of them in order, as in training."""
+    """The frames of one clip; without a copy where the clip is all of them in order, as in training.
+
+    Args:
+        frames_NCHW: the decoded frames.
+        rows: the places in it of the clip's T frames.
+    """
     if list(rows) == list(range(len(frames_NCHW))):
         return frames_NCHW
     return frames_NCHW[torch.tensor(rows)]
@@ -23,8 +28,8 @@ def assemble_views(frames_NCHW: Tensor, rows: Sequence[Sequence[int]], views: Se
 
     Args:
         frames_NCHW: uint8; the frames that the views need.
-        rows: for each view the T places in `frames_NCHW` of its frames.
-        views: whose crops are taken.
+        rows: for each view, the places in `frames_NCHW` of its T frames.
+        views: give the crop of each clip.
         size: side of the square clip.
     """
     channels = frames_NCHW.shape[1]

@@ -27,10 +27,13 @@ def policy_transform(name: str, interpolation: str = "bilinear") -> v2.Transform
     """The transform of an AutoAugment policy or a RandAugment recipe.
 
     Args:
-        name: "imagenet", "cifar10" or "svhn" (AutoAugment); or "rand-m9-n2", with magnitude 9 of 10 and 2 operations a
-            clip. "mstd0.5" and "inc1" in it are accepted and change nothing: torchvision draws no noise on the
-            magnitude, and its magnitudes always are of increasing severity.
+        name: "imagenet", "cifar10" or "svhn" (AutoAugment); or a recipe such as "rand-m9-n2", with magnitude 9 of 10
+            and 2 operations for each clip. "mstd0.5" and "inc1" in it are accepted and change nothing: torchvision
+            draws no noise on the magnitude, and its operations always get stronger with the magnitude.
         interpolation: "nearest" or "bilinear"; "bicubic" is bilinear, as clips are turned and shifted as tensors.
+
+    Raises:
+        DataError: there is no such policy, or the recipe can't be read.
     """
     mode = InterpolationMode.NEAREST if interpolation == "nearest" else InterpolationMode.BILINEAR
     if name.startswith("rand-"):
@@ -43,7 +46,11 @@ def policy_transform(name: str, interpolation: str = "bilinear") -> v2.Transform
 
 
 def _rand_augment(name: str) -> tuple[int, int]:
-    """(operations, magnitude in torchvision's bins) of a name such as "rand-m9-n2-mstd0.5-inc1"."""
+    """(operations, magnitude in torchvision's bins) of a name such as "rand-m9-n2-mstd0.5-inc1".
+
+    Raises:
+        DataError: a part of the name is unknown, or the magnitude is out of range.
+    """
     operations, magnitude = 2, 9.0
     for part in name.split("-")[1:]:
         found = re.fullmatch(r"(mstd|inc|m)(\d+(?:\.\d+)?)|(n)(\d+)", part)
@@ -63,9 +70,12 @@ class Erasing:
     """Random erasing (arXiv 1708.04896): the same box of every frame.
 
     Attributes:
-        prob: of erasing at all.
-        mode: "const" leaves the mean colour, "rand" a random one, "pixel" noise.
-        count: boxes; the erased area is shared out among them.
+        prob: probability that a clip is erased at all.
+        mode: what the boxes are filled with: "const", the mean colour; "rand", a random colour; "pixel", noise.
+        count: how many boxes; the erased area is divided among them.
+
+    Raises:
+        DataError: a value is out of range.
     """
 
     prob: float = 0.25
@@ -77,18 +87,19 @@ class Erasing:
             raise DataError(f"{self}: expected a probability, a mode of {', '.join(ERASE_MODES)}, and a count from 1")
 
     def transform(self) -> v2.Transform:
-        """As a transform of uint8 clips."""
+        """The erasing as a transform of uint8 clips."""
         return v2.RandomApply([_Box(self.mode, self.count) for _ in range(self.count)], p=self.prob)
 
 
 class _Box(v2.RandomErasing):
-    """torchvision's box; its own fillings are for floats."""
+    """torchvision's erasing of one box, with fillings for uint8 clips; its own are for floats."""
 
     def __init__(self, mode: str, count: int) -> None:
         super().__init__(p=1.0, scale=(0.02 / count, 1 / 3 / count))
         self._mode = mode
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the box as torchvision does, and its filling as uint8."""
         params: dict[str, Any] = super().make_params(flat_inputs)
         if params["v"] is not None:
             size = {"const": (3, 1, 1), "rand": (3, 1, 1), "pixel": (3, params["h"], params["w"])}[self._mode]
@@ -98,16 +109,20 @@ class _Box(v2.RandomErasing):
 
 
 class ClipMix:
-    """Mixup (arXiv 1710.09412) or CutMix (1905.04899) of a batch with itself turned by one, on the clips' own device.
+    """Mixup (arXiv 1710.09412) or CutMix (1905.04899), which mixes each clip of a batch with the one before it.
 
-    Draws from torch's global generator, as dropout does, whose state checkpoints carry.
+    It works on the clips' own device, and draws from torch's global generator, as dropout does, whose state is in
+    checkpoints.
 
     Args:
         num_classes: K.
-        mixup_alpha, cutmix_alpha: of the Beta distributions; 0 switches one off.
-        prob: of mixing a batch at all.
-        switch_prob: of CutMix where both are on.
+        mixup_alpha, cutmix_alpha: parameters of the Beta distributions; 0 switches that kind of mixing off.
+        prob: probability that a batch is mixed at all.
+        switch_prob: probability of CutMix where both are on.
         label_smoothing: s; targets become (1 - s) * target + s / K, whether mixed or not.
+
+    Raises:
+        DataError: a value is out of range, or both kinds are off.
     """
 
     def __init__(
@@ -132,7 +147,7 @@ class ClipMix:
         self._cutmix_share = switch_prob if self._mixup and self._cutmix else float(self._cutmix is not None)
 
     def __call__(self, clip_BCTHW: Tensor, label_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Float clips and their classes -> mixed clips and targets target_BK."""
+        """Mix a batch of float clips; returns the clips and target_BK, each a distribution over the classes."""
         target_BK = torch.nn.functional.one_hot(label_B, self.num_classes).float()
         if float(torch.rand(())) < self.prob:
             mix = self._cutmix if float(torch.rand(())) < self._cutmix_share else self._mixup
@@ -143,6 +158,14 @@ class ClipMix:
 
 
 def steps_of(auto_augment: str, interpolation: str, erasing: Erasing | None) -> Sequence[v2.Transform]:
-    """The transforms that come after the crop, in their order; none where nothing is asked for."""
+    """The transforms that come after the crop, in their order; an empty sequence where nothing is asked for.
+
+    Args:
+        auto_augment, interpolation: see `policy_transform`; "" is no policy.
+        erasing: None is none.
+
+    Raises:
+        DataError: there is no such policy.
+    """
     policy = [policy_transform(auto_augment, interpolation)] if auto_augment else []
     return [*policy, *([erasing.transform()] if erasing and erasing.prob > 0 else [])]

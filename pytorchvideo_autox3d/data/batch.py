@@ -37,7 +37,7 @@ class ClipBatch:
 
 
 def collate_clips(items: Sequence[ClipBatch]) -> ClipBatch:
-    """Join batches along B; all clips of one size, or `torch.cat` refuses."""
+    """Join batches along B; their clips must be of one size."""
     if len(items) == 1:
         return items[0]
     return ClipBatch(

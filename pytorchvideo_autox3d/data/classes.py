@@ -1,4 +1,4 @@
-"""Which number each class has: one numbering for all lists of a data set, kept with what is trained on it."""
+"""The numbers of classes: one numbering for all lists of a data set, kept with the networks that are trained on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ClassNames:
         source: the file or folder that they are from, for messages.
 
     Raises:
-        DataError: a name stands there twice.
+        DataError: two classes have the same name.
     """
 
     names: tuple[str, ...] = ()
@@ -41,14 +41,14 @@ class ClassNames:
 
     @classmethod
     def in_order(cls, names: Iterable[str], source: str) -> ClassNames:
-        """Number names as a sorted list does; names that are all whole numbers by their value (2 before 10)."""
+        """Number names by their sorted order; where all are whole numbers, by their value (2 before 10)."""
         found = set(names)
         numeric = all(name.isascii() and name.isdecimal() for name in found)
         return cls(tuple(sorted(found, key=lambda name: (int(name) if numeric else 0, name))), source)
 
     @classmethod
     def from_numbers(cls, numbers: Mapping[str, Any], source: str) -> ClassNames:
-        """Read {name: number}, as Something-Something has it with its numbers as strings.
+        """Take the numbering of a mapping {name: number}; numbers may be strings, as in Something-Something.
 
         Raises:
             DataError: the numbers are not 0 to N - 1, each once; names the first that breaks this.
@@ -68,7 +68,7 @@ class ClassNames:
         """Read a classes.json: a list of names, or {name: number}.
 
         Raises:
-            DataError: it is neither; names the file.
+            DataError: it is missing, not JSON or neither of these; names the file.
         """
         content = read_json(path)
         if isinstance(content, dict):
@@ -79,7 +79,11 @@ class ClassNames:
 
     @classmethod
     def find(cls, *folders: str) -> ClassNames:
-        """The classes.json of the first folder that has one; no names where none has."""
+        """The classes.json of the first folder that has one; no names where none has.
+
+        Raises:
+            DataError: the file has a fault.
+        """
         paths = [os.path.join(folder, CLASSES_FILE) for folder in folders]
         return next((cls.read(path) for path in paths if g_pathmgr.isfile(path)), cls())
 
@@ -93,7 +97,11 @@ class ClassNames:
         return name in self._numbers
 
     def number(self, name: str) -> int:
-        """The number of a class; raises KeyError for a name that is none."""
+        """The number of a class.
+
+        Raises:
+            KeyError: no class has that name.
+        """
         return self._numbers[name]
 
     def name(self, number: int) -> str:
@@ -101,12 +109,19 @@ class ClassNames:
         return self.names[number] if 0 <= number < len(self.names) else f"class {number}"
 
     def padded(self, num_classes: int) -> tuple[str, ...]:
-        """A name for each of the outputs of a network of `num_classes`; none at all where no names are known."""
+        """A name for each output of a network of `num_classes`; an empty tuple where no names are known.
+
+        Outputs that no class has get placeholders, which `unpadded` removes.
+        """
         spare = (f"{_SPARE} {number}" for number in range(len(self.names), num_classes))
         return (*self.names, *spare) if self.names else ()
 
     def check_agrees(self, other: ClassNames) -> None:
-        """Raise `DataError` naming both sources if both have names and a number means another class in one of them."""
+        """Check that a number means the same class here and in `other`, where both have names.
+
+        Raises:
+            DataError: a class differs; names both sources.
+        """
         if not (self.names and other.names):
             return
         for number in range(max(len(self), len(other))):
@@ -117,13 +132,17 @@ class ClassNames:
                 )
 
     def check_numbered_alike(self, trained: ClassNames, checkpoint: str) -> None:
-        """Raise `DataError` if a list numbered its names itself and its network was trained on numbers, or the reverse.
+        """Check that a list and a network both have names of classes, or both have numbers alone.
 
-        Then nothing says that a number means the same to both; names of a classes.json are those of its numbers.
+        Where a list numbered its names itself and the network was trained on numbers, or the reverse, nothing says
+        that a number means the same to both. A classes.json settles it, as it gives the number of every name.
 
         Args:
             trained: the network's classes.
             checkpoint: the network's file, for the message.
+
+        Raises:
+            DataError: one of them has names and the other has not.
         """
         if self.names and not trained.names and not self.source.endswith(CLASSES_FILE):
             raise DataError(
@@ -137,23 +156,27 @@ class ClassNames:
 
     @classmethod
     def unpadded(cls, names: Sequence[str], source: str) -> ClassNames:
-        """Back from `padded`: without the names at the end that stand for none."""
+        """The reverse of `padded`: `names` without the placeholders at the end."""
         known = list(names)
         while known and known[-1] == f"{_SPARE} {len(known) - 1}":
             known.pop()
         return cls(tuple(known), source)
 
     def to_dict(self) -> dict[str, int]:
-        """{name: number}, as `read` takes it."""
+        """{name: number}, in a form that `read` accepts."""
         return dict(self._numbers)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write `classes.json` in a folder, where there are names."""
+        """Write `classes.json` in a folder; without names nothing is written.
+
+        Raises:
+            AutoX3DError: the file can't be written.
+        """
         if self.names:
             write_json(os.path.join(folder, CLASSES_FILE), self.to_dict())
 
     def write_beside(self, path: str | os.PathLike[str]) -> None:
-        """`write` in the folder of a list whose labels are numbers, unless a classes.json is there already."""
+        """Write `classes.json` beside the list `path`, whose labels are numbers, unless there is one already."""
         folder = os.path.dirname(os.fspath(path))
         if not g_pathmgr.exists(os.path.join(folder, CLASSES_FILE)):
             self.write(folder)
@@ -164,4 +187,4 @@ class ClassNames:
 
 
 UNNAMED = ClassNames()
-"""Classes that have numbers alone."""
+"""Classes of which only the numbers are known."""

@@ -1,4 +1,4 @@
-"""What every reader of a video does as a context manager."""
+"""The context manager that every video reader is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _Reader = TypeVar("_Reader", bound="ClosedOnExit")
 
 
 class ClosedOnExit:
-    """`with reader:` closes it at the end, also after an error."""
+    """Base of readers: `with reader:` closes it at the end, also after an error."""
 
     def close(self) -> None:
-        """Close the file; more than once is fine."""
+        """Close the file; a second call does nothing. A subclass must define this."""
         raise NotImplementedError
 
     def __enter__(self: _Reader) -> _Reader:

@@ -26,11 +26,17 @@ _PATH_AND_NAME = {
 
 
 def read_csv(path: str, *, prefix: str = "", most: int | None = None) -> Entries:
-    """Read a list, or its first `most` lines: a path, a separator, a label on every line; or paths alone.
+    """Read a list that has a path, a separator and a label on every line, or paths alone.
 
-    The separator (tab, comma or space) is sniffed, and the label is the last field, so unquoted paths may hold spaces.
-    A path or a name may stand in double quotes; one header line ("path label") and empty lines are passed over. A label
-    is a whole number, or a name where the path ends like a video's (.mp4, ...). A line that ends so has no label.
+    The separator (tab, comma or space) is found from the first lines. The label is the last field, so unquoted paths
+    may hold spaces. A path or a name may stand in double quotes; one header line ("path label") and empty lines are
+    skipped. A label is a whole number, or a name where the path before it ends like a video's (.mp4, ...). A line that
+    itself ends like a video's path has no label.
+
+    Args:
+        path: the list, a local file or an address that iopath knows.
+        prefix: joined before every relative path.
+        most: read only the first so many lines that are not empty; None reads all.
 
     Raises:
         DataError: the list is missing, or a line (named as file:line) does not parse.
@@ -51,7 +57,12 @@ def read_csv(path: str, *, prefix: str = "", most: int | None = None) -> Entries
 
 
 def read_lines(path: str) -> list[tuple[int, str]]:
-    """The lines that say something, with their numbers from 1."""
+    """The lines of a list that are not empty, stripped, with their numbers from 1.
+
+    Raises:
+        NoListError: there is no such file.
+        DataError: it can't be read.
+    """
     try:
         with g_pathmgr.open(path, "r", encoding="utf-8-sig", errors="surrogateescape") as file:
             return [(number, line.strip()) for number, line in enumerate(file, 1) if line.strip()]

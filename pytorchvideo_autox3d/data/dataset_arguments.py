@@ -1,4 +1,4 @@
-"""Whether the arguments of a `VideoDataset` are in range and go together."""
+"""Checks that the arguments of a `VideoDataset` are in range and fit one another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ MODES = ("train", "val", "test")
 
 
 def check_modality(modality: str, manifest: Manifest, auto_augment: str) -> None:
-    """Raise `DataError` for an unknown modality, or one that the list or the augmentation can't go with."""
+    """Check that a modality exists, and that the list and the augmentation go with it.
+
+    Raises:
+        DataError: they don't, or a video has no flow.
+    """
     if modality not in MODALITIES:
         raise DataError(f"modality is {modality!r}, expected one of {', '.join(MODALITIES)}")
     if modality == "rgb":
@@ -37,7 +41,11 @@ def check_arguments(
     num_crops: int,
     test_short_side: int,
 ) -> None:
-    """Raise `DataError` naming the first argument that is out of range; see `VideoDataset` for what they mean."""
+    """Check arguments of `VideoDataset`, which says what they mean.
+
+    Raises:
+        DataError: one is out of range; names the first that is.
+    """
     if mode not in MODES:
         raise DataError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
     for name, value in (

@@ -1,4 +1,4 @@
-"""The reader of videos as the data sets see it; which library decodes is chosen by name.
+"""The interface of video readers; the library that decodes is chosen by name.
 
 Frames are numbered from 0 at the video's average rate, and frame n is the picture on the screen in the middle of its
 period, (n + 1/2) / fps after the start. Where the rate is constant that is simply the n-th picture; where it varies,
@@ -24,7 +24,11 @@ class VideoReader(Protocol):
     """One open video; use it in a `with` statement, which closes the file."""
 
     def metadata(self) -> VideoMetadata:
-        """Length, rate and size; raise `DecodeError` if the video has no frames."""
+        """Length, rate and size.
+
+        Raises:
+            DecodeError: the video has no frames, or can't be read.
+        """
         ...
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
@@ -43,7 +47,7 @@ class VideoReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the file; more than once is fine."""
+        """Close the file; a second call does nothing."""
         ...
 
     def __enter__(self) -> VideoReader: ...
@@ -58,13 +62,17 @@ READER_REGISTRY.register(TorchCodecReader, name="torchcodec")
 
 
 def check_reader(reader: str) -> None:
-    """Raise `DataError` unless there is a reader of that name, and it can be used here."""
+    """Check that there is a reader of that name and that it can be used here.
+
+    Raises:
+        DataError: there is none, or what it needs is not installed.
+    """
     if find_reader(reader) is TorchCodecReader:
         load_torchcodec()
 
 
 def find_reader(reader: str) -> Callable[[str], VideoReader]:
-    """What opens a video by its path: the reader that is registered in READER by that name.
+    """The function that opens a video by its path: the reader registered in READER by that name.
 
     Raises:
         DataError: there is no such reader.

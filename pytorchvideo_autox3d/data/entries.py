@@ -1,4 +1,4 @@
-"""Lists as their files have them, and how their labels become numbers.
+"""Lists as they stand in their files, and how their labels become numbers.
 
 A label in a list is a whole number, the name of a class, or absent. Names are numbered by a `ClassNames`; whole numbers
 are themselves, also where the names of classes are numerals.
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 @dataclass(frozen=True)
 class Entries:
-    """The N videos of one list, their labels as they stand there.
+    """The N videos of one list, with their labels as they stand there.
 
     Attributes:
         name: the list's path.
@@ -52,11 +52,15 @@ class Entries:
         return any(isinstance(label, int) for label in self.labels)
 
     def place_of_number(self) -> str:
-        """Where the first label stands that is a whole number; one must."""
+        """Where the first label that is a whole number stands, for messages; there must be one."""
         return self._place(next(index for index, label in enumerate(self.labels) if isinstance(label, int)))
 
     def numbered(self, classes: ClassNames, *, num_classes: int | None = None) -> Manifest:
-        """The list with every class as its number.
+        """The list with every label as a number.
+
+        Args:
+            classes: the numbers of names; empty where all labels are numbers or absent.
+            num_classes: how many classes there may be; None takes any number.
 
         Raises:
             DataError: the list is empty; a label is missing beside others, or is a name that `classes` lacks, or is not
@@ -71,7 +75,11 @@ class Entries:
         return Manifest.from_items(items, name=self.name, prefix=self.prefix, classes=classes, locations=self.locations)
 
     def _check_names_alone(self) -> None:
-        """Raise `DataError` for the first number where most labels are names: a class is called so."""
+        """Refuse numbers where most labels are names: a class called by a number would be taken for that number.
+
+        Raises:
+            DataError: there is such a number; names the first.
+        """
         names = sum(isinstance(label, str) for label in self.labels)
         if self.has_numbers and 2 * names > len(self.labels):
             raise DataError(
@@ -112,17 +120,26 @@ class Entries:
 
 
 def as_label(text: str) -> Label:
-    """A label as it stands in a file: a whole number, a name, or none in an empty text."""
+    """A label from its text in a file: a whole number, a name, or None for an empty text."""
     return int(text) if _WHOLE.fullmatch(text) else text or None
 
 
 def is_number(text: str) -> bool:
-    """Whether a text reads as a number of any kind, which no class is called."""
+    """Whether a text reads as a number of any kind, which is not taken for the name of a class."""
     return _NUMBER.fullmatch(text) is not None
 
 
 def check_label(label: int, num_classes: int | None, *, place: str) -> None:
-    """Raise `DataError` naming `place` unless the label is one of `num_classes`, or any from 0 where that is None."""
+    """Check that a label is in range.
+
+    Args:
+        label: the class.
+        num_classes: the label must be below it; None takes any label from 0 on.
+        place: where the label stands, for the message.
+
+    Raises:
+        DataError: it is out of range.
+    """
     if not 0 <= label < (_LABELS if num_classes is None else num_classes):
         allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1} (MODEL.NUM_CLASSES)"
         raise DataError(f"{place}: label {label} is out of range, expected {allowed}")

@@ -1,4 +1,4 @@
-"""What to do with a video that can't be decoded, and the account of those that were."""
+"""What to do about videos that can't be decoded, and a count of those that were met."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ POLICIES = ("error", "skip")
 
 @dataclass(frozen=True)
 class FaultPolicy:
-    """What a `DecodeError` of an item means.
+    """What happens when an item raises `DecodeError`.
 
     Attributes:
-        action: "error" ends the iteration with it. "skip" goes on without the video: training takes the sampler's next
+        action: "error" lets it end the iteration. "skip" goes on without the video: training takes the sampler's next
             in its place, a test leaves it out, and the loader's `faults` count it.
-        limit: bad videos, each counted once, past which "skip" stops too; of each process.
+        limit: how many bad videos, each counted once, each process lets pass before "skip" stops too.
+
+    Raises:
+        DataError: an unknown action, or a negative limit.
     """
 
     action: str = "error"
@@ -35,7 +38,16 @@ class FaultPolicy:
 
     @classmethod
     def with_share(cls, action: str, share: float, num_videos: int) -> FaultPolicy:
-        """The limit as a share of the list; one bad video is always let pass."""
+        """A policy whose limit is a share of the list, and at least one video.
+
+        Args:
+            action: "error" or "skip".
+            share: of the list's videos that may be bad, 0 to 1.
+            num_videos: of the list.
+
+        Raises:
+            DataError: the share or the action is out of range.
+        """
         if not 0 <= share <= 1:
             raise DataError(f"the share of bad videos to let pass is {share}, expected 0 to 1")
         return cls(action, max(1, int(share * num_videos)))
@@ -43,14 +55,18 @@ class FaultPolicy:
 
 @dataclass(frozen=True)
 class Fault:
-    """One failed attempt at a video."""
+    """One failed attempt to decode a video: its place in the list, and the error's message."""
 
     video: int
     message: str
 
 
 class FaultCounter:
-    """Counts faults by video, logs each video once, and raises past the limit."""
+    """Counts faults by video, logs each video once, and raises an error past the limit.
+
+    Args:
+        limit: how many videos may be bad.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -58,7 +74,11 @@ class FaultCounter:
         self._messages: dict[int, str] = {}
 
     def add(self, fault: Fault) -> None:
-        """Count it; raise `DataError` naming offenders when there are more than the limit."""
+        """Count a fault.
+
+        Raises:
+            DataError: more videos are bad than the limit allows; names some of them.
+        """
         self._counts[fault.video] = self._counts.get(fault.video, 0) + 1
         if fault.video not in self._messages:
             self._messages[fault.video] = fault.message
@@ -81,9 +101,10 @@ class FaultCounter:
         return {"counts": dict(self._counts), "messages": dict(self._messages)}
 
     def load_state_dicts(self, state_dicts: Sequence[Mapping[str, Any]]) -> None:
-        """Go on from the counts of all processes: each from its own, or the first from all where their number differs.
+        """Restore the counts that all processes saved.
 
-        Nothing is logged anew, and what was over the limit stops the run at the next bad video.
+        Each process takes its own. Where the number of processes has changed, the first takes the sum of all, and the
+        others start from zero. Nothing is logged again; counts above the limit stop the run at the next bad video.
         """
         if len(state_dicts) == distributed.world_size():
             state_dicts = state_dicts[distributed.rank() :][:1]
@@ -96,5 +117,5 @@ class FaultCounter:
             self._messages = {**state["messages"], **self._messages}
 
     def metrics(self) -> dict[str, float]:
-        """For log lines: failed attempts, and the videos they were at."""
+        """For log lines: `skipped`, the failed attempts, and `bad_videos`, the videos that they were at."""
         return {"skipped": float(sum(self._counts.values())), "bad_videos": float(len(self._counts))}

@@ -23,33 +23,40 @@ from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 MODALITIES = {"rgb": 3, "flow": 2, "rgb+flow": 5}
-"""What a clip holds, and its channels."""
-# Pixels a frame that the largest value stands for (I3D, section 2.5, cuts flow off there).
+"""What a clip can hold, with the number of its channels."""
+# The movement that the largest value stands for, in pixels a frame (I3D, section 2.5, cuts flow off there).
 LIMIT = 20.0
 STILL = 128
 _STEPS = 127
 
 
 def flow_path(video: str) -> str:
-    """Where a video's flow lies."""
+    """The path of a video's flow."""
     return f"{video}.flow.mp4"
 
 
 def flow_values(flow_HW2: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Pixels a frame -> values 1..255."""
+    """Turn movement in pixels a frame into the values 1..255 of a flow video."""
     steps = np.rint(flow_HW2 * (_STEPS / LIMIT))
     return (np.clip(steps, -_STEPS, _STEPS) + STILL).astype(np.uint8)
 
 
 def mirrored_flow(flow_TCHW: Tensor) -> Tensor:
-    """The last two channels of a clip that was mirrored left to right, in place: what went right goes left."""
+    """Correct, in place, the flow of a clip that was mirrored left to right: what moved right moves left.
+
+    Args:
+        flow_TCHW: uint8; the last two channels are the flow.
+    """
     across = flow_TCHW[:, -2]
     flow_TCHW[:, -2] = 2 * STILL - across.clamp(min=1).to(torch.int16)
     return flow_TCHW
 
 
 def clip_pictures(clip_CTHW: Tensor) -> Tensor:
-    """A uint8 clip of any modality as pictures (3, T, H, W), flow as its files show it; below the colours, if both."""
+    """A uint8 clip of any modality as pictures (3, T, H, W) to look at.
+
+    Flow is shown as its files show it; where the clip has both, the flow lies below the colours.
+    """
     colours = clip_CTHW.shape[0] - MODALITIES["flow"]
     if clip_CTHW.shape[0] == MODALITIES["rgb"]:
         return clip_CTHW
@@ -58,7 +65,11 @@ def clip_pictures(clip_CTHW: Tensor) -> Tensor:
 
 
 def check_flow(manifest: Manifest) -> None:
-    """Raise `DataError` unless every video of the list has its flow; names the first that has none, and the command."""
+    """Check that every video of the list has its flow.
+
+    Raises:
+        DataError: some have none; names the first, and the command that makes it.
+    """
     absent = [index for index, path in enumerate(manifest.paths) if not g_pathmgr.isfile(flow_path(path))]
     if absent:
         first = manifest.with_location(absent[0], manifest.record(absent[0]).path)
@@ -92,13 +103,14 @@ class FlowReader(ClosedOnExit):
             raise DecodeError(f"{flow_path(path)}: has {ours} frames, the video has {theirs}; make the flow anew")
 
     def metadata(self) -> VideoMetadata:
-        """Length, rate and size, those of the video."""
+        """Length, rate and size: the video's with `colours`, else those of the flow."""
         return (self._video or self._flow).metadata()
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
-        """uint8 frames_NCHW of 2 channels, or of 5; see `VideoReader.read`.
+        """uint8 frames_NCHW of 2 channels, or of 5 with colours; see `VideoReader.read`.
 
-        Movement stays in pixels of the flow video's own size, however it is scaled, as two-stream networks have it.
+        However the pictures are scaled, movement stays in pixels of the flow video's own size, as is usual for
+        two-stream networks.
         """
         flow_NCHW = self._flow.read(frames, short_side=short_side)[:, :2]
         if self._video is None:

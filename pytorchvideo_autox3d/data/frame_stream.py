@@ -1,4 +1,4 @@
-"""A whole video from its beginning to its end in the memory of one frame, for videos of any length."""
+"""Reads a whole video from beginning to end in the memory of one frame, for videos of any length."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ _LEFT_OPEN = 3  # frames that a whole video may lack at its end: containers coun
 
 
 class FrameSource(Protocol):
-    """What gives its frames in turn; use it in a `with` statement."""
+    """The interface of what gives its frames one after another; use it in a `with` statement."""
 
     def metadata(self) -> VideoMetadata:
         """Length, rate and size."""
         ...
 
     def frames(self, wanted: Callable[[int], bool], *, short_side: int | None = None) -> Iterator[tuple[int, Tensor]]:
-        """(number, uint8 frame_CHW) of the frames that are wanted, in their order."""
+        """(number, uint8 frame_CHW) of the wanted frames, in their order.
+
+        Args:
+            wanted: whether a frame is wanted, by its number.
+            short_side: scale the pictures so that their shorter side has this many pixels; None keeps their size.
+        """
         ...
 
     def __enter__(self) -> FrameSource: ...
@@ -37,13 +42,13 @@ class FrameSource(Protocol):
 
 
 class FrameStream(PyAVReader):
-    """A `VideoReader` that also gives all of its frames in turn; frames are numbered alike."""
+    """A `VideoReader` that also gives its frames one after another; the numbers of frames are the same in both."""
 
     def frames(self, wanted: Callable[[int], bool], *, short_side: int | None = None) -> Iterator[tuple[int, Tensor]]:
-        """Decode the video once, in order: (number, uint8 frame_CHW) of the frames that are wanted.
+        """Decode the video once, in order: (number, uint8 frame_CHW) of the wanted frames.
 
         Args:
-            wanted: whether a frame is, by its number.
+            wanted: whether a frame is wanted, by its number.
             short_side: as in `read`.
 
         Raises:

@@ -31,7 +31,10 @@ class FramesReader(ClosedOnExit):
     Args:
         paths: the images in their order.
         name: the video's, for messages.
-        fps: frames a second; Something-Something's lists are extracted at 30, its videos have 12.
+        fps: frames a second; the frames of Something-Something's lists were extracted at 30, while its videos have 12.
+
+    Raises:
+        DecodeError: there are no images; when frames are read: an image is missing or can't be decoded.
     """
 
     def __init__(self, paths: Sequence[str], *, name: str, fps: float = 30) -> None:
@@ -40,15 +43,15 @@ class FramesReader(ClosedOnExit):
         self._paths, self._name, self._fps = paths, name, fps
 
     def close(self) -> None:
-        """Nothing stays open between reads."""
+        """Does nothing: no file stays open between reads."""
 
     def metadata(self) -> VideoMetadata:
-        """The first image tells the size."""
+        """Length, rate, and the size of the first image."""
         picture = self._open(0)
         return VideoMetadata(len(self._paths), self._fps, picture.height, picture.width)
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
-        """uint8 frames_TCHW, all of the first one's size."""
+        """uint8 frames_TCHW, all scaled to the size of the first of them; see `VideoReader.read`."""
         pictures: dict[int, Tensor] = {}
         size: tuple[int, int] | None = None
         for number in sorted(set(frames)):
@@ -121,14 +124,17 @@ def with_frames(
     classes: ClassNames = UNNAMED,
     locations: SourceLocations | None = None,
 ) -> FrameManifest:
-    """Pack (video, label, images) triples; `prefix` is joined before every image.
+    """Pack videos that are given as images into a manifest.
 
     Args:
-        videos: the name of a video, its label, and the paths of its frames in order.
+        videos: for each video its name, its label, and the paths of its frames in order.
         name: the list's name in messages.
-        prefix: as above.
+        prefix: joined before the path of every image.
         classes: the names of the labels.
         locations: where in the user's files each video stands.
+
+    Raises:
+        DataError: there are no videos or no images, or a path can't be the name of a file.
     """
     items: list[tuple[str, int]] = []
     ends = [0]

@@ -12,7 +12,11 @@ from pytorchvideo_autox3d.plain_data import parse_json
 
 
 def read_json(path: str) -> Any:
-    """Parse a json file; raise `DataError` if it is missing, can't be read or is none."""
+    """Parse a json file.
+
+    Raises:
+        DataError: it is missing, can't be read or is not json; names the file, and the line where there is one.
+    """
     try:
         with g_pathmgr.open(path, "r", encoding="utf-8-sig") as file:
             return parse_json(file.read())

@@ -27,15 +27,15 @@ def find_list(
     num_classes: int | None = None,
     classes: ClassNames = UNNAMED,
 ) -> Manifest:
-    """The list of `mode` in a folder: `<mode>.csv`, else `<mode>.json`, else the folder `<mode>/`; see `read_list`.
+    """Read the list of `mode` in a folder: `<mode>.csv`, else `<mode>.json`, else the folder `<mode>/`.
 
     Args:
         folder: where to look.
         mode: "train", "val" or "test".
         path_prefix, num_classes, classes: see `read_list`.
     Raises:
-        NoListError: there is none of these.
-        DataError: the list has a fault; names its line.
+        NoListError: the folder has none of these.
+        DataError: the list has a fault, or its names have no numbers; names the file, and the line, entry or folder.
     """
     path = _list_path(folder, mode)
     if not g_pathmgr.exists(path):
@@ -55,14 +55,14 @@ def find_list(
 def read_list(
     path: str, *, path_prefix: str = "", num_classes: int | None = None, classes: ClassNames = UNNAMED
 ) -> Manifest:
-    """Read a list in whichever form it has.
+    """Read a list in any of its forms.
 
-    A folder: each of its folders that holds a video, at any depth, is a class, but hidden ones; without any, the videos
-    in it are a list without labels. Ending in .json: {path: label}, {path: {"label": label}}, [[path, label]],
-    [{"path": path, "label": label}], [path], or Kinetics' own {id: {"annotations": {"label", "segment"}}} with files
-    named id_start_end.mp4. All else: see `csv_list.read_csv`.
+    In a folder, each folder that holds a video at any depth is a class, hidden ones left out; without such folders, the
+    videos in it are a list without labels. A file ending in .json holds {path: label}, {path: {"label": label}},
+    [[path, label]], [{"path": path, "label": label}], [path], or Kinetics' own {id: {"annotations": {"label",
+    "segment"}}} with files named id_start_end.mp4. For any other file see `csv_list.read_csv`.
 
-    Labels that are names are numbered alike in all lists of a folder: by `classes`, where given; else by the
+    Labels that are names get the same numbers in all lists of a folder: by `classes`, where given; else by the
     classes.json beside the list; else by the training list beside it (train.csv, train.json or train/); else, where
     there is neither, by the list itself. See `ClassNames.in_order`.
 
@@ -70,6 +70,7 @@ def read_list(
         path: the list, a local file or an address that iopath knows.
         path_prefix: joined before every path that is not absolute.
         num_classes: labels must lie in 0..num_classes-1; None asks only that they are not negative.
+        classes: the numbers of names; by default found as above.
 
     Raises:
         DataError: the list is missing or empty; a line does not parse; a label is out of range, or a name that the
@@ -84,7 +85,7 @@ def read_list(
 
 
 def _numbering(path: str, entries: Entries) -> ClassNames:
-    """What numbers the names of a list: the classes.json or the training list beside it; no names without either."""
+    """The numbering by the classes.json or the training list beside a list; without either, no names."""
     named = ClassNames.find(*_folders_of(path))
     if named or not entries.class_names:
         return named
@@ -95,9 +96,12 @@ def _numbering(path: str, entries: Entries) -> ClassNames:
 
 
 def _refuse_numbers_beside_names(path: str, entries: Entries) -> None:
-    """Raise `DataError` for numbers whose classes are names in the training list beside them, and in no classes.json.
+    """Refuse a list of numbers where the training list beside it has names and no classes.json gives their numbers.
 
-    Whoever wrote the numbers counted the names in an order of their own, which may not be that of `ClassNames`.
+    Whoever wrote the numbers counted the names in some order, which may not be that of `ClassNames`.
+
+    Raises:
+        DataError: the list is one.
     """
     training = _list_path(os.path.dirname(path), TRAIN)
     if not entries.has_numbers or training == path or ClassNames.find(*_folders_of(path)):
@@ -110,19 +114,19 @@ def _refuse_numbers_beside_names(path: str, entries: Entries) -> None:
 
 
 def _begins_with_names(path: str) -> bool:
-    """Whether a list's labels are names, by its first lines where it is long; folders 0, 1, 2, ... are numbers."""
+    """Whether a list's labels are names, judged by the first lines of a csv; class folders 0, 1, ... are numbers."""
     entries = read_csv(path, most=_LINES_LOOKED_AT) if _is_csv(path) else _read(path, "")
     return any(name != str(number) for number, name in enumerate(_own_numbering(entries)))
 
 
 def _folders_of(path: str) -> tuple[str, ...]:
-    """Where a list's classes.json may lie: beside it; in the training's folder of class folders, or its own."""
+    """Where a list's classes.json may lie: beside it, in the training's folder of class folders, or in its own."""
     folder = os.path.dirname(path)
     return folder, os.path.join(folder, TRAIN), path
 
 
 def _own_numbering(entries: Entries) -> ClassNames:
-    """The names of a list in their order; none where it has numbers, beside which a name is a mistake."""
+    """The numbering of a list by its own names; none where it has numbers, beside which a name is a mistake."""
     return UNNAMED if entries.has_numbers else ClassNames.in_order(entries.class_names, entries.name)
 
 
@@ -194,7 +198,7 @@ def _label(place: str, value: Any) -> Label:
 
 
 def _json_items(path: str) -> Iterator[tuple[str, str, Any]]:
-    """(place, video, label) of every entry; the place is that of messages, the label None where there is none."""
+    """(place for messages, video, label) of every entry; the label is None where there is none."""
     content = read_json(path)
     if isinstance(content, dict):
         for key, value in content.items():

@@ -21,8 +21,12 @@ class ClipLoader:
     """Iterates over the `ClipBatch`es of an epoch; built by `build_loader`.
 
     Attributes:
-        dataset: the data set whose items these are.
-        faults: the videos that were skipped, in all epochs so far; counted when their batch is handed out.
+        dataset: the data set that the items come from.
+        faults: the videos that were skipped in all epochs so far, each counted when its batch is handed out.
+
+    Raises:
+        DecodeError: while iterating, a video can't be decoded, unless faults are skipped.
+        DataError: while iterating, too many videos are bad, none is left for a batch, or a worker stalled or died.
     """
 
     def __init__(
@@ -41,15 +45,20 @@ class ClipLoader:
         self._full_batches = sampler.shuffle
 
     def __len__(self) -> int:
-        """Batches of a whole epoch on this process, wherever it starts."""
+        """The number of batches of a whole epoch on this process, whichever batch it starts at."""
         return len(self._sampler)
 
     def set_epoch(self, epoch: int, *, start_batch: int = 0) -> None:
-        """Choose the epoch, and the batch that the next iteration alone starts at (to resume within an epoch)."""
+        """Choose the epoch of the following iterations.
+
+        Args:
+            epoch: from 0.
+            start_batch: the batch that the next iteration starts at, to resume within an epoch; later ones start at 0.
+        """
         self._sampler.epoch, self._sampler.start_batch = epoch, start_batch
 
     def leave_out(self, videos: Collection[int]) -> None:
-        """Go on without these videos, in a loader in order: the others stay with their process."""
+        """Give none of these videos any more; the others stay with their process. Only for a loader in order."""
         self._sampler.leave_out(videos)
 
     def files(self, batch: ClipBatch) -> list[str]:
@@ -83,22 +92,24 @@ def build_loader(
     faults: FaultPolicy | None = None,
     stall_seconds: float = 0.0,
 ) -> ClipLoader:
-    """A loader over `dataset` for one of `world_size` processes; see `ClipBatchSampler` for who gets what.
+    """A loader over `dataset` for one of `world_size` processes; `ClipBatchSampler` says which videos each gets.
 
     Args:
         dataset: gives a `ClipBatch` for a key (epoch, index); of length N.
-        batch_size: videos a batch on this process; a batch of tests holds all views of each.
-        num_workers: processes that decode; 0 decodes in this one. Each uses one thread and lives until the loader goes.
+        batch_size: videos in a batch on this process; a batch of a test holds all views of each.
+        shuffle, drop_last, seed, rank, world_size: see `ClipBatchSampler`.
+        num_workers: processes that decode; 0 decodes in this one. Each uses one thread and lives as long as the loader.
         pin_memory: put batches in page-locked memory; without a GPU it has no effect.
         multiprocessing_context: "fork", "spawn" or "forkserver"; None is the platform's default.
-        faults: what a video means that can't be decoded; by default an error. With "skip", a shuffled loader gives the
-            next video of this process's order in its place, with its own clip of the epoch, so that batches stay full
-            and the same on any number of workers; a loader in order leaves the video out, and a batch that is left
-            with none.
+        faults: what happens with a video that can't be decoded; by default an error. With "skip", a shuffled loader
+            gives the next video of this process's order in its place, with that video's own clip of the epoch, so that
+            batches stay full and are the same on any number of workers. A loader in order leaves the video out, and so
+            a batch of which no video is left.
+        stall_seconds: give the workers up when no batch came for so long; 0 waits for ever.
 
-        stall_seconds: without a batch from the workers, after which they are given up; 0 waits for ever.
-
-    Iterating raises `DecodeError` or `DataError`, one line naming the file, wherever the video was decoded.
+    Raises:
+        DataError: the batch size or the rank is out of range, or there are too few videos for one batch. `ClipLoader`
+            says what iterating raises.
     """
     sampler = ClipBatchSampler(
         len(dataset),
@@ -136,6 +147,7 @@ class _Loaded:
     faults: tuple[Fault, ...] = ()
 
     def pin_memory(self) -> _Loaded:
+        """The same with its batch in page-locked memory; `DataLoader` calls it."""
         return self if self.batch is None else replace(self, batch=self.batch.pin_memory())
 
 

@@ -50,12 +50,17 @@ class SourceLocations:
 
     @classmethod
     def of(cls, files: str | Sequence[str], numbers: Sequence[int], *, unit: str = "line") -> SourceLocations:
-        """Pack the numbers."""
+        """Pack the numbers of the lines or entries.
+
+        Args:
+            files, unit: as the attributes.
+            numbers: from 1, one for each video.
+        """
         files = (files,) if isinstance(files, str) else tuple(files)
         return SourceLocations(files, torch.tensor(numbers, dtype=torch.int32), unit)
 
     def name(self, index: int, label: int) -> str:
-        """`file:line`, or `file: entry n`."""
+        """Where video `index`, of class `label`, stands: `file:line`, or `file: entry n`."""
         file = self.files[label] if len(self.files) > 1 else self.files[0]
         number = int(self.number[index])
         return f"{file}:{number}" if self.unit == "line" else f"{file}: {self.unit} {number}"
@@ -93,7 +98,7 @@ class Manifest:
         classes: ClassNames = UNNAMED,
         locations: SourceLocations | None = None,
     ) -> Manifest:
-        """Pack (path, label) pairs; raise `DataError` if there are none, or a path can't be one.
+        """Pack (path, label) pairs.
 
         Args:
             items: (path, label) pairs; the label is NO_LABEL where there is none.
@@ -101,6 +106,9 @@ class Manifest:
             prefix: joined before every path.
             classes: the names of the labels, where there are names.
             locations: where in the user's files each item stands, where that is known.
+
+        Raises:
+            DataError: there are no items, or a path can't be the name of a file.
         """
         packed, ends, labels = bytearray(), array("q", [0]), array("q")
         for path, label in items:
@@ -126,7 +134,11 @@ class Manifest:
         return (self.record(index) for index in range(len(self)))
 
     def record(self, index: int) -> VideoRecord:
-        """Line `index` of the list, 0 <= index < N; raises IndexError outside."""
+        """Video `index` of the list.
+
+        Raises:
+            IndexError: it is outside 0..N-1.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name} lists {len(self)} videos, asked for number {index}")
         return VideoRecord(os.path.join(self.prefix, self.listed(index)), int(self.label[index]), index)
@@ -137,13 +149,13 @@ class Manifest:
         return self.path_bytes[start:end].numpy().tobytes().decode("utf8", "surrogateescape")
 
     def with_location(self, index: int, message: str) -> str:
-        """`message`, and after it in brackets where the list has the video, as far as that is known."""
+        """`message`, followed in brackets by where the video stands in the list, where that is known."""
         if self.locations is None:
             return message
         return f"{message} ({self.locations.name(index, int(self.label[index]))})"
 
     def digest(self) -> str:
-        """A hash of the listed paths and labels in their order, by which results say what they were measured on."""
+        """A hash of the listed paths and labels in their order, kept with results to say what they were measured on."""
         content = hashlib.sha256(self.offset.numpy().tobytes())
         content.update(self.path_bytes.numpy().tobytes())
         content.update(self.label.numpy().tobytes())
@@ -151,7 +163,7 @@ class Manifest:
 
     @property
     def labelled(self) -> bool:
-        """Whether the list says the classes; one without can be tested for predictions alone."""
+        """Whether the list has labels; without them a test gives predictions and no accuracy."""
         return bool(self.label[0] != NO_LABEL)
 
     @property
@@ -207,6 +219,9 @@ def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] 
     """Write a list, or the videos at `indices` of it, that `read_list` reads back the same; no prefix is added.
 
     Classes are written as their numbers.
+
+    Raises:
+        AutoX3DError: the file can't be written.
     """
     chosen = range(len(manifest)) if indices is None else indices
     labels = [f" {label}" for label in manifest.label.tolist()] if manifest.labelled else [""] * len(manifest)
@@ -216,7 +231,11 @@ def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] 
 
 
 def refuse_to_replace(path: str | Path, *lists: Manifest) -> None:
-    """Raise `DataError` if `path`, which is about to be written, is one of the lists that were read."""
+    """Check that `path`, which is about to be written, is none of the lists that were read.
+
+    Raises:
+        DataError: it is one of them.
+    """
     if os.path.realpath(path) in {os.path.realpath(manifest.name) for manifest in lists}:
         raise DataError(f"{path}: is itself a list that is read, and would be written over; choose another folder")
 

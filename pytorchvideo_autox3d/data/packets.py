@@ -16,21 +16,29 @@ class PacketLike(Protocol):
     """The part of a packet that planning looks at: its display time, and whether decoding can start with it."""
 
     @property
-    def pts(self) -> int | None: ...
+    def pts(self) -> int | None:
+        """Display time, in units of the stream's time base; None where the container stores none."""
+        ...
+
     @property
-    def is_keyframe(self) -> bool: ...
+    def is_keyframe(self) -> bool:
+        """Whether decoding can start with this packet."""
+        ...
 
 
 @dataclass(frozen=True)
 class Run:
-    """Packets first..last, inclusive, in decoding order: from a keyframe to the last wanted packet of the stretch."""
+    """A run of packets first..last, inclusive, in decoding order: from a keyframe to the last wanted packet."""
 
     first: int
     last: int
 
 
 def shown_at(sorted_pts: Sequence[int], times: Iterable[float]) -> list[int]:
-    """The display time of the frame on the screen at each time: the last one not after it, or the first of all."""
+    """For each time, the display time of the frame that is then on the screen.
+
+    That is the last one not after the time; before the first frame, it is the first.
+    """
     return [sorted_pts[max(bisect_right(sorted_pts, time) - 1, 0)] for time in times]
 
 
@@ -38,7 +46,7 @@ def plan_runs(packets: Sequence[PacketLike], wanted: set[int]) -> list[Run]:
     """The shortest runs of packets, in decoding order, that deliver the frames with the display times `wanted`.
 
     A frame needs everything from the last keyframe that is not displayed after it: pictures that follow a keyframe but
-    are displayed before it ("leading" ones of an open group) lean on the group before.
+    are displayed before it ("leading" ones of an open group) depend on the group before.
     """
     runs: list[Run] = []
     for last, packet in enumerate(packets):

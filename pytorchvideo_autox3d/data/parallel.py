@@ -1,4 +1,4 @@
-"""A function over many files in several processes, which outlives a process that a file brings down."""
+"""Applies a function to many files in several processes, and goes on when a file crashes one of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _AHEAD = 4  # items handed out for each process, so that a long list does not pi
 def in_processes(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
 ) -> Iterator[tuple[Item, Result | None]]:
-    """(item, function(item)) as they finish; the result is None where the process died of the item.
+    """(item, function(item)) as they finish; the result is None where the item made its process die.
 
     Args:
-        function: picklable, and so are items and results.
-        workers: processes; 0 does it here, one after another.
+        function: must be picklable, and so must items and results.
+        items: what the function is applied to.
+        workers: processes; 0 works in this one, one item after another, and then nothing is caught.
     """
     if workers == 0:
         yield from ((item, function(item)) for item in items)
@@ -40,7 +41,7 @@ def in_processes(
 def _until_crash(
     function: Callable[[Item], Result], items: Iterator[Item], workers: int
 ) -> Generator[tuple[Item, Result | None], None, list[Item]]:
-    """Results until a process dies; returns the items that were then under way, none at the end."""
+    """Yield results until a process dies; return the items that were then in work, none if all came to their end."""
     pending: dict[Future[Result], Item] = {}
     with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
         try:
@@ -62,7 +63,7 @@ def _until_crash(
 
 
 def _context() -> BaseContext:
-    """Processes that start quickly, and take no locks from this one's threads along."""
+    """A start method whose processes start quickly and inherit no locks from this one's threads."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")

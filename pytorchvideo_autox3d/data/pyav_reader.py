@@ -1,4 +1,4 @@
-"""Reading frames with PyAV (FFmpeg): seek, read the compressed packets, decode only what the wanted frames lean on.
+"""Reading frames with PyAV (FFmpeg): seek, read the compressed packets, decode only what the wanted frames depend on.
 
 One decoding thread: workers are the parallelism here, and FFmpeg's own frame threads hang when a decoder is left before
 its end. Pictures are scaled by swscale while they are converted to RGB, and only those that are wanted.
@@ -39,13 +39,13 @@ _PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
 
 
 def open_container(path: str) -> Any:
-    """FFmpeg's view of a file, by its name whatever that looks like (http:, concat:), reaching for files alone."""
+    """Open a file with FFmpeg. A name that looks like an address (http:, concat:) is still taken as a file's."""
     local = f"file:{g_pathmgr.get_local_path(path)}"
     return av.open(local, metadata_errors="replace", options={"protocol_whitelist": "file"})
 
 
 class NoVideoStreamError(DecodeError):
-    """The file opens, but holds sound or data alone."""
+    """The file can be opened, but holds only sound or data."""
 
 
 class PyAVReader(ClosedOnExit):
@@ -62,7 +62,7 @@ class PyAVReader(ClosedOnExit):
         self._open()
 
     def close(self) -> None:
-        """Close the file; more than once is fine."""
+        """Close the file; a second call does nothing."""
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -158,7 +158,7 @@ class PyAVReader(ClosedOnExit):
     # Reading packets and frames
 
     def _packets(self) -> Iterator[Any]:
-        """The packets from the present position on that stand for a frame to show, and those they lean on."""
+        """The packets of the video stream from the present position on, without the empty one at the end."""
         for packet in self._container.demux(self._stream):
             if packet.size:  # the end of the file arrives as an empty packet
                 yield packet
@@ -209,7 +209,7 @@ class PyAVReader(ClosedOnExit):
         return taken
 
     def _check_reach(self, packets: Sequence[Any], shown: int, time: Fraction, per_frame: Fraction) -> None:
-        """Refuse to take the last readable frame for one that the header promises after it."""
+        """Refuse to give the last readable frame in place of one that the header promises after it (`DecodeError`)."""
         last = next((packet for packet in packets if packet.pts == shown), None)
         if last is None:
             raise DecodeError(f"{self._path}: has no frames")
@@ -224,7 +224,7 @@ class PyAVReader(ClosedOnExit):
     def _decode(
         self, packets: Sequence[Any], runs: Sequence[Run], wanted: set[int], short_side: int | None, *, sparing: bool
     ) -> dict[int, npt.NDArray[np.uint8]]:
-        """Decode runs of packets into {display time: picture}; `sparing` leaves out frames that nothing leans on."""
+        """Decode runs of packets into {display time: picture}; `sparing` skips frames that no other depends on."""
         context = self._stream.codec_context
         pictures: dict[int, npt.NDArray[np.uint8]] = {}
         for run in runs:

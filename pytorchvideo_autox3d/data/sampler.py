@@ -1,4 +1,4 @@
-"""Which videos make which batch of which epoch on which process: a function of a few numbers; so runs can resume."""
+"""Which videos make each batch of each epoch on each process: a function of a few numbers, so that runs can resume."""
 
 from __future__ import annotations
 
@@ -11,18 +11,29 @@ from torch.utils.data import Sampler
 from pytorchvideo_autox3d.errors import DataError
 
 Key = tuple[int, int]
-"""(epoch, index of the video): workers outlive an epoch, so that every key says which epoch it is for."""
+"""(epoch, index of the video); workers live longer than an epoch, so every key says which epoch it is for."""
 
 
 class ClipBatchSampler(Sampler[list[Key]]):
     """Batches of (epoch, index) for one of `world_size` processes.
 
-    Shuffled: a permutation of the list for each (seed, epoch), cut into global batches of batch_size * world_size, of
-    which every process takes an equal part; all processes have equally many batches. With `drop_last` the global batch
-    that is not full is left out; without, it is shared out too, short of at most world_size - 1 videos.
+    With `shuffle` each epoch is a permutation of the list, cut into global batches of batch_size * world_size videos,
+    of which every process takes an equal part; all processes have the same number of batches. With `drop_last` the
+    last global batch is left out where it is not full; without, it is divided too, except for at most world_size - 1
+    videos.
 
-    In order: process r takes the videos r, r + world_size, ...; each video exactly once over all processes, none
-    repeated to make the parts equal.
+    Without `shuffle`, process r takes the videos r, r + world_size, ...: each video exactly once over all processes,
+    and none is repeated to make the parts equal.
+
+    Args:
+        num_videos: of the list.
+        batch_size: videos in a batch on this process.
+        shuffle, drop_last: see above.
+        seed: of the permutations.
+        rank, world_size: which of how many processes this is.
+
+    Raises:
+        DataError: the batch size or the rank is out of range, or there are too few videos for one batch.
     """
 
     def __init__(
@@ -51,12 +62,12 @@ class ClipBatchSampler(Sampler[list[Key]]):
         self._left_out: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
     def leave_out(self, videos: Collection[int]) -> None:
-        """Give no key of these videos any more; in order only, where the others stay with their process."""
+        """Give no key of these videos any more; the others stay with their process. Not with `shuffle`."""
         assert not self.shuffle, "a shuffled epoch is all of its list"
         self._left_out = np.array(sorted(videos), dtype=np.int64)
 
     def __len__(self) -> int:
-        """Batches of a whole epoch on this process."""
+        """The number of batches of a whole epoch on this process."""
         share = len(self._share(np.arange(self._num_videos)))
         return share // self._batch_size if self._drop_last else -(-share // self._batch_size)
 
@@ -68,7 +79,7 @@ class ClipBatchSampler(Sampler[list[Key]]):
             yield [(self.epoch, int(index)) for index in part]
 
     def successors(self) -> Successors:
-        """Which video follows which on this process, for workers that must go past a bad one."""
+        """The order of videos on this process, for workers that must replace a bad one by the next."""
         return Successors(self._num_videos, seed=self._seed, rank=self._rank, world_size=self._world_size)
 
     def _order(self) -> npt.NDArray[np.int64]:

@@ -8,7 +8,7 @@ import torch
 
 from pytorchvideo_autox3d.data.views import View, crops
 
-# Irrational, so that segments of any length are entered at places that differ: see `segment_frames`.
+# Irrational, so that the places taken differ from segment to segment whatever their length: see `segment_frames`.
 _GOLDEN = 0.6180339887498949
 
 
@@ -22,14 +22,14 @@ def segment_frames(
 ) -> list[int]:
     """One frame of each of `num_frames` equal segments of a video, in order.
 
-    With a generator: any of the segment, uniformly. Else clip c of n: at (c + 1/2) / n of the segment, moved on by a
-    part of a frame that changes from segment to segment, so that clips differ also where a segment has fewer frames
-    than there are clips; a single clip takes the middle, rounded down.
+    With a generator, a frame is drawn uniformly from each segment. Without, clip c of n takes the frame at
+    (c + 1/2) / n of the segment, moved on by a part of a frame that changes from segment to segment, so that clips
+    differ even where a segment has fewer frames than there are clips. A single clip takes the middle, rounded down.
 
     Args:
-        video_frames: frames of the video.
-        num_frames: T, the segments.
-        generator: draws the frames; None chooses them as said.
+        video_frames: number of frames of the video.
+        num_frames: T, the number of segments.
+        generator: draws the frames; None chooses them as above.
         clip, num_clips: c and n.
     """
     size = (video_frames - 1) / num_frames
@@ -50,7 +50,7 @@ def segment_frames(
 def segment_views(
     video_frames: int, num_frames: int, *, num_clips: int, num_crops: int
 ) -> tuple[list[View], list[list[int]]]:
-    """All views of a test, each over the whole video, and the T frame numbers of each; crops of a clip in a row.
+    """All views of a test, each over the whole video, and the T frame numbers of each; a clip's crops are neighbours.
 
     Args:
         video_frames: frames of the video.

@@ -44,9 +44,11 @@ class SomethingSomething(VideoDataset):
         split: int = 1,
         classes: ClassNames = UNNAMED,
     ) -> Manifest:
-        """The videos of a mode: something-something-v2-{labels,train,validation}.json in `folder`, or without the
-        leading name as later releases have them; over `<path_prefix>/<id>.webm`, or over the frames that
-        `<mode>.csv` (val.csv in tests) lists, where there is one.
+        """The videos of a mode, from something-something-v2-{labels,train,validation}.json in `folder`.
+
+        The files may also be called labels.json and so on, as in later releases. The videos are
+        `<path_prefix>/<id>.webm`, or the extracted frames that `<mode>.csv` (val.csv in tests) lists, where there is
+        one.
 
         Args:
             folder: where the lists are.
@@ -79,7 +81,7 @@ class SomethingSomething(VideoDataset):
 
 
 def mirrored_label(label: int, classes: ClassNames) -> int:
-    """The class of a mirrored clip: that whose template has left and right exchanged, or the same."""
+    """The class of a mirrored clip: the one whose template has left and right exchanged, or else the same."""
     swapped = re.sub(r"\b(left|right)\b", lambda found: _SIDES[found.group()], classes.name(label))
     return classes.number(swapped) if swapped in classes else label
 

@@ -36,15 +36,20 @@ _abandoned: list[_Call] = []
 
 
 def call_within(function: Callable[[], Result], *, seconds: float, path: str) -> Result:
-    """`function()`, abandoned after `seconds`; 0 waits for ever.
+    """Call a function, and give it up after `seconds`.
 
-    A thread for each call costs some 0.1 ms beside a decode of tens, and leaves nothing to carry through a fork. A
-    call that is abandoned keeps its thread and its file until it returns, if it ever does; this process has at most
-    `MOST_ABANDONED` of them.
+    Each call has a thread of its own, which costs some 0.1 ms where a decode takes tens, and leaves no thread behind
+    that a fork would have to deal with. A call that is abandoned keeps its thread and its file until it returns, if it
+    ever does; this process has at most `MOST_ABANDONED` of them.
+
+    Args:
+        function: is called without arguments; what it raises is raised here.
+        seconds: the limit; 0 waits for ever.
+        path: the file that it reads, for messages.
 
     Raises:
-        DecodeError: the time is up; names `path`. Else whatever `function` raises.
-        DataError: the time is up, and so many calls are abandoned already; names their files.
+        DecodeError: the time is up; names `path`.
+        DataError: the time is up, and `MOST_ABANDONED` calls are abandoned already; names their files.
     """
     if seconds <= 0:
         return function()
@@ -60,7 +65,11 @@ def call_within(function: Callable[[], Result], *, seconds: float, path: str) ->
 
 
 def _abandon(call: _Call, path: str, seconds: float) -> None:
-    """Keep account of the calls that were given up, those that have returned since left out."""
+    """Add a call to the list of those that were given up, without those that have returned since.
+
+    Raises:
+        DataError: there are too many.
+    """
     _abandoned[:] = [other for other in _abandoned if other.is_alive()]
     if len(_abandoned) >= MOST_ABANDONED:
         named = ", ".join(other.path for other in _abandoned)

@@ -31,7 +31,7 @@ class TorchCodecReader(ClosedOnExit):
         self._decoder = self._open()
 
     def close(self) -> None:
-        """Close the file; more than once is fine."""
+        """Close the file; a second call does nothing."""
         self._decoder = None
 
     def metadata(self) -> VideoMetadata:
@@ -67,7 +67,11 @@ class TorchCodecReader(ClosedOnExit):
 
 
 def load_torchcodec() -> None:
-    """Import it; raise `DataError` if it is not installed, or finds none of FFmpeg's libraries."""
+    """Import torchcodec.
+
+    Raises:
+        DataError: it is not installed, or finds none of FFmpeg's libraries.
+    """
     _import("torchcodec.decoders")
 
 

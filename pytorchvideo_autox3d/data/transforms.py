@@ -20,9 +20,9 @@ from pytorchvideo_autox3d.errors import DataError
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """Inside, torch's global CPU generator draws from `generator`; afterwards it is as before.
+    """Within the `with` block torch's global CPU generator is seeded from `generator`; afterwards it is as before.
 
-    torchvision's transforms know no other generator. Those of CUDA devices are neither read nor written.
+    torchvision's transforms can draw from no other generator. Those of CUDA devices are neither read nor written.
     """
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
@@ -44,10 +44,14 @@ class TrainTransform:
 
     Args:
         crop_size: side of the crop; the clip's sides are at least that.
-        horizontal_flip: with probability 1/2; switch it off where labels tell left from right (Something-Something).
+        horizontal_flip: mirror a clip with probability 1/2. Where labels tell left from right (Something-Something),
+            either switch it off or change the label with it.
         auto_augment: "" for none, an AutoAugment policy or a RandAugment recipe; see `policy_transform`.
-        interpolation: of these, where they turn and shift.
-        erasing: random erasing, at the very end.
+        interpolation: used where these turn and shift.
+        erasing: random erasing, as the last step.
+
+    Raises:
+        DataError: there is no such policy.
     """
 
     def __init__(
@@ -64,11 +68,11 @@ class TrainTransform:
         self._transform = v2.Compose([v2.RandomCrop(crop_size), *steps])
 
     def __call__(self, frames_TCHW: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 frames_TCHW -> uint8 frames_TCHW of crop_size squared."""
+        """Augment one clip: from uint8 frames_TCHW to uint8 frames_TCHW with H = W = crop_size."""
         return self.with_flip(frames_TCHW, generator)[0]
 
     def with_flip(self, frames_TCHW: Tensor, generator: torch.Generator) -> tuple[Tensor, bool]:
-        """The clip, and whether it is mirrored: some labels then mean another class."""
+        """The augmented clip, and whether it is mirrored, as some labels then mean another class."""
         flipped = self._flip and bool(torch.rand((), generator=generator) < 0.5)
         with drawing_from(generator):
             augmented: Tensor = self._transform(frames_TCHW.flip(-1) if flipped else frames_TCHW)
@@ -83,11 +87,14 @@ def cropped(frames_TCHW: Tensor, view: View, size: int) -> Tensor:
 
 
 class ClipNormalize:
-    """uint8 clip_BCTHW in 0..255 -> (clip / 255 - mean) / std, float, channels last, on the clip's own device.
+    """Turns uint8 clip_BCTHW in 0..255 into float (clip / 255 - mean) / std, channels last, on the clip's own device.
 
     Args:
-        mean, std: one number a channel, for values in 0..1.
+        mean, std: one number for each channel, for values in 0..1.
         dtype: of the result.
+
+    Raises:
+        DataError: they differ in length, or a std is not above 0.
     """
 
     def __init__(
@@ -101,7 +108,7 @@ class ClipNormalize:
             raise DataError(f"mean {list(mean)} and std {list(std)} must be as long as each other, and std positive")
 
     def __call__(self, clip_BCTHW: Tensor) -> Tensor:
-        """Any number of leading dimensions before CTHW; channels_last_3d where there is exactly one."""
+        """Normalise clips with any number of dimensions before CTHW; with one, the result is channels_last_3d."""
         memory_format = torch.channels_last_3d if clip_BCTHW.ndim == 5 else torch.preserve_format
         clip = clip_BCTHW.to(self.dtype, memory_format=memory_format, copy=True)
         if len(set(self.mean)) == len(set(self.std)) == 1:  # as in every recipe here: no tensors to move

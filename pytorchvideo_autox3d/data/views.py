@@ -1,4 +1,4 @@
-"""Which frames and which part of the picture a view of a video takes: pure functions of numbers.
+"""The frames and the part of the picture that a view of a video takes, as pure functions of numbers.
 
 The rules are PySlowFast's, which X3D's and this paper's figures were measured under (its `datasets/decoder.py`):
 a clip spans `num_frames * sampling_rate / target_fps` seconds; its T frames are spread evenly over the span's frames,
@@ -32,7 +32,14 @@ class View:
 
 
 def clip_span(num_frames: int, sampling_rate: int, target_fps: float, video_fps: float) -> float:
-    """Length of a clip in frames of a video of `video_fps`; one frame at least."""
+    """The length of a clip, in frames of a video of `video_fps` frames a second; at least one frame.
+
+    Args:
+        num_frames: T, the frames of the clip.
+        sampling_rate: every how many-th frame is taken, at `target_fps`.
+        target_fps: frames a second that the sampling rate is for.
+        video_fps: frames a second of the video.
+    """
     return max(1.0, num_frames * sampling_rate / target_fps * video_fps)
 
 
@@ -60,7 +67,11 @@ def uniform_views(video_frames: int, span: float, *, num_clips: int, num_crops: 
 
 
 def crops(num_crops: int) -> tuple[int, ...]:
-    """The crops of a test: the centre alone, or left, centre and right."""
+    """The crops of a test: the centre alone, or left, centre and right.
+
+    Raises:
+        ValueError: `num_crops` is neither 1 nor 3.
+    """
     if num_crops not in (1, 3):
         raise ValueError(f"num_crops is {num_crops}, expected 1 or 3")
     return (CENTER,) if num_crops == 1 else (LEFT, CENTER, RIGHT)

@@ -1,4 +1,4 @@
-"""What each worker of a loader is at, so that one that stalls or dies is named with its file."""
+"""Keeps which file each worker of a loader is reading, so that a worker that stalls or dies is named with its file."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _IDLE = -1
 
 
 class WorkerWatch:
-    """The video that each worker has under way and since when, in memory that the workers and this process share.
+    """The video that each worker is decoding and since when, in memory that the workers and this process share.
 
     Args:
         num_workers: of the loader.
-        dataset: whose `paths` name the videos; one without has them named by their number.
-        seconds: without a batch after which the loader gives up (`DataLoader`'s timeout); 0 is never.
+        dataset: its `paths` name the videos; without them videos are named by their number.
+        seconds: how long the loader waits for a batch before it gives up (`DataLoader`'s timeout); 0 is for ever.
     """
 
     def __init__(self, num_workers: int, dataset: Any, *, seconds: float) -> None:
@@ -36,7 +36,7 @@ class WorkerWatch:
 
     @contextmanager
     def at(self, video: int) -> Iterator[None]:
-        """In a worker: it has `video` under way."""
+        """In a worker: within the `with` block it is decoding `video`."""
         worker = get_worker_info()
         if worker is None:
             yield
@@ -49,7 +49,7 @@ class WorkerWatch:
             self._video[worker.id] = _IDLE
 
     def batches(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """The batches of a `DataLoader`; where it gives up or loses a worker, an error that names the files.
+        """Pass on the batches of a `DataLoader`, and say which files were in work where it fails.
 
         Raises:
             DataError: a worker stalled or died; names it, its file and for how long it has been at that.
@@ -67,7 +67,7 @@ class WorkerWatch:
             raise DataError(f"{what}: {self._busy()}") from error
 
     def _busy(self) -> str:
-        """Which worker is at which file, the longest first."""
+        """Which worker is decoding which file and for how long, the longest first, for a message."""
         now = time.monotonic()
         at = [(now - float(self._since[number]), number) for number in range(len(self._video))]
         busy = [(age, number) for age, number in sorted(at, reverse=True) if self._video[number] != _IDLE]
@@ -80,10 +80,13 @@ class WorkerWatch:
 
 
 def die_with_parent(worker: int) -> None:
-    """In a new worker: end it when the process that reads its batches has ended, however that came about.
+    """In a new worker: end it when the process that reads its batches has ended, for whatever reason.
 
-    torch's own watch looks at the parent's number, which under a fork server is the server's: a job that was killed
-    would leave its workers waiting for ever.
+    torch's own watch looks at the number of the parent process, which under a fork server is the server's: a job that
+    was killed would leave its workers waiting for ever.
+
+    Args:
+        worker: its number; `DataLoader` gives it, and it is not used.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

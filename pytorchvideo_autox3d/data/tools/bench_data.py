@@ -22,9 +22,13 @@ class BenchSettings:
     """What the bench data are made from; the same settings give the same files.
 
     Attributes:
+        seed: of all draws.
         train_per_class, val_per_class, test_per_class: videos of each class of BENCH_CLASSES.
-        size: pixels of a side of the square video, even.
+        size: side of the square video in pixels, even.
         num_frames, fps: length and rate of every video.
+
+    Raises:
+        DataError: a value is out of range.
     """
 
     seed: int = 0
@@ -48,14 +52,14 @@ def make_bench_data(
 ) -> Path:
     """Make the bench data in `directory`: H.264 videos, the lists train.csv, val.csv and test.csv, and classes.json.
 
-    Who moves, how and with which surface (`bench_motion`), over the demo's photographs; training, validation and test
-    show different ones. Paths in the lists are relative to `directory`, which is whole or absent; data of the same
-    settings that are there already are kept.
+    A class says who moves, how, and with which surface (`bench_motion`). The videos show the demo's photographs, and
+    training, validation and test show different ones. Paths in the lists are relative to `directory`. An interrupted
+    run leaves no `directory`; data of the same settings that are there already are kept.
 
     Args:
-        directory: where to.
-        settings: the size of it all, and the seed.
-        num_threads: that render and encode.
+        directory: where the data go.
+        settings: numbers and sizes of the videos, and the seed.
+        num_threads: how many threads render and encode.
         show_progress: whether to show a bar.
     Raises:
         DataError: `directory` holds something else or can't be made, or the photographs are not installed.

@@ -54,14 +54,23 @@ class BenchLabel:
 
     @classmethod
     def of(cls, label: int) -> BenchLabel:
-        """The parts of class `label`, an index into BENCH_CLASSES."""
+        """The three parts of class `label`, which is an index into BENCH_CLASSES."""
         rest, surface = divmod(label, len(SURFACES))
         mover, programme = divmod(rest, len(PROGRAMMES))
         return cls(mover, programme, surface)
 
 
 def programme_path(programme: str, time_T: Floats, random: np.random.Generator) -> Floats:
-    """The path (T, 2) of a programme at times in [0, 1], in units of its travel: x and y within [-0.5, 0.5]."""
+    """The path of a programme, whose direction and phase are drawn.
+
+    Args:
+        programme: one of PROGRAMMES.
+        time_T: times in [0, 1].
+        random: of the draws.
+
+    Returns:
+        (T, 2): x and y in [-0.5, 0.5], in units of the distance from one end of the path to the other.
+    """
     if programme in ("across_then_along", "along_then_across"):
         signs = random.choice((-1.0, 1.0), 2)
         first, second = np.clip(2 * time_T, 0, 1) - 0.5, np.clip(2 * time_T - 1, 0, 1) - 0.5
@@ -78,7 +87,18 @@ def programme_path(programme: str, time_T: Floats, random: np.random.Generator) 
 def render_bench_video(
     label: int, photos: list[Image.Image], size: int, num_frames: int, random: np.random.Generator
 ) -> list[Picture]:
-    """One video of class `label` over two of the photographs: `num_frames` RGB pictures of `size` x `size`."""
+    """Render one video of a class.
+
+    Args:
+        label: an index into BENCH_CLASSES.
+        photos: the photographs from which that of the scene is drawn.
+        size: side of the square pictures, in pixels.
+        num_frames: how many pictures.
+        random: draws all that the class leaves open.
+
+    Returns:
+        RGB pictures, uint8 (size, size, 3).
+    """
     parts = BenchLabel.of(label)
     unit = size / _SIDE
     time_T = np.linspace(0, 1, num_frames)

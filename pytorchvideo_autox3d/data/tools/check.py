@@ -1,7 +1,7 @@
-"""Reading every file of a list to the end, and saying what is wrong with those that have a fault.
+"""Reads every file of a list to the end, and reports what is wrong with those that have a fault.
 
-What a file measures is kept apart from what the rules make of it: a check that is run again with other rules reads no
-file twice.
+What reading a file finds is kept apart from how the rules judge it, so that a check that is run again with other rules
+reads no file twice.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Rules:
     """What counts as a fault beyond files that can't be read.
 
     Attributes:
-        min_frames: fewer are "too short".
-        short_side: another short side is "wrong size"; 0 takes any.
-        allow_variable_rate: keep such videos in the clean list; they are reported either way.
+        min_frames: a video of fewer frames is "too short".
+        short_side: a video with another short side, in pixels, has the "wrong size"; 0 takes any.
+        allow_variable_rate: keep videos of a variable frame rate in the clean list; they are reported either way.
     """
 
     min_frames: int = 1
@@ -48,7 +48,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The outcome of a check. `faults` are (index, fault, detail), in the order of the list."""
+    """The outcome of a check.
+
+    Attributes:
+        manifest: the list.
+        rules: by which it was judged.
+        num_present: videos whose files exist.
+        faults: (index in the list, fault, detail), in the order of the list.
+        clean: indices of the videos of the clean list.
+    """
 
     manifest: Manifest
     rules: Rules
@@ -58,7 +66,7 @@ class CheckReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Videos of every class of faults."""
+        """How many videos have each kind of fault."""
         counted = Counter(fault for _, fault, _ in self.faults)
         return {fault: counted[fault] for fault in FAULTS}
 
@@ -87,11 +95,18 @@ def check_list(
 ) -> CheckReport:
     """Check every video of a list; leave clean.csv, with the classes' names, and report.json in `output`.
 
-    Files that an earlier, interrupted check has read are not read again, unless their size or time has changed.
+    Files that an earlier check has read are not read again, unless their size or time has changed.
 
     Args:
-        workers: processes; 0 reads in this one. A file that brings its process down is "unreadable".
-        seconds: the time a file may take; 0 waits for ever.
+        manifest: the list.
+        output: a folder.
+        rules: what counts as a fault; None takes the defaults.
+        workers: processes; 0 reads in this one. A file that crashes its process is "unreadable".
+        seconds: the time that a file may take; 0 waits for ever.
+        show_progress: whether to show a bar.
+
+    Raises:
+        DataError: `output` can't be written to, or its clean.csv is the list itself.
     """
     output, rules = Path(output), rules or Rules()
     refuse_to_replace(output / "clean.csv", manifest)
@@ -125,7 +140,7 @@ def _judge(manifest: Manifest, rules: Rules, measured: Mapping[str, Measurement]
 
 
 def _labelled_twice(manifest: Manifest) -> dict[str, list[int]]:
-    """The indices in the list of every file that stands there with more than one label."""
+    """For every file that is listed with more than one label, its indices in the list."""
     indices: dict[str, list[int]] = {}
     for record in manifest:
         indices.setdefault(os.path.normpath(record.path), []).append(record.index)
@@ -133,7 +148,7 @@ def _labelled_twice(manifest: Manifest) -> dict[str, list[int]]:
 
 
 def _label_fault(manifest: Manifest, record: VideoRecord, twice: Mapping[str, list[int]]) -> tuple[str, str] | None:
-    """(fault, detail) of a video's label, which no decoding shows."""
+    """(fault, detail) of a video's label; None where there is none."""
     found = twice.get(os.path.normpath(record.path), [])
     if found:
         other = next(index for index in found if manifest.label[index] != record.label)

@@ -19,14 +19,17 @@ from pytorchvideo_autox3d.data.tools.measurement import UNREADABLE, Measurement,
 def measure_all(
     manifest: Manifest, journal: Path, workers: int, seconds: float, show_progress: bool
 ) -> Mapping[str, Measurement]:
-    """Measure every video of a list that the journal doesn't have yet, and add it there at once.
+    """Measure every video of a list that the journal doesn't have yet, and write each to the journal at once.
 
     Args:
-        journal: a file of one measurement a line; a file whose size or time has changed since is read again.
-        workers: processes; 0 reads in this one. A video that brings its process down is "unreadable".
-        seconds: the time a video may take; 0 waits for ever.
+        manifest: the list.
+        journal: a file with one measurement on each line. Videos whose size or time has changed since are read again.
+        workers: processes; 0 reads in this one. A video that crashes its process is "unreadable".
+        seconds: the time that a video may take; 0 waits for ever.
+        show_progress: whether to show a bar.
+
     Returns:
-        the measurement of every path.
+        The measurement of every path.
     """
     known = _read_journal(journal)
     open_paths = {record.path for record in manifest if _stamp(record.path) != known.get(record.path, (None,))[0]}
@@ -59,7 +62,7 @@ def _read_journal(journal: Path) -> dict[str, tuple[list[int], Measurement]]:
 
 
 def _stamp(path: str) -> list[int]:
-    """Size and time of a file, by which it is known to be the same; of a missing or remote one, none."""
+    """Size in bytes and time in nanoseconds of a file, which tell whether it has changed; -1 for a missing one."""
     try:
         status = os.stat(path)
     except OSError:

@@ -20,9 +20,13 @@ class DemoSettings:
     """What the demo data are made from; the same settings give the same files.
 
     Attributes:
+        seed: of all draws.
         train_per_class, val_per_class, test_per_class: videos of each of the eight classes.
         size: (width, height) in pixels, both even.
         num_frames, fps: length and rate of every video.
+
+    Raises:
+        DataError: a value is out of range.
     """
 
     seed: int = 0
@@ -41,7 +45,7 @@ class DemoSettings:
             raise DataError(f"demo data: size {self.size} must be even and 16 or more (H.264 halves the colours)")
 
     def per_class(self, split: str) -> int:
-        """Videos of each class in a split."""
+        """How many videos each class has in a split: "train", "val" or "test"."""
         return {"train": self.train_per_class, "val": self.val_per_class, "test": self.test_per_class}[split]
 
 
@@ -50,14 +54,14 @@ def make_demo_data(
 ) -> Path:
     """Make the demo data in `directory`: H.264 videos, the lists train.csv, val.csv and test.csv, and classes.json.
 
-    Eight camera motions over photographs that ship in wheels; training, validation and test show different photographs.
-    Paths in the lists are relative to `directory`. Made beside and renamed, so that `directory` is whole or absent;
-    data of the same settings that are there already are kept.
+    The classes are eight camera motions, over photographs that come inside wheels; training, validation and test show
+    different ones. Paths in the lists are relative to `directory`. An interrupted run leaves no `directory`; data of
+    the same settings that are there already are kept.
 
     Args:
-        directory: where to.
-        settings: the size of it all, and the seed.
-        num_threads: that render and encode.
+        directory: where the data go.
+        settings: numbers and sizes of the videos, and the seed.
+        num_threads: how many threads render and encode.
         show_progress: whether to show a bar.
     Raises:
         DataError: `directory` holds something else or can't be made, or the photographs are not installed.

@@ -1,8 +1,9 @@
 """Camera motions over photographs: what the demo data's videos show.
 
-Eight classes; only motion tells them apart. Every video draws a pose and one motion of each kind (a pan, a zoom, a
-rotation). The kind of its class runs over time; each other kind stands still at a random moment of its run. So a frame
-taken at a random time has one distribution of place, size and angle for all eight classes, and tells none of them.
+There are eight classes, which only motion tells apart. For every video a pose and one motion of each kind (a pan, a
+zoom, a rotation) are drawn. The kind of the video's class runs over time; each other kind stays at a random moment of
+its run. So the place, size and angle of a frame taken at a random time have the same distribution for all eight
+classes, and a single frame does not give its class away.
 """
 
 from __future__ import annotations
@@ -50,7 +51,13 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the camera looks: centre in pixels of the photograph, photograph pixels per pixel of the view, angle."""
+    """Where the camera looks.
+
+    Attributes:
+        x, y: the centre, in pixels of the photograph.
+        scale: pixels of the photograph for one pixel of the view.
+        angle: in radians.
+    """
 
     x: float
     y: float
@@ -60,10 +67,14 @@ class Pose:
 
 @dataclass(frozen=True)
 class Motion:
-    """One video's camera: a base pose, what each kind of motion travels over the video, and when each stands still.
+    """One video's camera.
 
-    `pan` is in short sides of the view along its own axes, `zoom` in log scale, `turn` in radians; `still` are the
-    moments in [0, 1] of pan, zoom and turn, at which the kinds that are not the class's stay.
+    Attributes:
+        base: the pose in the middle of every motion.
+        pan: how far a pan goes over the whole video along the view's own axes, in short sides of the view.
+        zoom: how far a zoom goes, as the logarithm of the scale.
+        turn: how far a rotation goes, in radians.
+        still: the moments in [0, 1] of pan, zoom and turn at which those that are not the class's kind stay.
     """
 
     base: Pose
@@ -89,7 +100,11 @@ class Motion:
 
 
 def load_photographs(split: str) -> list[Image.Image]:
-    """The photographs of a split, scaled alike and mirrored at the borders; raise `DataError` if one is missing."""
+    """The photographs of a split, brought to one shorter side and continued by mirroring at the borders.
+
+    Raises:
+        DataError: the package of a photograph is not installed.
+    """
     return [_prepared(_locate(name)) for name in PHOTOGRAPHS[split]]
 
 
@@ -112,7 +127,7 @@ def _prepared(path: Path) -> Image.Image:
 
 
 def draw_motion(label: int, photo: Image.Image, size: tuple[int, int], random: np.random.Generator) -> Motion:
-    """Draw a camera for class `label` over a photograph, again until its view has contrast.
+    """Draw a camera for class `label` over a photograph; up to 20 times, until its view has contrast.
 
     Args:
         label: the class, which fixes the kind of motion.

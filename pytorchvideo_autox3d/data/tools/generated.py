@@ -1,4 +1,4 @@
-"""A data set that is made, not collected: video files, lists, classes, and a record of what it was made from."""
+"""Makes synthetic data sets: video files, lists, classes, and a record of what they were made from."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class VideoTask:
     number: int
 
     def path(self, classes: Sequence[str]) -> str:
-        """Where it goes, relative to the data's folder."""
+        """The video's path, relative to the data's folder."""
         return f"videos/{self.split}/{classes[self.label]}_{self.number:04d}.mp4"
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What a made data set holds.
+    """What a synthetic data set holds.
 
     Attributes:
-        kind: what messages call it, "demo data".
+        kind: what messages call it, such as "demo data".
         classes: names by label.
         per_class: videos of each class, by split.
         record_file: name of the file that keeps `record`.
@@ -60,7 +60,7 @@ class DataDescription:
     record: Mapping[str, Any]
 
     def tasks(self, split: str) -> list[VideoTask]:
-        """The videos of a split in the order of its list: class by class, and again."""
+        """The videos of a split in the order of its list: one of each class, then another of each, and so on."""
         count = self.per_class[split]
         return [VideoTask(split, label, number) for number in range(count) for label in range(len(self.classes))]
 
@@ -79,11 +79,20 @@ def make_data_set(
 ) -> Path:
     """Make the data in `directory`: videos, the lists train.csv, val.csv and test.csv, and classes.json.
 
-    Made beside and renamed, so that `directory` is whole or absent; data of the same record that are there already are
-    kept.
+    The data are made in a folder beside `directory` that is renamed at the end, so an interrupted run leaves no
+    `directory`. Data of the same record that are there already are kept.
 
     Args:
-        prepare: loads what is needed, before anything is written, and returns what makes one video at a path.
+        directory: where the data go; absent, empty, or with data of the same record.
+        description: what to make.
+        prepare: loads what is needed, before anything is written, and returns the function that makes one video at a
+            path.
+        num_threads: how many threads make videos.
+        show_progress: whether to show a bar.
+
+    Returns:
+        `directory`.
+
     Raises:
         DataError: `directory` holds something else or can't be made.
     """
@@ -156,13 +165,11 @@ def _write_lists(root: Path, description: DataDescription) -> None:
 def encode_video(path: str | Path, pictures: Sequence[Picture], *, fps: int, crf: int = 20) -> None:
     """Write RGB pictures of one even size as H.264 in mp4; the same pictures give the same bytes.
 
-    `crf` is x264's constant rate factor: the higher, the more is lost.
-
     Args:
         path: the file.
-        pictures: uint8 (H, W, 3).
+        pictures: uint8 (H, W, 3), H and W even.
         fps: frames a second.
-        crf: see above.
+        crf: x264's constant rate factor, 0 to 51: the higher, the smaller the file and the worse the pictures.
     """
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=fps, options={**_REPEATABLE, "crf": str(crf)})

@@ -1,4 +1,4 @@
-"""Computing the optical flow of a list's videos, each beside its video; see `data.flow` for what the files hold."""
+"""Computes the optical flow of a list's videos, each written beside its video; `data.flow` says what the files hold."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ class FlowSettings:
     Attributes:
         short_side: the pictures' shorter side, in pixels; smaller videos keep their size.
         preset: of OpenCV's dense inverse search: "ultrafast", "fast" or "medium", the slower the finer.
-        crf: x264's constant rate factor; 0 keeps every value.
+        crf: x264's constant rate factor, 0 to 51; 0 is lossless.
         gop: frames from one keyframe to the next.
+
+    Raises:
+        DataError: a value is out of range.
     """
 
     short_side: int = 256
@@ -74,7 +77,7 @@ def make_flow(video: str, settings: FlowSettings) -> None:
 
 
 def _flow_pictures(reader: VideoReader, short_side: int, engine: Any) -> Iterator[npt.NDArray[np.uint8]]:
-    """Red, green, blue pictures of the flow from each frame to the next; the last twice."""
+    """The flow from each frame to the next as RGB pictures; the last picture comes twice."""
     last: npt.NDArray[np.uint8] | None = None
     picture: npt.NDArray[np.uint8] | None = None
     for grey_HW in _grey_pictures(reader, short_side):
@@ -113,15 +116,17 @@ def _engine(preset: str) -> Any:
 def make_flow_of_list(
     manifest: Manifest, settings: FlowSettings, *, workers: int = 0, show_progress: bool = True
 ) -> dict[int, str]:
-    """The flow of every video of a list that has none yet; an interrupted run goes on where it was.
-
-    Returns what went wrong, by the video's place in the list.
+    """Compute the flow of every video of a list that has none yet; so an interrupted run goes on where it was.
 
     Args:
-        manifest: the list; the flow is laid beside its videos.
+        manifest: the list; the flow is written beside its videos.
         settings: how it is computed.
         workers: processes; 0 works in this one.
         show_progress: whether to show a bar.
+
+    Returns:
+        Error messages of the videos that failed, by their places in the list.
+
     Raises:
         DataError: OpenCV is not installed.
     """

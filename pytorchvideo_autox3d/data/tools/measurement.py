@@ -1,4 +1,4 @@
-"""What reading one video file to its end finds."""
+"""Reads one video file to its end, and records what that finds."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class Measurement:
     """What reading a file to its end found.
 
     Attributes:
-        problem: "" or one of `FAULTS`; `detail` is the message that goes with it.
-        num_frames, fps, height, width: from the packets and the header; 0 where it did not come to that.
+        problem: one of `FAULTS`, or "" where there is none.
+        detail: the message that goes with it.
+        num_frames, fps, height, width: from the packets and the header; 0 where the file could not be read so far.
         bad_frame: the number of the first frame that can't be decoded, or -1.
         variable_rate: frames are not evenly spread in time.
     """
@@ -44,11 +45,14 @@ class Measurement:
 
 
 def measure_video(path: str, *, seconds: float = 0) -> Measurement:
-    """Decode a video to its end; a file that can't be read is no error but a measurement with a `problem`.
+    """Decode a video to its end. For a file that can't be read, no error is raised; the result has a `problem`.
 
     Args:
         path: the video.
-        seconds: after which it is given up as "unreadable"; 0 waits for ever.
+        seconds: the time after which it is given up as "unreadable"; 0 waits for ever.
+
+    Raises:
+        DataError: too many files have been given up and still have not returned.
     """
     if not g_pathmgr.exists(path):
         return Measurement(MISSING, "no such file")

@@ -19,8 +19,10 @@ class MiniKinetics:
     """How a small Kinetics is drawn; the same numbers give the same lists.
 
     Attributes:
-        num_classes: those with most training videos; of equally many the one with the lower number.
-        train_per_class, val_per_class: drawn from each at random.
+        num_classes: how many classes are kept, those with most training videos; where two have equally many, the lower
+            number.
+        train_per_class, val_per_class: how many videos are drawn from each at random.
+        seed: of the draws.
     """
 
     num_classes: int = 200
@@ -30,17 +32,21 @@ class MiniKinetics:
 
 
 def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, settings: MiniKinetics) -> dict[int, int]:
-    """Write train.csv, val.csv and test.csv (the validation videos) to `output`; return {old label: new label}.
+    """Write train.csv, val.csv, test.csv (the validation videos) and classes.json to `output`.
 
-    Classes are numbered anew, in the order of their old numbers; classes.json names them, where names are known, else
-    by their old numbers.
+    Classes get new numbers, in the order of their old ones. classes.json has their names, or their old numbers where no
+    names are known.
 
     Args:
         train, val: Kinetics' lists.
         output: the folder of the new ones.
         settings: how many classes, and videos of each.
+    Returns:
+        {old label: new label}.
+
     Raises:
-        DataError: there are not so many classes, or a chosen class has too few videos; names it.
+        DataError: there are too few classes, or a chosen class has too few videos; names it. Also where a file would
+            replace one of the lists that are read.
     """
     present, counts = np.unique(train.labels, return_counts=True)
     if len(present) < settings.num_classes:

@@ -1,4 +1,4 @@
-"""Re-encoding a list of videos with a short side of few pixels: what most of the decoder's time goes into otherwise."""
+"""Re-encodes a list of videos with a short side of few pixels."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ _RECORD = "resize.json"
 
 @dataclass(frozen=True)
 class ResizeSettings:
-    """How videos are encoded anew: H.264 without sound.
+    """How videos are encoded again: H.264 without sound.
 
     Attributes:
         short_side: in pixels, even; smaller pictures keep their size.
-        gop: frames from one keyframe to the next: few make reading in mid-video fast, many make files small.
-        crf: x264's constant rate factor; 18 can hardly be told from the source.
+        gop: frames from one keyframe to the next. A small number makes it fast to read from the middle of a video, a
+            large one makes files small.
+        crf: x264's constant rate factor, 0 to 51; at 18 the result can hardly be told from the source.
+
+    Raises:
+        DataError: a value is out of range.
     """
 
     short_side: int = 256
@@ -84,7 +88,7 @@ def _encode(source: Any, beside: Path, settings: ResizeSettings) -> None:
 
 
 def _upright(source: Any, video: Any, settings: ResizeSettings) -> Iterator[av.VideoFrame]:
-    """The pictures of a video, scaled and turned, at times that only ever grow."""
+    """The pictures of a video, scaled and turned upright, at strictly increasing times."""
     reformatter = VideoReformatter()
     period = max(1, round(1 / ((video.average_rate or Fraction(25)) * video.time_base)))
     timed = source.format.name not in WITHOUT_DISPLAY_TIMES
@@ -106,9 +110,8 @@ def resize_list(
 ) -> dict[int, str]:
     """Re-encode every video of a list below `output`, and list the results there under the list's own name.
 
-    Files that are there already are kept: an interrupted run goes on where it was. No source is ever written to.
-
-    Returns what went wrong, by the video's place in the list; those videos are left out of the new list.
+    Files that are there already are kept, so an interrupted run goes on where it was. No source is ever written to.
+    Videos that fail are left out of the new list.
 
     Args:
         manifest: the list.
@@ -116,6 +119,9 @@ def resize_list(
         settings: their size and quality.
         workers: processes; 0 works in this one.
         show_progress: whether to show a bar.
+    Returns:
+        Error messages of the videos that failed, by their places in the list.
+
     Raises:
         DataError: `output` was made with other settings, a source or the list lies where its result would, or the
             results of two sources would lie in one place. Nothing is written then.
@@ -168,7 +174,11 @@ def _check_places(manifest: Manifest, tasks: Sequence[tuple[str, str]], output: 
 
 
 def _claim(output: Path, settings: ResizeSettings) -> None:
-    """Results of two settings never mix in one folder."""
+    """Record the settings in the folder, so that results of two settings never mix in one.
+
+    Raises:
+        DataError: the folder holds results of other settings.
+    """
     record = output / _RECORD
     content = simplejson.dumps(asdict(settings)) + "\n"
     if record.is_file() and record.read_text(encoding="utf8") != content:
@@ -177,7 +187,7 @@ def _claim(output: Path, settings: ResizeSettings) -> None:
 
 
 def _target(listed: str) -> str:
-    """Where the result goes below the output folder: the same names; another container than mp4 keeps its own too."""
+    """The path of a result below the output folder: the source's, with .mp4 added where it ends otherwise."""
     parts = [part for part in PurePath(listed).parts if part not in ("/", "..")]
     path = PurePath(*parts)
     return str(path if path.suffix == ".mp4" else path.with_name(path.name + ".mp4"))
