@@ -33,14 +33,14 @@ _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": lambda x: F.silu(x, inplace=True),
     "relu6": lambda x: F.hardtanh_(x, 0.0, 6.0),
 }
-# What oneDNN's fused linear layer calls them: (attribute, scalars).
+# The activations as oneDNN's fused layers name them: (attribute, scalars).
 _ONEDNN: dict[str, tuple[str, list[float]]] = {
     "none": ("none", []),
     "relu": ("relu", []),
     "silu": ("swish", []),
     "relu6": ("hardtanh", [0.0, 6.0]),
 }
-# Whose forward is the convolution and nothing else.
+# Classes whose forward is the convolution and nothing else.
 _PLAIN = (nn.Conv3d, DepthwiseConv3d)
 _GEOMETRY = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
 _CLIP = (1, 3, 16, 224, 224)

@@ -114,6 +114,13 @@ class Slopes(NamedTuple):
     """Gradients of the parameters, and the coefficients of dx = h * factor + (x - mean) * x_factor + constant.
 
     h is the gradient before the activation, and factor that of `Affine.rows`.
+
+    Args:
+        weight: the gradient of the norm's weight (C,).
+        bias: the gradient of the norm's bias (C,).
+        excite: the gradients of W1, b1, W2 and b2; None without a gate.
+        x_factor: (C,), or 0 where the statistics were given.
+        constant: (C,), (B, C) with a gate, or 0.
     """
 
     weight: Any

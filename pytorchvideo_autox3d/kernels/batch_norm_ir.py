@@ -39,7 +39,14 @@ _ARGUMENTS = ("x", "grad", "residual", "out", "out2", "coefficients", "sums", "p
 
 
 class _Pass:
-    """Emits the loops of a pass: groups of pixels, and within a group the vectors of channels."""
+    """Emits the loops of a pass: groups of pixels, and within a group the vectors of channels.
+
+    Args:
+        module: where the function is written.
+        element: how the tensors store numbers, and channels of a vector.
+        name: of the function.
+        store_past_caches: whether results are written past the caches.
+    """
 
     def __init__(self, module: ir.Module, element: Element, name: str, store_past_caches: bool = False) -> None:
         self.module, self.element, self.store_past_caches = module, element, store_past_caches
@@ -104,7 +111,15 @@ class _Pass:
     def normalised(
         self, x: ir.Value, pixel: ir.Value, factor: ir.Value, added: ir.Value, has_residual: bool
     ) -> ir.Value:
-        """The activation's input z of a pixel, from x - m."""
+        """The activation's input z of a pixel.
+
+        Args:
+            x: x - m of the pixel.
+            pixel: its number in the run.
+            factor: the row a.
+            added: the row k.
+            has_residual: whether the residual is added.
+        """
         total = multiply_add(self.builder, x, factor, added)
         return self.builder.fadd(total, self.value("residual", pixel)) if has_residual else total
 

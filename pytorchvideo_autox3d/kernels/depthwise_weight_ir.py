@@ -78,7 +78,14 @@ class _WeightPass:
         return builder.function
 
     def tile(self, x: ir.Value, gout: ir.Value, columns: int, low: int | None, high: int | None) -> None:
-        """Add the products of `columns` columns of the output gradient with the input columns they meet."""
+        """Add the products of some columns of the output gradient with the input columns that they meet.
+
+        Args:
+            x: the address of the input row, at the tile's first column.
+            gout: the address of the output gradient's row, at the tile's first column.
+            columns: columns of the tile.
+            low, high: the first input column and the one past the last, as in `correlate_taps`.
+        """
         builder, element = self.builder, self.element
         taps = correlate_taps("forward", self.size, self.stride, columns, low, high)
         grads = [element.load(builder, offset(builder, gout, (self.pixel, c))) for c in range(columns)]

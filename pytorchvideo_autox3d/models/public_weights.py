@@ -32,7 +32,7 @@ from pytorchvideo_autox3d.models.x3d_checkpoints import State
 Rename = Callable[[str], str | None]
 Build = Callable[..., ClipNet]
 
-# Layers of the systems that no 2-D network has.
+# Layers that a system adds to its 2-D network.
 _ADDED = re.compile(r"\.(big_norm|temporal|reduce|moved|expand)\.|\.2\.fc\.")
 _BLOCK = {"a": "conv_a", "a_bn": "norm_a", "b": "conv_b", "b_bn": "norm_b", "c": "conv_c", "c_bn": "norm_c"}
 _FRAME_BLOCK = {

@@ -20,9 +20,9 @@ from pytorchvideo_autox3d.files import atomic_write
 Caption = Callable[[float], tuple[str, float]]
 """Seconds from the video's start -> (label, score) to show."""
 
-_BAND = 0.12  # height of the caption's band, of the frame
-_SMALLEST = 10  # pixels of the caption's letters
-_LEGIBLE = 240  # pixels of the shorter side, to which smaller pictures are enlarged
+_BAND = 0.12  # height of the caption's band, as a share of the frame's
+_SMALLEST = 10  # the smallest size of the caption's letters, in pixels
+_LEGIBLE = 240  # pictures are enlarged until their shorter side has as many pixels
 _BAR = (86, 180, 233)
 
 

@@ -101,6 +101,11 @@ def calibration_error(score_NK: NDArray[np.floating], label_N: NDArray[np.int64]
 
     Videos are put in bins of equal width by their highest score; the error is |accuracy - mean highest score| of each
     bin, averaged with the bins' numbers of videos as weights.
+
+    Args:
+        score_NK: of the videos, each row summing to 1.
+        label_N: the right classes.
+        bins: how many.
     """
     best_N, right_N = score_NK.max(axis=1), score_NK.argmax(axis=1) == label_N
     bin_N = np.clip(np.ceil(best_N * bins).astype(int) - 1, 0, bins - 1)  # (0, 1/bins], (1/bins, 2/bins], ...

@@ -14,7 +14,7 @@ from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.models import ClipNet
 from pytorchvideo_autox3d.predict.recognizer import Recognizer
 
-_FEWEST = 4  # positions a side below which a map does not say where
+_FEWEST = 4  # a map with fewer positions on a side does not say where the network looked
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,9 +21,9 @@ from pytorchvideo_autox3d.report.style import (
     style_axes,
 )
 
-_NAMED = 8  # classes with a colour and a curve of their own: those that last longest
-_POINTS = 2000  # of a curve; more could not be told apart
-_NARROWEST = 0.06  # of the picture's width, below which a segment's label has no room
+_NAMED = 8  # how many classes, those that last longest, have a colour and a curve of their own
+_POINTS = 2000  # about as many points as a curve shows; more could not be told apart
+_NARROWEST = 0.06  # a segment below this share of the picture's width has no room for its label
 
 
 def draw_timeline(timeline: Timeline) -> Figure:

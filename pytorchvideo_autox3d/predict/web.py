@@ -21,7 +21,7 @@ from pytorchvideo_autox3d.predict.timeline_picture import draw_timeline
 from pytorchvideo_autox3d.report import figure_to_png
 
 LOOPBACK = "127.0.0.1"
-_SWEEP = (60, 600)  # seconds: every minute, what was uploaded ten minutes ago goes
+_SWEEP = (60, 600)  # seconds: every minute, files that were uploaded ten minutes ago or earlier are removed
 _COLUMNS = ("from", "to", "label", "score")
 
 

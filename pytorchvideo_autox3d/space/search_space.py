@@ -92,7 +92,7 @@ class SearchSpace:
         return torch.stack(columns, dim=1)
 
     def describe(self, clip_length: int = 13, crop_size: int = 160) -> str:
-        """Print the space as text in the form of the paper's Table 2.
+        """The space as text, in the form of the paper's Table 2.
 
         Args:
             clip_length: frames of the clips for which input sizes are shown.

@@ -25,7 +25,8 @@ class Decision(NamedTuple):
     candidates: tuple
 
 
-# Of a group's first block in height and width: what Table 2 of the paper has, and what every network here is made for.
+# Strides that a group's first block may have in height and width: those of the paper's Table 2. The networks here are
+# made for these alone.
 STRIDES = (1, 2)
 
 

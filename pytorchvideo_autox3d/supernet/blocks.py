@@ -114,7 +114,7 @@ class ElasticMBConv(nn.Module):
     def copy_to(
         self, block: MBConv3D, choice: GroupChoice, in_indices: ChannelWindow, out_indices: ChannelWindow
     ) -> None:
-        """Copy the weights and running statistics of `choice` to a plain block; arguments as in `forward`."""
+        """Copy the weights and running statistics of `choice` to a plain block of that choice and these widths."""
         inner = self.inner_windows[len(in_indices), choice.expansion]
         copy_conv(self.expand, block.expand, inner, in_indices)
         copy_norm(self.expand_norm, block.expand_norm, inner)

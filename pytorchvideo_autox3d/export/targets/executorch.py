@@ -26,7 +26,7 @@ def write(
 
 
 def load(path: Path, *, threads: int = 0) -> Runner:
-    """Open a program; the process's first one decides how many threads all of them run on, unless `threads` says."""
+    """Open a program; `threads` sets the size of the process's thread pool, and 0 leaves it as it is."""
     from executorch.runtime import Runtime
 
     with silenced():

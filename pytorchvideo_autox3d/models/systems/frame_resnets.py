@@ -28,7 +28,7 @@ from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 _LAYERS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3]}
 
-Change = Callable[[Any], None]  # of a Bottleneck, whose convolutions torchvision types as 2-D
+Change = Callable[[Any], None]  # changes a Bottleneck in place; Any, as torchvision types its convolutions as 2-D
 
 
 @MODEL_REGISTRY.register(name="TSM_ResNet")

@@ -22,7 +22,8 @@ from pytorchvideo_autox3d.models.systems.inflation import conv_like
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 _FEATURES = 1024
-# Where the stages start in torchvision's list of layers, each after a pool but the first; and its 2 x 2 x 2 pool.
+# Where the stages start in torchvision's list of layers (all but the first begin after a pool), and which layer is the
+# pool of 2 x 2 x 2.
 STAGE_STARTS = (0, 2, 5, 8, 14, 16)
 _LAST_POOL = 13
 _NORM = partial(nn.BatchNorm3d, eps=1e-3)
