@@ -1,4 +1,4 @@
-"""Training and testing from plain arguments; knows nothing of architectures and data formats."""
+"""Training and testing from plain arguments; the engine knows no architecture and no data format."""
 
 from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
 from pytorchvideo_autox3d.engine.checkpoint import Checkpointer

@@ -1,4 +1,4 @@
-"""Checkpoints in PySlowFast's layout, whole or not there at all, and read without running code from them.
+"""Checkpoints in PySlowFast's layout, which are written whole or not at all, and read without running code from them.
 
 Keys as PySlowFast has them: epoch (the last whole epoch, from 0), model_state, optimizer_state, scaler_state and cfg
 (text).
@@ -43,10 +43,11 @@ class Checkpointer:
 
     Args:
         output_dir: the run's folder, on a local disk.
-        model, optimizer, scaler: what is trained; a DDP or compiled wrapper leaves no trace in the file.
+        model, optimizer, scaler: what is trained; whether the model is wrapped (DDP, torch.compile) makes no difference
+            to the file.
         extras: further objects with state, by name.
         cfg_text: the config as yaml, kept for the reader.
-        process_extras: objects with a state in each process, by name: counters of faults.
+        process_extras: objects of which each process has its own state, by name, such as counters of faults.
         card: plain data that says how the model is used (a `ModelCard`'s), kept as `model_card`.
         keeping: which checkpoints stay.
     """
@@ -75,9 +76,13 @@ class Checkpointer:
         self.keeping = keeping or Keeping()
 
     def save(self, loop_state: Mapping[str, Any]) -> str:
-        """Write the checkpoint for `TrainLoop.state_dict()`; every process calls this. Returns the path.
+        """Write a checkpoint; every process must call this. Returns the path.
 
         It is put together in memory first, so that a full disk is an error like that of any other file.
+
+        Args:
+            loop_state: what `TrainLoop.state_dict()` gives.
+
 
         Raises:
             AutoX3DError: it can't be written; names the file and the cause. Older checkpoints are untouched.
@@ -96,7 +101,14 @@ class Checkpointer:
         return path
 
     def resume(self) -> dict[str, Any] | None:
-        """Restore the run's furthest whole checkpoint, if it has one; return the state for the loop."""
+        """Restore the run's furthest whole checkpoint.
+
+        Returns:
+            The state for `TrainLoop.load_state_dict`; None where there is no checkpoint.
+
+        Raises:
+            CheckpointError: as `load`, or all checkpoints are damaged.
+        """
         path = last_checkpoint(self.output_dir, tell=distributed.is_main())
         if path is None:
             return None
@@ -106,14 +118,15 @@ class Checkpointer:
         return self.load(path)
 
     def existing(self, epoch: int, step: int) -> str | None:
-        """The file of `checkpoint_path`, if there is one."""
+        """The path that `checkpoint_path` gives, if there is such a file; else None."""
         path = checkpoint_path(self.output_dir, epoch, step)
         return path if g_pathmgr.isfile(path) else None
 
     def load(self, path: str) -> dict[str, Any]:
         """Restore every part from `path`; return the state for `TrainLoop.load_state_dict`.
 
-        Raises `CheckpointError` naming the file when it is damaged, lacks a part or does not fit.
+        Raises:
+            CheckpointError: the file is damaged, lacks a part or does not fit; names it.
         """
         checkpoint = read_checkpoint(path)
         load_model_state(self.model, checkpoint_model_state(checkpoint, path), path)
@@ -147,14 +160,14 @@ class Checkpointer:
         }
 
     def _gathered_buffers(self) -> list[dict[str, Tensor]]:
-        """Each process's own buffers: inside an epoch the running statistics differ. None for a single process."""
+        """The buffers of each process, as running statistics differ inside an epoch; empty for a single process."""
         if not distributed.is_distributed():
             return []
         own = {name: buffer.detach().cpu() for name, buffer in unwrapped(self.model).named_buffers()}
         return distributed.all_gather_objects(own)
 
     def _restore_buffers(self, buffers: list[dict[str, Tensor]]) -> None:
-        """This process's own, where as many processes go on; else all keep the first one's, from the model's state."""
+        """Restore this process's own buffers; with another number of processes all keep those of the model's state."""
         if len(buffers) != distributed.world_size():
             return
         for name, buffer in unwrapped(self.model).named_buffers():
@@ -175,10 +188,10 @@ class Checkpointer:
 
     @staticmethod
     def _loop_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """The loop's state with this process's generators.
+        """The loop's state, with the random generators of this process.
 
-        A checkpoint of PySlowFast has the epoch alone. With another number of processes the generators can't go on:
-        then they keep the state that the caller seeded.
+        A checkpoint of PySlowFast has the epoch alone. With another number of processes the generators can't be
+        restored, and keep the state that the caller seeded.
         """
         bare = {"epoch": int(checkpoint.get("epoch", -1)) + 1, "step": 0, "steps_per_epoch": 0}
         empty = {"means": {"sums": {}, "clips": {}, "times": [0.0, 0.0]}, "history": []}

@@ -1,4 +1,4 @@
-"""The checkpoints of a run as files: their names, which is the furthest whole one, which of them stay.
+"""The checkpoints of a run as files: their names, which one got furthest and is whole, and which of them stay.
 
     <output_dir>/checkpoints/checkpoint_epoch_00012.pyth                 after epoch 12
     <output_dir>/checkpoints/checkpoint_epoch_00013_step_00000120.pyth   inside epoch 13, after its step 120
@@ -34,10 +34,10 @@ class Keeping:
     """How often checkpoints are written inside an epoch, and how many stay.
 
     Attributes:
-        minutes: between two checkpoints inside an epoch; 0 writes none (AUTOX3D.CHECKPOINT_MINUTES).
-        last: of the furthest so many checkpoints those inside an epoch stay too; older ones go
-            (AUTOX3D.CHECKPOINTS_KEPT). With one, a file that is damaged later has none before it in its epoch.
-        epochs: checkpoints of whole epochs that stay; 0 is all, as in PySlowFast (AUTOX3D.EPOCHS_KEPT).
+        minutes: time between two checkpoints inside an epoch; 0 writes none (AUTOX3D.CHECKPOINT_MINUTES).
+        last: a checkpoint inside an epoch stays while it is among the last so many of all checkpoints
+            (AUTOX3D.CHECKPOINTS_KEPT). With 1, where that file is damaged there is none before it in its epoch.
+        epochs: how many checkpoints of whole epochs stay; 0 is all, as in PySlowFast (AUTOX3D.EPOCHS_KEPT).
     """
 
     minutes: float = 0.0
@@ -51,16 +51,21 @@ def checkpoint_dir(output_dir: str) -> str:
 
 
 def checkpoint_path(output_dir: str, epoch: int, step: int = 0) -> str:
-    """The file for `epoch` whole epochs (PySlowFast counts from 1 here) and `step` updates of the next."""
+    """The path of the checkpoint after `epoch` whole epochs and `step` updates of the next.
+
+    In the name, epochs are counted from 1, as in PySlowFast.
+    """
     name = f"checkpoint_epoch_{epoch + 1:05d}_step_{step:08d}.pyth" if step else f"checkpoint_epoch_{epoch:05d}.pyth"
     return os.path.join(checkpoint_dir(output_dir), name)
 
 
 def last_checkpoint(output_dir: str, *, tell: bool = False) -> str | None:
-    """The whole checkpoint that got furthest, or None where there are none at all.
+    """The checkpoint that got furthest and is whole; None where there are no checkpoints.
 
     Args:
+        output_dir: the run's folder.
         tell: log which damaged files were passed over.
+
 
     Raises:
         CheckpointError: there are checkpoints, and each is damaged; names the furthest.
@@ -81,7 +86,7 @@ def last_checkpoint(output_dir: str, *, tell: bool = False) -> str | None:
 
 
 def is_whole(path: str) -> bool:
-    """Whether a checkpoint is all there, by the checksums in the file; one of torch's older form is read instead."""
+    """Whether a checkpoint is undamaged, by the checksums in the file; one in torch's older form is read instead."""
     try:
         status = os.stat(path)
     except OSError:
@@ -91,7 +96,7 @@ def is_whole(path: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _is_whole(path: str, size: int, changed: int) -> bool:
-    """Whether the file of this size and time of change is whole: a start asks several times."""
+    """`is_whole`, remembered for a file of this size and time of change, as a start asks several times."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -108,7 +113,7 @@ def write_checkpoint(path: str, content: bytes | memoryview, keeping: Keeping) -
     """Write a serialised checkpoint, point `latest.pyth` to it, and remove what `keeping` does not keep.
 
     Raises:
-        AutoX3DError: the disk is full, the folder can't be written to: one line; the older checkpoints are untouched.
+        AutoX3DError: the disk is full, or the folder can't be written to. Older checkpoints are untouched.
     """
     with atomic_write(path) as beside, open(beside, "wb") as file:
         file.write(content)
@@ -119,7 +124,7 @@ def write_checkpoint(path: str, content: bytes | memoryview, keeping: Keeping) -
 
 
 def point_latest_to(path: str) -> None:
-    """Make `latest.pyth` a link to a whole checkpoint; where links can't be made there is none."""
+    """Make `latest.pyth` a link to a checkpoint; on a file system without links nothing is made."""
     link = os.path.join(os.path.dirname(path), LATEST)
     beside = f"{link}.{os.getpid()}.tmp"
     try:

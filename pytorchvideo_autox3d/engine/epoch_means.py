@@ -16,7 +16,13 @@ class EpochMeans:
         self.compute_time = 0.0
 
     def add(self, scalars: Mapping[str, float], *, clips: int, data_time: float, compute_time: float) -> None:
-        """Take in one step."""
+        """Take in one step.
+
+        Args:
+            scalars: its values.
+            clips: how many clips it learnt from, by which the values are weighted.
+            data_time, compute_time: seconds.
+        """
         for name, value in scalars.items():
             self._sums[name] = self._sums.get(name, 0.0) + value * clips
             self._clips[name] = self._clips.get(name, 0) + clips
@@ -28,7 +34,7 @@ class EpochMeans:
         return {name: total / self._clips[name] for name, total in self._sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint in mid-epoch."""
+        """The sums so far, for a checkpoint inside an epoch."""
         return {
             "sums": dict(self._sums),
             "clips": dict(self._clips),
@@ -36,7 +42,7 @@ class EpochMeans:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`."""
+        """Restore what `state_dict()` returned."""
         self._sums = dict(state["sums"])
         self._clips = dict(state["clips"])
         self.data_time, self.compute_time = state["times"]

@@ -1,7 +1,8 @@
-"""What happens around the steps of training: learning rate, logs, BN, evaluation, checkpoints.
+"""Hooks around the steps of training: learning rate, logs, batch norm, evaluation, checkpoints.
 
-The order in which the trainer lists them is their order within each event: statistics before evaluation, evaluation
-before the record is written, the checkpoint last, so that it holds all the others did.
+`Hook` says when each method is called. Within an event, hooks run in the order in which the trainer lists them:
+statistics before evaluation, evaluation before the record is written, and the checkpoint last, so that it holds what
+all the others did.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ _logger = logging.getLogger(__name__)
 
 
 def is_due(loop: TrainLoop, period: int) -> bool:
-    """Whether something done every `period` epochs, and after the last, is due after the running one; 0 is never."""
+    """Whether what is done every `period` epochs and after the last is due after the running epoch; 0 is never."""
     done = loop.epoch + 1
     return period > 0 and (done % period == 0 or done == loop.max_epoch)
 
 
 class LRHook(Hook):
-    """Sets the learning rate before each step; metric "lr"."""
+    """Sets the learning rate from the schedule before each step, and keeps it as the metric "lr"."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
         self._optimizer = optimizer
@@ -47,7 +48,7 @@ class LRHook(Hook):
 
 
 class MetricHook(Hook):
-    """Brings metrics up to date from a function, every `period` steps and at an epoch's end: a policy's entropy."""
+    """Updates metrics, such as a policy's entropy, from a function, every `period` steps and at an epoch's end."""
 
     def __init__(self, read: Callable[[], Mapping[str, float]], *, period: int = 1) -> None:
         self._read = read
@@ -59,7 +60,7 @@ class MetricHook(Hook):
 
 
 class CounterHook(Hook):
-    """Sums a function's counts over all processes, with the loss of each step: videos that were skipped."""
+    """Sums the counts that a function gives, such as videos skipped, over all processes in each step."""
 
     def __init__(self, read: Callable[[], Mapping[str, float]]) -> None:
         self._read = read
@@ -141,7 +142,7 @@ class DataTimeHook(Hook):
 
 
 class PeriodicHook(Hook):
-    """Calls a function after the epochs that `period` or one of `periods` makes due, and after the last."""
+    """Calls a function after the epochs that one of `periods` makes due, and after the last."""
 
     def __init__(self, action: Callable[[TrainLoop], object], *periods: int) -> None:
         self._action = action
@@ -163,7 +164,7 @@ class EvalHook(PeriodicHook):
 
 
 class TensorBoardHook(Hook):
-    """Scalars under PySlowFast's tags (Train/loss, Train/lr, Train/Top1_err, Val/Top1_err), on the main process."""
+    """Logs scalars for TensorBoard under PySlowFast's tags (Train/loss, Val/Top1_err, ...), on the main process."""
 
     def __init__(self, log_dir: str, *, period: int) -> None:
         self._log_dir = log_dir
@@ -197,7 +198,7 @@ class TensorBoardHook(Hook):
 
 
 class HistoryHook(Hook):
-    """Keeps `<output_dir>/history.jsonl` as the history stands: one line an epoch, whole at any moment."""
+    """Writes the history to `<output_dir>/history.jsonl` after each epoch, one line an epoch, atomically."""
 
     def __init__(self, output_dir: str, *, name: str = "history.jsonl") -> None:
         self._path = os.path.join(output_dir, name)
@@ -210,8 +211,8 @@ class HistoryHook(Hook):
 class CheckpointHook(Hook):
     """Saves every `period` epochs (TRAIN.CHECKPOINT_PERIOD), after the last, and when a stop was asked for.
 
-    Inside an epoch it saves some `minutes` after the last time, by the clock of the first process (seconds); the others
-    learn of it with the loss of the next step.
+    Inside an epoch it saves once `minutes` have passed since the last time (0: never), by the first process's `clock`,
+    which gives seconds; the other processes learn of it with the loss of the next step.
     """
 
     def __init__(

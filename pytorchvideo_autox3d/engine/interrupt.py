@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM, turned into a request that the loop honours between two steps."""
+"""Turns Ctrl-C and a scheduler's SIGTERM into a request to stop, which the loop obeys between two steps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Context in which SIGINT and SIGTERM set `number`; a second SIGINT raises KeyboardInterrupt at once.
+    """Context in which SIGINT and SIGTERM set `number`, the signal's; a second SIGINT raises KeyboardInterrupt at once.
 
     Under torchrun the terminal's SIGINT arrives twice, the second time from the agent, which kills a process that takes
-    too long: there the second asks for no more than the first.
+    too long. So in a process group the second one does no more than the first.
     """
 
     def __init__(self) -> None:

@@ -44,9 +44,15 @@ class _LogFile(logging.FileHandler):
 
 
 def setup_logging(output_dir: str | None = None) -> None:
-    """Show the package's log on stdout and append it to `<output_dir>/stdout.log`; on the main process alone.
+    """Show the package's log on stdout and, on the main process, append it to `<output_dir>/stdout.log`.
 
-    May be called again: the handlers of the last call are replaced. Other processes show warnings and errors only.
+    Other processes show warnings and errors only. A second call replaces the handlers of the first.
+
+    Args:
+        output_dir: is made where it is missing; None logs to no file.
+
+    Raises:
+        OSError: the folder or the file can't be written to.
     """
     logger = logging.getLogger(PACKAGE)
     for handler in list(logger.handlers):
@@ -65,7 +71,7 @@ def setup_logging(output_dir: str | None = None) -> None:
 
 
 def log_json_stats(stats: Mapping[str, Any]) -> None:
-    """Log one `json_stats:` line as PySlowFast prints them: keys sorted, floats to five decimals."""
+    """Log one `json_stats:` line as PySlowFast does, with sorted keys and five decimals, on the main process."""
     if not distributed.is_main():
         return
     rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in stats.items()}
@@ -79,6 +85,6 @@ def gpu_memory_text() -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """H:MM:SS."""
+    """A duration as H:MM:SS, seconds rounded down."""
     whole = max(0, math.floor(seconds))
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

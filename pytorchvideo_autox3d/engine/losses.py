@@ -11,8 +11,13 @@ from pytorchvideo_autox3d.errors import ConfigError
 class CrossEntropy(nn.Module):
     """Mean cross entropy of logits_BK against classes label_B (int64) or distributions target_BK (as mixup gives).
 
-    With `label_smoothing` s the target becomes (1 - s) * target + s / K (arXiv 1512.00567, section 7). Computed in fp32
-    whatever precision the logits have.
+    It is computed in fp32 whatever precision the logits have.
+
+    Args:
+        label_smoothing: s in [0, 1); the target becomes (1 - s) * target + s / K (arXiv 1512.00567, section 7).
+
+    Raises:
+        ConfigError: the smoothing is out of range.
     """
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:

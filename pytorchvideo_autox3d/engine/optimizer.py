@@ -17,8 +17,14 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Split trainable parameters by the weight decay they get; every parameter is in exactly one group.
 
-    Batch norm's get `bn_weight_decay` (BN.WEIGHT_DECAY); with `zero_wd_1d_param` (SOLVER.ZERO_WD_1D_PARAM) biases and
-    other 1-D ones get none; all others `weight_decay`. Empty groups are left out.
+    Args:
+        model: whose parameters they are.
+        weight_decay: of all parameters that the next two do not name.
+        bn_weight_decay: of the parameters of normalisations (BN.WEIGHT_DECAY).
+        zero_wd_1d_param: whether biases and other 1-D parameters have none (SOLVER.ZERO_WD_1D_PARAM).
+
+    Returns:
+        Groups as torch's optimisers take them; empty ones are left out.
     """
     bn: list[nn.Parameter] = []
     one_d: list[nn.Parameter] = []
@@ -52,17 +58,19 @@ def build_optimizer(
     bn_weight_decay: float = 0.0,
     zero_wd_1d_param: bool = True,
 ) -> torch.optim.Optimizer:
-    """ "sgd", "adam" or "adamw" over `parameter_groups`; raises `ConfigError` naming the SOLVER key at fault.
+    """The optimiser of a model's trainable parameters, in the groups of `parameter_groups`.
 
     Args:
         model: whose trainable parameters are optimised.
-        method: SOLVER.OPTIMIZING_METHOD.
-        base_lr: the rate until a schedule sets another.
+        method: "sgd", "adam" or "adamw" (SOLVER.OPTIMIZING_METHOD).
+        base_lr: the learning rate until a schedule sets another.
         momentum, dampening, nesterov: of SGD.
         betas: of Adam and AdamW.
-        weight_decay: of all parameters but those that the next two speak of.
-        bn_weight_decay: of the parameters of batch norms.
-        zero_wd_1d_param: whether biases and other parameters of one dimension have no decay.
+        weight_decay, bn_weight_decay, zero_wd_1d_param: see `parameter_groups`.
+
+    Raises:
+        ConfigError: an unknown method, Nesterov without momentum or with dampening, or nothing to train; names the
+            SOLVER key.
     """
     groups = parameter_groups(
         model, weight_decay=weight_decay, bn_weight_decay=bn_weight_decay, zero_wd_1d_param=zero_wd_1d_param
@@ -89,9 +97,18 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 def clip_gradients(
     parameters: Iterable[nn.Parameter], *, max_norm: float | None = None, max_value: float | None = None
 ) -> Tensor:
-    """Clip by L2 norm (SOLVER.CLIP_GRAD_L2NORM) or by value (SOLVER.CLIP_GRAD_VAL); return the norm before clipping.
+    """Clip gradients in place by their L2 norm or by value; without either limit, only measure the norm.
 
-    Without either, only measure. The two exclude each other (`ConfigError`).
+    Args:
+        parameters: whose gradients they are.
+        max_norm: limit of the L2 norm of all gradients together (SOLVER.CLIP_GRAD_L2NORM).
+        max_value: limit of each element's absolute value (SOLVER.CLIP_GRAD_VAL).
+
+    Returns:
+        The L2 norm before clipping.
+
+    Raises:
+        ConfigError: both limits are set.
     """
     if max_norm and max_value:
         raise ConfigError("SOLVER.CLIP_GRAD_L2NORM and SOLVER.CLIP_GRAD_VAL exclude each other")

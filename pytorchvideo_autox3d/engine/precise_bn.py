@@ -1,4 +1,4 @@
-"""Batch-norm statistics over many batches with fixed weights (fvcore's precise BN), alike in every process."""
+"""Batch-norm statistics over many batches with fixed weights (fvcore's precise BN), the same in every process."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def recalibrate_bn(
     num_batches: int,
     runtime: Runtime,
 ) -> None:
-    """Replace running statistics by the population's over `num_batches` batches (fewer if the loader has fewer).
+    """Replace running statistics by those over many batches ("Rethinking Batch in BatchNorm", arXiv 2105.07576, 3).
 
-    Only batch norms run in train mode, so dropout draws nothing. "Rethinking Batch in BatchNorm" (arXiv 2105.07576),
-    section 3. Processes average theirs.
+    Only batch norms run in train mode, so dropout draws nothing. The processes' statistics are averaged.
+
 
     Args:
         model: the network; its weights stay as they are.
-        loader: of the clips that the statistics are taken over.
-        num_batches: how many of its batches at most.
-        runtime: where the network is, and how clips are prepared for it.
+        loader: gives the clips that the statistics are taken over.
+        num_batches: how many of its batches; fewer if it has fewer.
+        runtime: device and precision of the network, and how clips are prepared.
     """
     num_batches = min(num_batches, len(loader))
 
@@ -53,9 +53,10 @@ def recalibrate_bn(
 
 
 def average_bn_stats(model: nn.Module) -> None:
-    """Make running statistics alike in all processes: each has updated its own with its own clips.
+    """Average running statistics over the processes, each of which has updated them with its own clips.
 
-    The variances are averaged as they are, without what the means differ by: close, and what SyncBN-less training uses.
+    The variances are averaged as they are; that the means of the processes differ is left out of account, which is
+    close, and usual for training without synchronised batch norm.
     """
     if not distributed.is_distributed():
         return

@@ -13,7 +13,14 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Precision:
-    """ "fp32", "bf16" or "fp16"; weights and their updates stay in fp32 in each."""
+    """The number format of the forward pass; weights and their updates are always in fp32.
+
+    Args:
+        name: "fp32", "bf16" or "fp16".
+
+    Raises:
+        ConfigError: another name.
+    """
 
     name: str = "fp32"
 
@@ -22,11 +29,11 @@ class Precision:
             raise ConfigError(f"precision {self.name!r} is none of {', '.join(_DTYPES)}")
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """The context in which a forward pass on `device` runs."""
+        """The autocast context for a forward pass on `device`."""
         enabled = self.name != "fp32"
         # A disabled autocast still checks its dtype, and CUDA's refuses fp32.
         return torch.autocast(device.type, dtype=_DTYPES[self.name] if enabled else torch.bfloat16, enabled=enabled)
 
     def scaler(self, device: torch.device) -> torch.amp.GradScaler:
-        """A gradient scaler, at work for fp16 only: bf16 has fp32's range and needs none."""
+        """A gradient scaler, which is enabled for fp16 only: bf16 has fp32's range and needs none."""
         return torch.amp.GradScaler(device.type, enabled=self.name == "fp16")

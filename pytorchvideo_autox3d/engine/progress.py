@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, on the main process alone; elsewhere nothing, as the log lines tell the same."""
+"""A progress bar for the main process on a terminal; elsewhere nothing is shown, as log lines say the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from pytorchvideo_autox3d import distributed
 
 
 class ProgressBar:
-    """One line: a title, a bar, how many are done, the time gone, and a text of the caller's."""
+    """One line with a title, a bar, the number done, the time elapsed, and a text of the caller's.
+
+    Args:
+        console: where to draw; by default stdout.
+    """
 
     def __init__(self, *, console: Console | None = None) -> None:
         console = console or Console()
@@ -25,17 +29,17 @@ class ProgressBar:
         self._task: TaskID | None = None
 
     def start(self, title: str, total: int, *, done: int = 0) -> None:
-        """Show a new bar in place of the one before."""
+        """Show a new bar in place of the one before, with `done` of `total` already done."""
         self._progress.start()
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(title, total=total, completed=done, text="")
 
     def update(self, done: int, text: str = "") -> None:
-        """Say how far it is."""
+        """Set the number done and the text."""
         if self._task is not None:
             self._progress.update(self._task, completed=done, text=text)
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Stop drawing and leave the terminal to others."""
         self._progress.stop()

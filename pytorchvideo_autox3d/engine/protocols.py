@@ -1,4 +1,4 @@
-"""What the engine asks of batches, loaders and steps; it knows no data format and no model.
+"""The interfaces of batches, loaders and steps by which the engine knows them; it knows no data format and no model.
 
 Shapes: B clips, C colours, T frames, H and W pixels, K classes.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Batch(Protocol):
-    """Clips with their labels, and which view of which video each is."""
+    """Clips with their labels, the place of each one's video in the list, and the number of its view."""
 
     @property
     def clip_BCTHW(self) -> Tensor: ...
@@ -25,9 +25,10 @@ class Batch(Protocol):
 
 
 class Loader(Protocol):
-    """A sized, repeatable source of batches; `set_epoch` decides what iterations draw.
+    """A source of batches that has a length and can be iterated again and again.
 
-    The next iteration begins at batch `start_batch`, later ones at the first.
+    `set_epoch` chooses the epoch whose batches iterations give. The next iteration begins at batch `start_batch`, later
+    ones at the first.
     """
 
     def __len__(self) -> int: ...
@@ -37,7 +38,7 @@ class Loader(Protocol):
 
 @runtime_checkable
 class NamesFiles(Protocol):
-    """A loader that can say which files a batch of it was made of, for an error to name."""
+    """A loader that can say which files a batch was made from, for error messages."""
 
     def files(self, batch: Any) -> list[str]: ...
 
@@ -50,9 +51,9 @@ class LeavesOut(Protocol):
 
 
 class Position(Protocol):
-    """Where the loop stands, as far as a step may ask: the running epoch from 0, and the updates done in it.
+    """What a step may know of where the loop stands: the running epoch, from 0, and the updates done in it.
 
-    `files_at_fault` names the files of the running step, as `TrainLoop` has it.
+    `files_at_fault` names the files of the running step; see `TrainLoop`.
     """
 
     @property
@@ -67,25 +68,25 @@ class Position(Protocol):
 class Step(Protocol):
     """One update of whatever is trained, from `accumulation` consecutive batches.
 
-    Returns scalars of this process; "loss" is one of them. They are averaged over processes by the loop.
+    A call returns scalars of this process, of which "loss" is one. The loop averages them over the processes.
     """
 
     def __call__(self, batches: Sequence[Any], loop: Position) -> Mapping[str, Tensor | float]: ...
 
 
 class Stateful(Protocol):
-    """Anything a checkpoint can carry: plain numbers, strings, containers and tensors only."""
+    """An object whose state a checkpoint can hold: plain numbers, strings, containers and tensors."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
 class ProcessStateful(Protocol):
-    """Anything of which each process has its own, and a checkpoint carries all of them."""
+    """An object of which each process has its own state; a checkpoint holds the states of all."""
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dicts(self, state_dicts: Sequence[dict[str, Any]], /) -> None:
-        """Go on from the states of all processes of the job that saved them, which may be another number."""
+        """Restore from the states of all processes of the job that saved them; their number may be another one."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The state of every generator a run draws from, in a form that `torch.load(weights_only=True)` takes."""
+"""The state of every random generator that a run draws from, in a form that `torch.load(weights_only=True)` reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def restore_rng_state(state: dict[str, Any]) -> None:
-    """Put the generators back to what `rng_state` returned; a CUDA state is passed over where there is no GPU."""
+    """Restore the generators to what `rng_state` returned; a CUDA state is ignored where there is no GPU."""
     python_version, python_words, python_gauss = state["python"]
     random.setstate((python_version, tuple(python_words), python_gauss))
     position, has_gauss, gauss = state["numpy_rest"]

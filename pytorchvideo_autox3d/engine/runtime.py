@@ -1,4 +1,4 @@
-"""Where and how a network runs: the four things that every pass over clips needs together."""
+"""Where and how a network runs: four settings that every pass over clips needs together."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pytorchvideo_autox3d.engine.protocols import Preprocess
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """A device, what makes floats of uint8 clips there, the memory format, and the number format.
+    """The device, preprocessing, number format and memory format of a network's passes.
 
     Attributes:
         device: of the network and of the clips that it is given.
-        preprocess: uint8 clips on the device to normalised floats.
-        precision: of the forward pass.
-        channels_last: whether clips and weights are laid out with the channels last.
+        preprocess: turns uint8 clips on the device into normalised floats.
+        precision: number format of the forward pass.
+        channels_last: whether clips and weights have their channels last in memory.
     """
 
     device: torch.device
@@ -42,5 +42,5 @@ class Runtime:
         return self.precision.autocast(self.device)
 
     def scaler(self) -> torch.amp.GradScaler:
-        """A gradient scaler, at work for fp16 only."""
+        """A gradient scaler, which is enabled for fp16 only."""
         return self.precision.scaler(self.device)

@@ -34,15 +34,25 @@ def make_schedule(
     steps: Sequence[float] = (),
     lrs: Sequence[float] = (),
 ) -> Schedule:
-    """Compose a schedule from PySlowFast's SOLVER values; epochs as there, possibly fractional.
+    """Compose a schedule from PySlowFast's SOLVER values; numbers of epochs may be fractional, as there.
 
     Args:
         policy: "cosine" or "steps_with_relative_lrs" (SOLVER.LR_POLICY).
+        base_lr: the learning rate at the beginning of the policy.
+        max_epoch: epochs in all.
+        warmup_epochs: epochs of a linear rise to the policy's rate; 0 is none.
+        warmup_start_lr: the rate at which that begins.
+        cosine_end_lr: the rate at which the half-cosine ends; below `base_lr`.
         cosine_after_warmup: the half-cosine begins at `base_lr` after the warm-up; otherwise it begins at epoch 0 and
             the warm-up ends on it, a little below `base_lr`.
-        steps, lrs: first epoch and relative rate of each stretch; `steps[0]` is 0.
+        steps, lrs: for "steps_with_relative_lrs", the first epoch of each stretch, from 0 on, and its rate relative to
+            `base_lr`.
 
-    Raises `ConfigError` naming the SOLVER key at fault.
+    Returns:
+        A function of progress in [0, 1).
+
+    Raises:
+        ConfigError: a value is out of range or unknown; names the SOLVER key.
     """
     if not 0 <= warmup_epochs < max_epoch:
         raise ConfigError(f"SOLVER.WARMUP_EPOCHS: {warmup_epochs} is outside [0, MAX_EPOCH) = [0, {max_epoch})")

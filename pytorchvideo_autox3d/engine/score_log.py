@@ -1,4 +1,4 @@
-"""The scores of a test on disk as they come, so that one that was stopped or killed goes on where it was.
+"""Writes the scores of a test to disk as they come, so that a test that was stopped or killed goes on where it was.
 
     <folder>/about.json             what the scores are of: checkpoint, list, config, as hashes
     <folder>/part_00000.scores      records that process 0 has appended: video, view, label, score, checksum
@@ -30,15 +30,22 @@ _logger = logging.getLogger(__name__)
 
 
 class ScoreLog:
-    """Appends this process's scores, and finds those of an earlier run of the same test by any number of processes.
+    """Appends this process's scores, and finds those that an earlier run of the same test left.
+
+    Every process of the job makes one at the same time; the earlier run may have had another number of processes.
 
     Args:
-        folder: for this test alone; made, and emptied if it is of another test.
-        about: strings that are equal for the same test.
+        folder: for this test alone. It is made where it is missing, and emptied if it is of another test.
+        about: strings that identify the test.
         num_classes: K.
-        num_views: of each video; one with fewer scores counts as not scored.
+        num_views: views of each video; a video with fewer scores counts as not scored.
 
-    Every process of the job makes one, at the same time.
+    Attributes:
+        scored: the videos that have all their scores.
+        found: the records of these: video, view, label and score.
+
+    Raises:
+        EvaluationError: a file can't be written.
     """
 
     def __init__(self, folder: str, about: Mapping[str, str], *, num_classes: int, num_views: int) -> None:
@@ -59,7 +66,7 @@ class ScoreLog:
         self._file: IO[bytes] = self._open(own, len(parts.get(own, ())))
 
     def append(self, video_B: Tensor, view_B: Tensor, label_B: Tensor, score_BK: Tensor) -> None:
-        """Take in a batch of views; after this a kill of the process does not lose it.
+        """Write the scores of a batch of views; once this returns, they are not lost when the process is killed.
 
         Raises:
             EvaluationError: it can't be written; names the file.
@@ -75,7 +82,7 @@ class ScoreLog:
             raise EvaluationError(f"can't write {self._file.name}: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def remove(self) -> None:
@@ -106,7 +113,7 @@ class ScoreLog:
         return records[: broken[0]] if len(broken) else records
 
     def _open(self, path: Path, records: int) -> IO[bytes]:
-        """The file to append to, cut behind its whole records."""
+        """Open the file to append to, after cutting off what follows its whole records."""
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             os.ftruncate(handle, records * self._record.itemsize)

@@ -14,19 +14,23 @@ from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Position
 from pytorchvideo_autox3d.engine.runtime import Runtime
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(clip_BCTHW, label_B) -> (clip_BCTHW, target_BK): mixup and its kin."""
+"""(clip_BCTHW, label_B) -> (clip_BCTHW, target_BK), such as mixup."""
 
 
 class SupervisedStep:
-    """Forward, backward and update.
+    """Forward and backward passes, and one update.
+
+    Several batches make one update with the mean gradient of all their clips, which equals that of one large batch
+    except for batch norm.
 
     Args:
         model: in train mode, placed by `runtime`; may be wrapped in DistributedDataParallel.
-        scaler: from `runtime.scaler()`; it is the caller's, who saves its state.
-        clip_norm, clip_value: gradient clipping; at most one of them.
+        optimizer: over the model's parameters.
+        loss: of logits and labels, a mean over the clips.
+        runtime: device, precision and how clips are prepared.
+        scaler: from `runtime.scaler()`; the caller saves its state.
+        clip_norm, clip_value: limits of the gradient, at most one of them; see `clip_gradients`.
         mix: replaces clips and labels (mixup); targets may then be distributions.
-
-    Several batches are one update with the mean gradient of all their clips: equal to one large batch but for BN.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class SupervisedStep:
         self.mix = mix
 
     def __call__(self, batches: Sequence[Batch], loop: Position) -> Mapping[str, Tensor | float]:
-        """Returns loss, top1_err and top5_err (percent) over the clips, and grad_norm before clipping."""
+        """Make one update; returns loss, top1_err and top5_err (percent), and grad_norm before clipping."""
         self.optimizer.zero_grad(set_to_none=True)
         clips = sum(len(batch.label_B) for batch in batches)
         totals = torch.zeros(3, device=self.runtime.device)
@@ -85,7 +89,7 @@ class SupervisedStep:
 
 
 def _errors(logits_BK: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Top-1 and top-5 error in percent; of a distribution the likeliest class counts."""
+    """Top-1 and top-5 error in percent; where the target is a distribution, its most probable class is the label."""
     label_B = target.argmax(1) if target.ndim == 2 else target
     top = logits_BK.topk(min(5, logits_BK.shape[1]), dim=1).indices
     hit = top == label_B[:, None]

@@ -35,10 +35,10 @@ class EvalSettings:
     """How to evaluate.
 
     Attributes:
-        batch_size: views a forward pass (TEST.BATCH_SIZE); a batch of the loader is cut into such pieces.
+        batch_size: views in a forward pass (TEST.BATCH_SIZE); a batch of the loader is cut into such pieces.
         ensemble: "sum", the mean of the views' softmax scores, or "max" (DATA.ENSEMBLE_METHOD).
-        missing: what a video without scores means, as in `MultiViewScores.evaluate`.
-        log_period: in batches (LOG_PERIOD).
+        missing: "error" or "report" for a video without scores; see `MultiViewScores.evaluate`.
+        log_period: batches from one log line to the next (LOG_PERIOD).
     """
 
     __test__ = False  # pytest would take the class for a test by its name
@@ -51,10 +51,11 @@ class EvalSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalViews:
-    """The views to score: a loader of this process's share of them, and what they are together.
+    """The views to score.
 
     Attributes:
-        num_videos, num_views: videos of the list, and views of each.
+        loader: gives this process's share of them.
+        num_videos, num_views: videos of the whole list, and views of each.
         num_classes: K.
         labelled: whether the list has labels; without, there are predictions and no accuracy.
     """
@@ -68,7 +69,7 @@ class EvalViews:
 
 @dataclass(frozen=True, kw_only=True)
 class ResumableTest:
-    """Where a test keeps its scores as they come, and the strings that say which test it is."""
+    """The folder where a test keeps its scores as they come, and the strings that identify the test."""
 
     folder: str
     about: Mapping[str, str]
@@ -84,13 +85,18 @@ def multiview_scores(
     log: ScoreLog | None = None,
     stop: StopRequest | None = None,
 ) -> MultiViewResult:
-    """Score this process's share of the views and measure over everyone's; the result is the same in each process.
+    """Score this process's share of the views, and measure over those of all; each process gets the same result.
 
-    The model returns logits; softmax scores are combined. It is left in the mode it was in.
+    The softmax of the model's logits is combined over views. The model is left in the mode it was in.
 
     Args:
-        log: where scores are kept as they come; those that it has already count, and their videos are not read.
-        stop: whether to stop after a batch.
+        model: placed by `runtime`; returns logits.
+        views, settings: what to score, and how.
+        runtime: device, precision and how clips are prepared.
+        title: for the progress bar and the log.
+        log: where scores are kept as they come. Those it already has count, and their videos are not read again.
+        stop: is asked after each batch whether to stop.
+
 
     Raises:
         EvaluationError: names a video and view that is missing or inconsistent.
@@ -134,10 +140,19 @@ def run_test(
     resumable: ResumableTest | None = None,
     **extra: Any,
 ) -> MultiViewResult:
-    """`multiview_scores`, logged, and saved by the main process as `<output_dir>/test_results.json` and `.npz`.
+    """Score by `multiview_scores`, log the result, and save it as `<output_dir>/test_results.json` and `.npz`.
 
-    `paths` are the videos' file names by index, `class_names` those of the classes; `extra` is added to the JSON (the
-    checkpoint tested, say). With `resumable` the scores are kept as they come, and the same test goes on from them.
+    Args:
+        model, views, runtime, settings: as in `multiview_scores`.
+        output_dir: where the main process writes the result.
+        paths: the videos' file names, by index.
+        class_names: by class.
+        resumable: keep the scores as they come, and go on from those of an earlier run of the same test.
+        extra: further entries of the JSON, such as the checkpoint tested.
+
+    Raises:
+        EvaluationError: a view is missing or inconsistent, or scores can't be written.
+        Interrupted: a stop was asked for; the scores so far are kept.
     """
     settings = settings or EvalSettings()
     if resumable is None or not isinstance(views.loader, LeavesOut):
@@ -159,7 +174,7 @@ def run_test(
 
 
 def _take_over(scores: MultiViewScores, log: ScoreLog, loader: Loader) -> None:
-    """Count what the log has, by the first process alone, and leave those videos out of the loader."""
+    """Leave the videos that the log has out of the loader, and count their scores in the first process alone."""
     if isinstance(loader, LeavesOut):
         loader.leave_out(log.scored)
     if not len(log.found) or not distributed.is_main():

@@ -30,7 +30,7 @@ _FILES_NAMED = 8  # in an error; a step of many processes learns from hundreds
 
 
 class Hook:
-    """Base of all hooks: every method may be left out."""
+    """Base of all hooks; a subclass overrides the methods it needs."""
 
     def before_train(self, loop: TrainLoop) -> None:
         """Once, before the first epoch of this run."""
@@ -39,23 +39,23 @@ class Hook:
         """Before an epoch, or what remains of it after a resume."""
 
     def before_step(self, loop: TrainLoop) -> None:
-        """The batches are there, the update is not yet made."""
+        """Before an update, once its batches are there."""
 
     def counters(self) -> Mapping[str, float]:
-        """Counts of this process, the same names in each: `loop.metrics` has their sums over all processes."""
+        """Counts of this process, by the same names in each; `loop.metrics` gets their sums over all processes."""
         return {}
 
     def after_step(self, loop: TrainLoop) -> None:
-        """`loop.scalars`, `loop.data_time` and `loop.compute_time` are those of this step."""
+        """After an update; `loop.scalars`, `loop.data_time` and `loop.compute_time` are those of this step."""
 
     def after_epoch(self, loop: TrainLoop) -> None:
-        """`loop.history[-1]` is this epoch's record; a hook may add to it."""
+        """After an epoch; `loop.history[-1]` is its record, to which a hook may add."""
 
     def on_interrupt(self, loop: TrainLoop) -> str | None:
-        """A stop was asked for. May save, and return where to."""
+        """When a stop was asked for; a hook may save, and then returns the path."""
 
     def after_train(self, loop: TrainLoop) -> None:
-        """At the very end, also after an error: release what was taken."""
+        """At the very end, also after an error, to release resources."""
 
 
 class TrainLoop:
@@ -100,7 +100,7 @@ class TrainLoop:
 
     @property
     def progress(self) -> float:
-        """The share of all updates that is done, in [0, 1); what schedules take."""
+        """The share of all updates that is done, in [0, 1), of which schedules are functions."""
         return self.global_step / (self.max_epoch * self.steps_per_epoch)
 
     @property
@@ -111,8 +111,9 @@ class TrainLoop:
     def run(self) -> list[dict[str, Any]]:
         """Train from where the loop stands to the end; return the history.
 
-        Raises `TrainingError` naming epoch and step when a loss is not finite, `TrainingInterrupted` after a stop was
-        asked for and what can be saved was.
+        Raises:
+            TrainingError: a loss is not finite (names epoch and step), or the loader ended early.
+            TrainingInterrupted: a stop was asked for; hooks have saved before.
         """
         with self._stop:
             try:
@@ -126,7 +127,7 @@ class TrainLoop:
         return self.history
 
     def state_dict(self) -> dict[str, Any]:
-        """Where to go on: call it between steps. A finished epoch counts as the start of the next."""
+        """Where the loop stands between two steps; a finished epoch counts as the start of the next."""
         finished = self.step_in_epoch == self.steps_per_epoch
         return {
             "epoch": self.epoch + finished,
@@ -138,7 +139,11 @@ class TrainLoop:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where `state_dict()` was called; the generators are put back when `run` gets there."""
+        """Go to where `state_dict()` was called; `run` then restores the random generators.
+
+        Raises:
+            CheckpointError: the state is of mid-epoch, and an epoch now has another number of steps.
+        """
         if state["step"] and state["steps_per_epoch"] != self.steps_per_epoch:
             raise CheckpointError(
                 f"the checkpoint was saved in mid-epoch, after step {state['step']} of {state['steps_per_epoch']}, but "
@@ -183,7 +188,7 @@ class TrainLoop:
         return batches
 
     def _run_step(self, batches: Iterator[Any]) -> bool:
-        """Fetch, update, account; return whether to stop."""
+        """Fetch the batches, make the update and record it; return whether to stop."""
         begin = time.perf_counter()
         window = self._fetch(batches)
         fetched = time.perf_counter()
@@ -202,9 +207,9 @@ class TrainLoop:
         return stop
 
     def files_at_fault(self, at_fault: bool) -> str:
-        """The files that the running step learns from in the processes that are at fault, as a text; "" for no names.
+        """Text that names the files of the running step in the processes at fault; "" where the loader names none.
 
-        Every process calls this. A loader that names files does so in `files(batch)`.
+        Every process must call this, with whether it is at fault.
         """
         own: list[str] = []
         if at_fault and isinstance(self.loader, NamesFiles):
@@ -227,7 +232,7 @@ class TrainLoop:
         return window
 
     def _reduce(self, scalars: Mapping[str, Tensor | float]) -> tuple[dict[str, float], bool]:
-        """Average over processes, sum their counters, agree whether to stop and save: one message, one wait."""
+        """Average scalars, sum counters, and agree whether to stop and save, over all processes in one message."""
         device = next((value.device for value in scalars.values() if isinstance(value, Tensor)), None)
         counters = {name: count for hook in self.hooks for name, count in hook.counters().items()}
         asked = [float(self._stop.number == number) for number in STOP_SIGNALS]

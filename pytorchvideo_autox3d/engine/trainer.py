@@ -1,4 +1,4 @@
-"""Supervised training from plain arguments: the loop, the step and the hooks put together."""
+"""Supervised training from plain arguments: puts the loop, the step and the hooks together."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ class TrainSettings:
 
     Attributes:
         max_epoch: epochs in all (SOLVER.MAX_EPOCH).
-        accumulation: batches an update (AUTOX3D.GRAD_ACCUMULATION).
+        accumulation: batches for each update (AUTOX3D.GRAD_ACCUMULATION).
         clip_norm, clip_value: limits of the gradient, one of them at most (SOLVER.CLIP_GRAD_L2NORM, CLIP_GRAD_VAL).
-        checkpoint_period: in epochs; the last is always saved (TRAIN.CHECKPOINT_PERIOD).
-        keeping: checkpoints inside an epoch, and how many stay.
-        eval_period: in epochs; the last is always evaluated, and 0 is never (TRAIN.EVAL_PERIOD).
-        log_period: in steps (LOG_PERIOD).
-        precise_bn_batches: batches that BN's statistics are averaged over anew (BN.NUM_BATCHES_PRECISE); 0 is off.
-        tensorboard_dir: where to log for TensorBoard; None is nowhere.
+        checkpoint_period: save every so many epochs, and after the last (TRAIN.CHECKPOINT_PERIOD).
+        keeping: when checkpoints are saved inside an epoch, and how many stay.
+        eval_period: evaluate every so many epochs, and after the last; 0 is never (TRAIN.EVAL_PERIOD).
+        log_period: steps from one log line to the next (LOG_PERIOD).
+        precise_bn_batches: batches over which batch norm's statistics are computed again before an evaluation or a
+            checkpoint (BN.NUM_BATCHES_PRECISE); 0 is off.
+        tensorboard_dir: where to log for TensorBoard; None does not.
         seed: of dropout and of all else that draws from global generators (RNG_SEED).
     """
 
@@ -59,7 +60,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What is evaluated between epochs, and how."""
+    """The views that are evaluated between epochs, and how."""
 
     views: EvalViews
     settings: EvalSettings
@@ -85,22 +86,30 @@ def train(
     process_extras: Mapping[str, ProcessStateful] | None = None,
     extra_hooks: Sequence[Hook] = (),
 ) -> list[dict[str, Any]]:
-    """Train `model` (in place) and return one record an epoch; also kept in `<output_dir>/history.jsonl`.
-
-    A record has epoch (from 1), lr, loss, top1_err, top5_err (percent), grad_norm, data_time, compute_time (seconds),
-    the metrics of `extra_hooks`, and in evaluated epochs val: top1_err, top5_err, top1_acc, top5_acc.
+    """Train `model` in place. On the CPU a run that was stopped and resumed ends bit for bit as one that was not.
 
     Args:
-        model: plain; wrapped in DistributedDataParallel here when there are several processes.
+        model: plain; it is wrapped in DistributedDataParallel here when there are several processes.
+        train_loader: batches of this process.
         optimizer: over the model's parameters; its learning rate is set from `schedule(progress)` before each step.
+        loss, runtime, mix: as in `SupervisedStep`.
+        output_dir: where checkpoints and `history.jsonl` go.
+        settings, validation: how to train, and what to evaluate; None evaluates nothing.
         auto_resume: go on from the last checkpoint of `output_dir`, if it has one (TRAIN.AUTO_RESUME).
         checkpoint_file: otherwise start from this one (TRAIN.CHECKPOINT_FILE_PATH): its weights, optimiser and epoch,
             or with `checkpoint_epoch_reset` its weights alone, with a fresh classifier if the classes differ.
-        process_extras: what else a resume restores, of which each process has its own: counters of faults, by name.
-        card: plain data that those who use the checkpoint need, kept in it as `model_card`.
+        cfg_text, card, process_extras: kept in checkpoints; see `Checkpointer`.
+        extra_hooks: run before those that log and save.
 
-    On the CPU a run that was stopped and resumed ends bit for bit as one that was not. Raises `TrainingError` for a
-    loss that is not finite, `TrainingInterrupted` after Ctrl-C (a checkpoint is saved first), `CheckpointError`.
+    Returns:
+        One record for each epoch: epoch (from 1), lr, loss, top1_err, top5_err (percent), grad_norm, data_time,
+        compute_time (seconds), the metrics of `extra_hooks`, and in evaluated epochs val with top1_err, top5_err,
+        top1_acc and top5_acc.
+
+    Raises:
+        TrainingError: a loss is not finite.
+        TrainingInterrupted: after Ctrl-C; a checkpoint was saved.
+        CheckpointError: the checkpoint to start from is damaged or does not fit.
     """
     distributed.seed_all(settings.seed)
     scaler = runtime.scaler()
@@ -152,15 +161,17 @@ def train(
 def start_from(
     checkpointer: Checkpointer, *, auto_resume: bool, checkpoint_file: str | None, checkpoint_epoch_reset: bool
 ) -> dict[str, Any] | None:
-    """Restore what training starts from, in the order of PySlowFast: own last checkpoint, given file, nothing.
+    """Restore what training starts from: as in PySlowFast, its own last checkpoint, else a given file, else nothing.
 
-    Returns the state for `TrainLoop.load_state_dict`, or None to start at epoch 0.
 
     Args:
         checkpointer: of the folder that is trained in.
         auto_resume: whether to go on from that folder's last checkpoint (TRAIN.AUTO_RESUME).
         checkpoint_file: otherwise the file to start from; none is "" or None (TRAIN.CHECKPOINT_FILE_PATH).
         checkpoint_epoch_reset: whether that file gives its weights alone (TRAIN.CHECKPOINT_EPOCH_RESET).
+
+    Returns:
+        The state for `TrainLoop.load_state_dict`; None to start at epoch 0.
     """
     if auto_resume and (state := checkpointer.resume()) is not None:
         return state
@@ -178,8 +189,9 @@ def start_from(
 def distribute(model: nn.Module, device: torch.device) -> nn.Module:
     """The model under DistributedDataParallel when there are several processes, else the model itself.
 
-    Every process's batch norms move their own running statistics, by its own clips: were those of the first process
-    sent round before each step, the others' clips would count for nothing. `average_bn_stats` makes them alike.
+    Each process updates the running statistics of its batch norms by its own clips; `average_bn_stats` averages them.
+    If those of the first process were broadcast before each step, the clips of the others would not count.
+
 
     Args:
         model: the network, on `device`.
@@ -199,7 +211,7 @@ def standard_hooks(
     tensorboard_dir: str | None = None,
     history_name: str = "history.jsonl",
 ) -> list[Hook]:
-    """Log, data-time warning, TensorBoard, history, checkpoint: what any training wants, in the right order."""
+    """The hooks of any training, in the right order: log, data-time warning, TensorBoard, history and checkpoints."""
     return [
         H.LogHook(period=log_period),
         H.DataTimeHook(),

@@ -1,4 +1,4 @@
-"""Loading a model's weights: exact, or with another number of classes, where the classifier alone starts afresh."""
+"""Loads a model's weights: all of them, or all but a classifier for another number of classes, which starts afresh."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from pytorchvideo_autox3d.errors import CheckpointError
 
 @dataclass(frozen=True)
 class LoadSummary:
-    """What `load_weights` did; `str()` is one line for the log."""
+    """What `load_weights` did; `str()` gives one line for the log.
+
+    Attributes:
+        path: the file.
+        loaded: how many tensors were loaded.
+        fresh: the names of those that keep their fresh initialisation.
+        classes_in_file, classes_in_model: where these differ; else None.
+    """
 
     path: str
     loaded: int
@@ -32,7 +39,7 @@ class LoadSummary:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside DistributedDataParallel and torch.compile."""
+    """The model without the wrappers of DistributedDataParallel and torch.compile."""
     while True:
         inner = getattr(model, "_orig_mod", None) or (
             model.module if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)) else None
@@ -45,8 +52,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def load_weights(model: nn.Module, path: str, *, num_classes_may_differ: bool = True) -> LoadSummary:
     """Load a checkpoint (ours, PySlowFast's, pytorchvideo's) or a bare state dict into `model`.
 
-    When only the last layer differs, and only in its number of classes, it keeps its fresh initialisation and the
-    summary says so. Any other difference raises `CheckpointError` naming the file and the first keys that differ.
+    Args:
+        model: what the weights are loaded into.
+        path: of the file.
+        num_classes_may_differ: where the last layer alone differs, and only in its number of classes, let it keep its
+            fresh initialisation; the summary says so.
+
+    Raises:
+        CheckpointError: the file can't be read, or differs from the model in another way; names the first keys.
     """
     state = checkpoint_model_state(read_checkpoint(path), path)
     return load_model_state(model, state, path, num_classes_may_differ=num_classes_may_differ)
@@ -55,13 +68,16 @@ def load_weights(model: nn.Module, path: str, *, num_classes_may_differ: bool = 
 def load_model_state(
     model: nn.Module, state: Mapping[str, Tensor], path: str, *, num_classes_may_differ: bool = False
 ) -> LoadSummary:
-    """As `load_weights`, from tensors already read.
+    """Load weights as `load_weights` does, from tensors that are already read.
 
     Args:
         model: what the tensors are loaded into.
         state: tensors by name.
         path: the file that they are from, for messages.
-        num_classes_may_differ: whether the last layer may be another; it then stays fresh.
+        num_classes_may_differ: as in `load_weights`.
+
+    Raises:
+        CheckpointError: the tensors don't fit the model.
     """
     wanted, reshaped, classes = check_fits(model, state, path, num_classes_may_differ=num_classes_may_differ)
     unwrapped(model).load_state_dict(wanted, strict=False)
@@ -71,9 +87,14 @@ def load_model_state(
 def check_fits(
     model: nn.Module, state: Mapping[str, Tensor], path: str, *, num_classes_may_differ: bool = False
 ) -> tuple[dict[str, Tensor], tuple[str, ...], tuple[int | None, int | None]]:
-    """What `load_model_state` would load, also into a model on "meta"; raises as `load_weights` does.
+    """Check that tensors fit a model, which may be on "meta"; arguments as in `load_model_state`.
 
-    Returns the tensors that are loaded, the names of those that stay fresh, and the classes in the file and the model.
+    Returns:
+        The tensors to load, the names of those that stay fresh, and the numbers of classes in the file and the model
+        where they differ.
+
+    Raises:
+        CheckpointError: they don't fit; names the file and the first keys that differ.
     """
     target = unwrapped(model)
     own = target.state_dict()
@@ -128,5 +149,5 @@ def _check_same_keys(own: Mapping[str, Tensor], state: Mapping[str, Tensor], pat
 
 
 def _kind(tensor: Tensor) -> tuple[bool, bool, bool]:
-    """What loading would turn into something else in silence: numbers of another kind, a tensor that is not dense."""
+    """What loading would convert without a word: the kind of numbers (floating, complex or bool), dense or not."""
     return tensor.is_floating_point(), tensor.is_complex() or tensor.dtype == torch.bool, tensor.layout == torch.strided

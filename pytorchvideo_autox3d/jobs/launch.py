@@ -1,4 +1,4 @@
-"""The jobs that a config asks for, one after the other, in one process or many."""
+"""Runs the jobs that a config asks for, one after the other, in one process or many."""
 
 from __future__ import annotations
 
@@ -27,17 +27,24 @@ _logger = logging.getLogger(__name__)
 
 
 class Job(Protocol):
-    """What a config asks for, checked and ready."""
+    """The interface of a job: what a config asks for, checked and ready to run."""
 
     def run(self, info: ProcessInfo) -> object:
-        """Do it, in this process of the group."""
+        """Run the job in this process of the group."""
         ...
 
 
 def launch(cfg: CfgNode, *, init_method: str | None = None) -> None:
-    """Run the config's jobs in NUM_GPUS processes on each of NUM_SHARDS machines, or under torchrun as it says.
+    """Run the config's jobs in NUM_GPUS processes on each of NUM_SHARDS machines; under torchrun, in its processes.
 
-    Without a GPU one process does it all on the CPU; several CPU processes are torchrun's to start.
+    Without a GPU one process runs everything on the CPU; several CPU processes need torchrun.
+
+    Args:
+        cfg: the whole config.
+        init_method: tcp://HOST:PORT of machine 0; needed for several machines.
+
+    Raises:
+        AutoX3DError: what a job raises, or settings that make no group of processes.
     """
     distributed.launch(
         run,
@@ -51,7 +58,11 @@ def launch(cfg: CfgNode, *, init_method: str | None = None) -> None:
 
 
 def run(cfg: CfgNode) -> None:
-    """The jobs, in this process of the group."""
+    """Run the config's jobs in this process of the group.
+
+    Raises:
+        AutoX3DError: what a job raises, or OUTPUT_DIR is in use or can't be written to.
+    """
     info = distributed.init_from_env(_backend(cfg))
     import_modules(cfg.AUTOX3D.IMPORTS)  # this may be a process of its own
     jobs = make_jobs(cfg)
@@ -81,10 +92,10 @@ def _run_jobs(cfg: CfgNode, jobs: Sequence[Job], info: ProcessInfo) -> None:
 
 
 def make_jobs(cfg: CfgNode) -> list[Job]:
-    """The jobs in their order; a search's result is trained by a config of its own, which the search writes.
+    """Make the config's jobs, in their order. A search is the only one: its result is trained by a config it writes.
 
     Raises:
-        AutoX3DError: what one of them would end in, as far as config, lists and checkpoints tell; all of that at once.
+        AutoX3DError: config, lists or checkpoints show that a job would fail; all such errors at once.
     """
     if cfg.SEARCH.ENABLE:
         return [SearchJob.from_config(cfg)]
@@ -112,7 +123,7 @@ def _open_output(cfg: CfgNode) -> None:
 
 
 def _backend(cfg: CfgNode) -> str:
-    """What the processes exchange by: DIST_BACKEND where each has a GPU, gloo on the CPU."""
+    """The backend by which processes communicate: DIST_BACKEND where each has a GPU, gloo on the CPU."""
     backend: str = cfg.DIST_BACKEND
     if cfg.NUM_GPUS == 0 or not torch.cuda.is_available():
         return "gloo"

@@ -1,4 +1,4 @@
-"""LOG_MODEL_INFO: what a network costs, told before it runs."""
+"""LOG_MODEL_INFO: logs what a network costs before it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run at a time in an OUTPUT_DIR: a lock that its process holds, and that dies with it."""
+"""One run at a time in an OUTPUT_DIR: a lock that a process holds until it ends."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def output_lock(output_dir: str) -> Iterator[None]:
-    """Hold the folder for this process; its file stays there and says who had it last.
+    """Hold the folder for this process within the `with` block; its lock file stays and says who held it last.
 
-    The kernel gives the lock (POSIX, lockf) back when the process ends, however it ends; no child inherits it. On a
-    file system that knows no locks the run goes on without, and says so.
+    The kernel releases the lock (POSIX, lockf) when the process ends, however it ends; no child inherits it. On a file
+    system without locks the run goes on without one, and logs a warning.
 
     Raises:
-        ConfigError: another process has it, or the folder can't be written to; names both.
+        ConfigError: another process holds the folder (names it), or it can't be written to.
     """
     path = Path(output_dir, LOCK_NAME)
     try:

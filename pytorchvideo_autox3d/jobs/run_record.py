@@ -1,4 +1,4 @@
-"""The config and the classes of a run, kept in its OUTPUT_DIR: written once it goes, compared when it is resumed."""
+"""The config and the classes of a run in its OUTPUT_DIR: written when it starts, compared when it is resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 class RecordRun(Hook):
     """Writes `config.yaml` and `classes.json` when training starts, so that a run that is refused changes nothing.
 
-    Where an earlier run is resumed with other settings it names them: they hold from here on.
+    Where a run is resumed with other settings, it logs them; the new ones hold from there on.
     """
 
     def __init__(self, cfg: CfgNode, classes: ClassNames) -> None:
@@ -48,7 +48,7 @@ class RecordRun(Hook):
 
 
 def record_unless_there(cfg: CfgNode) -> None:
-    """For a test alone: its config, unless the folder has that of the training."""
+    """Write the config of a test that runs alone, unless the folder already has that of the training."""
     path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
     if distributed.is_main() and not path.is_file():
         write_text(path, cfg.dump())

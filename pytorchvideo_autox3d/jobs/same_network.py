@@ -1,4 +1,4 @@
-"""Whether the run that an OUTPUT_DIR holds is of the network that a config asks for."""
+"""Checks that the run in an OUTPUT_DIR is of the network that a config asks for."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def check_resumes_same_network(cfg: CfgNode, model: nn.Module) -> None:
     """Compare the last checkpoint of OUTPUT_DIR, if training would go on from it, with the network of the config.
 
     Args:
-        model: the network, on any device, "meta" too.
+        cfg: the whole config.
+        model: its network, on any device, "meta" too.
 
     Raises:
-        ConfigError: another network; names what differs.
+        ConfigError: the checkpoint is of another network; names what differs.
     """
     last = last_checkpoint(cfg.OUTPUT_DIR) if cfg.TRAIN.AUTO_RESUME else None
     if last is None:

@@ -1,4 +1,4 @@
-"""The search that a config asks for, and what it leaves behind."""
+"""The search that a config asks for, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,11 @@ class SearchJob:
         return cls(cfg, parts, lists.get("val"), retraining, latency, [spare] if spare else [])
 
     def run(self, info: ProcessInfo) -> SearchResult:
-        """Search; history, architecture and the config that trains it go to OUTPUT_DIR."""
+        """Run the search, and write history, architecture and the config that trains it to OUTPUT_DIR.
+
+        Returns:
+            The architecture that was derived.
+        """
         cfg = self.cfg
         settings = build.build_search_settings(cfg)
         distributed.seed_all(cfg.RNG_SEED, per_process=False)
@@ -174,7 +178,7 @@ class SearchJob:
 
 
 def _check_keys(cfg: CfgNode) -> LatencyTable | None:
-    """Build what the keys say, on no device, and look the names up; return what SEARCH.LATENCY_TABLE names."""
+    """Build what the keys describe, on "meta", to find their errors; return the table of SEARCH.LATENCY_TABLE."""
     method = build.search_method(cfg)
     MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     if cfg.MODEL.MODEL_NAME not in ("AutoX3D", "AutoX3DSearch"):
@@ -216,7 +220,7 @@ def _log_space(supernet: Supernet, budgets: Budgets) -> None:
 def _pareto(
     cfg: CfgNode, policy: Policy, budgets: Budgets, options: Mapping[str, Any], derived: SearchResult
 ) -> list[SearchResult]:
-    """One architecture for each of SEARCH.PARETO_*; a target that the other budgets exclude is said, not an error."""
+    """One architecture for each of SEARCH.PARETO_*; a target that the other budgets exclude is logged, no error."""
     rows: list[SearchResult] = []
     for metric, key, _ in PARETO:
         for target in sorted(set(cfg.SEARCH[key])):
@@ -235,7 +239,7 @@ def _pareto(
 
 
 def _measured(derived: SearchResult, supernet: Supernet, table: LatencyTable) -> SearchResult:
-    """With the whole network's milliseconds, where it can be run as the table's choices were."""
+    """The result with the measured time of the whole network, if this machine can run it as the table's was run."""
     if table.machine != machine_name():
         _logger.warning("not measured whole: %s is of the machine %r, this is %r", table.source, table.machine,
                         machine_name())  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a training starts from: the run that it resumes, a checkpoint that it is given, or nothing."""
+"""Checks of what a training starts from: the run that it resumes, a checkpoint that it is given, or nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ from pytorchvideo_autox3d.plain_data import parse_yaml
 
 
 def check_start(cfg: CfgNode, model: nn.Module) -> None:
-    """Raise the error that training would start with: the model, on any device, does not fit what it starts from.
+    """Check that a model fits what training would start from.
+
+    Args:
+        cfg: the whole config.
+        model: its network, on any device.
 
     Raises:
         ConfigError: OUTPUT_DIR holds a run of another network.
@@ -38,7 +42,11 @@ def check_start(cfg: CfgNode, model: nn.Module) -> None:
 
 
 def check_something_is_left(cfg: CfgNode, checkpoint: Mapping[str, Any], path: str) -> None:
-    """Raise `CheckpointError` where a training that takes a checkpoint's epoch over would end before it began."""
+    """Check that a training that goes on from a checkpoint's epoch has epochs left.
+
+    Raises:
+        CheckpointError: it has none.
+    """
     done = int(checkpoint.get("epoch", -1)) + 1
     if not cfg.TRAIN.CHECKPOINT_EPOCH_RESET and done >= cfg.SOLVER.MAX_EPOCH:
         raise CheckpointError(
@@ -50,7 +58,11 @@ def check_something_is_left(cfg: CfgNode, checkpoint: Mapping[str, Any], path: s
 def check_start_classes(cfg: CfgNode, classes: ClassNames) -> list[str]:
     """Compare the classes of the training list with those of what the training starts from.
 
-    A classifier for other classes, as many of them, is a start like any other: that is a warning, which is returned.
+    To start from a classifier for other classes, equally many, is allowed, but odd.
+
+    Returns:
+        Warnings, at most one.
+
 
     Raises:
         ConfigError: as `check_resumed_classes`.
@@ -68,7 +80,11 @@ def check_start_classes(cfg: CfgNode, classes: ClassNames) -> list[str]:
 
 
 def check_resumed_classes(cfg: CfgNode, classes: ClassNames) -> None:
-    """Raise `ConfigError` where OUTPUT_DIR holds a run of other classes: its weights would mean others from here on."""
+    """Check that a run that would be resumed has the same classes, as else its outputs would change their meaning.
+
+    Raises:
+        ConfigError: it has others.
+    """
     resumed = _resumed(cfg)
     if resumed is not None:
         with naming("OUTPUT_DIR"):
@@ -78,7 +94,11 @@ def check_resumed_classes(cfg: CfgNode, classes: ClassNames) -> None:
 
 
 def check_resumed_method(cfg: CfgNode) -> None:
-    """Raise `ConfigError` where OUTPUT_DIR holds a search by another SEARCH.METHOD."""
+    """Check that a search that would be resumed has the same SEARCH.METHOD.
+
+    Raises:
+        ConfigError: it has another.
+    """
     path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
     if _resumed(cfg) is None or not path.is_file():
         return

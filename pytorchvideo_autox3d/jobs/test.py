@@ -88,7 +88,7 @@ class TestJob:
         return cls(cfg, tested, notes)
 
     def run(self, info: ProcessInfo) -> None:
-        """Test; `test_results.json` and `.npz` go to TEST.SAVE_RESULTS_PATH, by default OUTPUT_DIR."""
+        """Test, and write `test_results.json` and `.npz` to TEST.SAVE_RESULTS_PATH, by default OUTPUT_DIR."""
         cfg = self.cfg
         if not cfg.TRAIN.ENABLE:
             record_unless_there(cfg)
@@ -114,7 +114,7 @@ class TestJob:
         )
 
     def _resumable(self, checkpoint: str) -> ResumableTest:
-        """This test among others: by its checkpoint's bytes, its list and the keys that change a score."""
+        """What identifies this test: hashes of the checkpoint, the list and the keys that can change a score."""
         keys = sorted((key, repr(value)) for key, value in leaves(self.cfg) if not key.startswith(_NO_PART_IN_SCORES))
         with g_pathmgr.open(checkpoint, "rb") as file:
             weights = hashlib.sha256(file.read()).hexdigest()
@@ -127,7 +127,11 @@ class TestJob:
 
 
 def checkpoint_to_test(cfg: CfgNode) -> str:
-    """TEST.CHECKPOINT_FILE_PATH, else the last of OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH."""
+    """TEST.CHECKPOINT_FILE_PATH, else the last checkpoint of OUTPUT_DIR, else TRAIN.CHECKPOINT_FILE_PATH.
+
+    Raises:
+        CheckpointError: there is none of these.
+    """
     found = cfg.TEST.CHECKPOINT_FILE_PATH or last_checkpoint(cfg.OUTPUT_DIR) or cfg.TRAIN.CHECKPOINT_FILE_PATH
     if not found:
         raise CheckpointError(

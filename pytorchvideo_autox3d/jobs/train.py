@@ -64,7 +64,7 @@ class TrainJob:
         return cls(cfg, lists, [note for note in notes if note])
 
     def run(self, info: ProcessInfo) -> None:
-        """Train; checkpoints and history go to OUTPUT_DIR."""
+        """Train, and write checkpoints and history to OUTPUT_DIR."""
         cfg = self.cfg
         for note in self.notes:
             _logger.warning("%s", note)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training: its classes, its input, and whether it is of a search."""
+"""What a checkpoint says about its training: its classes, its input, and whether it was a search."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ INPUT_KEYS = (
 
 
 def classes_of(checkpoint: Mapping[str, Any], path: str) -> ClassNames:
-    """The classes of a checkpoint, or of the run whose folder it lies in; no names where neither says any."""
+    """The classes of a checkpoint, or else of the run whose folder it lies in; no names where neither has any."""
     if CARD_KEY in checkpoint:
         return ClassNames.unpadded(checkpoint[CARD_KEY]["classes"], path)
     return ClassNames.find(str(_run_folder(path)))
 
 
 def changed_input(checkpoint: Mapping[str, Any], path: str, cfg: CfgNode) -> list[str]:
-    """What of clip and normalisation differs from the config that the checkpoint was trained with, a line each."""
+    """The keys of clip and normalisation whose values differ from those of a checkpoint's training, a line each."""
     trained = dict(leaves(_config(checkpoint, path)))
     here = yaml.safe_load(cfg.dump())
     return [
@@ -54,7 +54,11 @@ def _config(checkpoint: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def refuse_search_checkpoint(checkpoint: Mapping[str, Any], path: str) -> None:
-    """Raise `CheckpointError` for a checkpoint of a search, whose supernet no training can go on from."""
+    """Refuse a checkpoint of a search: it holds a supernet, from which no training can start.
+
+    Raises:
+        CheckpointError: it is one; says what to take in its place.
+    """
     if "search" not in checkpoint.get("extra_states", {}):
         return
     retrain = _run_folder(path) / RETRAIN_NAME

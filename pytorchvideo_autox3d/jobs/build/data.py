@@ -27,9 +27,17 @@ from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 
 def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None, classes: ClassNames = UNNAMED) -> Any:
-    """The registered data set over `manifest`, or the list that it finds for the mode in DATA.PATH_TO_DATA_DIR.
+    """The data set that TRAIN.DATASET or TEST.DATASET names.
 
-    `mode` is train, val or test; `classes` number that list, where they are known.
+    Args:
+        cfg: the whole config.
+        mode: "train", "val" or "test".
+        manifest: its list; by default the data set finds the mode's in DATA.PATH_TO_DATA_DIR.
+        classes: the numbering of that list, where it is known.
+
+    Raises:
+        ConfigError, RegistryError: a key names nothing or is out of range.
+        DataError: the list is missing or malformed.
     """
     if not cfg.DATA.PATH_TO_DATA_DIR:
         raise ConfigError("DATA.PATH_TO_DATA_DIR is empty: name the folder that holds train.csv, val.csv and test.csv")
@@ -64,7 +72,7 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None, classes: Cla
 
 
 def _view_arguments(cfg: CfgNode, mode: str) -> dict[str, Any]:
-    """What the clips of a mode are cut by, and in training what is done to them."""
+    """The arguments that say how clips of a mode are cut and, in training, augmented."""
     if mode == "test":
         return {
             "crop_size": cfg.DATA.TEST_CROP_SIZE,
@@ -103,7 +111,11 @@ def _policy(cfg: CfgNode, key: str) -> str:
 
 
 def build_mix(cfg: CfgNode) -> ClipMix | None:
-    """MIXUP.*: mixup and CutMix of training batches, or None."""
+    """Mixup and CutMix of training batches, by MIXUP.*; None where they are off.
+
+    Raises:
+        ConfigError: a value is out of range, or label smoothing is set twice.
+    """
     if not cfg.MIXUP.ENABLE:
         return None
     if cfg.AUTOX3D.LABEL_SMOOTHING:
@@ -120,7 +132,11 @@ def build_mix(cfg: CfgNode) -> ClipMix | None:
 
 
 def build_fault_policy(cfg: CfgNode, mode: str, num_videos: int) -> FaultPolicy:
-    """AUTOX3D.BAD_VIDEO_*: what a video that can't be decoded means in a mode."""
+    """What happens with a video that can't be decoded in a mode, by AUTOX3D.BAD_VIDEO_*.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
     key = "BAD_VIDEO_TEST" if mode == "test" else "BAD_VIDEO_TRAIN"
     if cfg.AUTOX3D[key] not in ("error", "skip"):
         raise ConfigError(f"AUTOX3D.{key}: {cfg.AUTOX3D[key]!r} is neither error nor skip")
@@ -140,8 +156,14 @@ def build_loader(
 ) -> ClipLoader:
     """The loader of one process. TRAIN.BATCH_SIZE and TEST.BATCH_SIZE are of one machine, as in PySlowFast.
 
-    `manifest` is as in `build_dataset`; `seed` orders the videos, by default RNG_SEED. With `whole_batch` each process
-    has the clips of all.
+    Args:
+        cfg, mode, manifest: as in `build_dataset`.
+        info: which process this is.
+        seed: of the order of the videos; by default RNG_SEED.
+        whole_batch: whether each process gets the clips of all.
+
+    Raises:
+        ConfigError: the batch is not divisible by the processes, or as `build_dataset`.
     """
     dataset = build_dataset(cfg, mode, manifest=manifest)
     clips = cfg.TEST.BATCH_SIZE if mode == "test" else cfg.TRAIN.BATCH_SIZE
@@ -165,7 +187,7 @@ def build_loader(
 
 
 def build_views(cfg: CfgNode, loader: ClipLoader) -> EvalViews:
-    """What a loader of val or test gives, for the engine to score."""
+    """The views of a loader of val or test, as the engine takes them."""
     return EvalViews(
         loader=loader,
         num_videos=loader.dataset.num_videos,
@@ -176,12 +198,12 @@ def build_views(cfg: CfgNode, loader: ClipLoader) -> EvalViews:
 
 
 def build_preprocess(cfg: CfgNode) -> ClipNormalize:
-    """uint8 clips on the device to floats: DATA.MEAN and DATA.STD."""
+    """What turns uint8 clips on the device into normalised floats, by DATA.MEAN and DATA.STD."""
     return ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD)
 
 
 def fault_hook(*loaders: ClipLoader) -> CounterHook:
-    """The skipped videos of all loaders and processes in every log line; one that two of them met counts twice."""
+    """A hook that logs the skipped videos of all loaders and processes; one that two of them met counts twice."""
 
     def read() -> dict[str, float]:
         own = [loader.faults.metrics() for loader in loaders]

@@ -18,14 +18,16 @@ _SPARE = 1.25  # times the classes that a list of numbers shows
 
 
 def read_lists(cfg: CfgNode, modes: Sequence[str], *, classes: ClassNames = UNNAMED) -> dict[str, Manifest]:
-    """The parsed list of each mode of "train", "val" and "test", so that a job reads each just once.
+    """Read and check the list of each mode, so that a job reads each just once.
 
     Args:
+        cfg: the whole config.
+        modes: of "train", "val" and "test".
         classes: those of the network that is tested; see `ClassNames`.
 
     Raises:
-        ConfigError, RegistryError: a key of DATA, AUG or AUTOX3D that the mode's data set can't go with.
-            Or the training list is too short for TRAIN.BATCH_SIZE.
+        ConfigError, RegistryError: a key of DATA, AUG or AUTOX3D does not go with the mode's data set, or the training
+            list is too short for TRAIN.BATCH_SIZE.
         DataError: a list is missing or malformed, or none of its first videos is where it says.
         SeveralErrors: more than one of these.
     """
@@ -56,7 +58,7 @@ def _check_batch(cfg: CfgNode, manifest: Manifest) -> None:
 def spare_classes(cfg: CfgNode, manifest: Manifest) -> str:
     """A warning where MODEL.NUM_CLASSES is far above what a training list has; empty where it is not.
 
-    By names any class too many counts; by numbers alone a list may lack a few of the last.
+    Where the classes have names, any class too many counts. A list of numbers may lack a few of the last.
     """
     highest = int(manifest.labels.max()) + 1
     found, most = (len(manifest.classes), 1.0) if manifest.classes else (highest, _SPARE)

@@ -41,7 +41,11 @@ def build_space(cfg: CfgNode) -> SearchSpace:
 
 
 def build_architecture(cfg: CfgNode) -> Architecture:
-    """AUTOX3D.GROUPS over AUTOX3D.SPACE where given, else the reference or the JSON that AUTOX3D.ARCHITECTURE names."""
+    """AUTOX3D.GROUPS over AUTOX3D.SPACE where given, else the reference or JSON file that AUTOX3D.ARCHITECTURE names.
+
+    Raises:
+        ConfigError, SpaceError: there is no such architecture, or it lies outside its space.
+    """
     if cfg.AUTOX3D.GROUPS:
         return Architecture((_group(n, row) for n, row in enumerate(cfg.AUTOX3D.GROUPS, 1)), build_space(cfg))
     with naming("AUTOX3D.ARCHITECTURE"):
@@ -58,9 +62,10 @@ def _group(number: int, row: Any) -> GroupChoice:
 
 
 def build_model(cfg: CfgNode) -> nn.Module:
-    """The registered model MODEL.MODEL_NAME; raises an error of the family naming the key at fault.
+    """The network that MODEL.MODEL_NAME names, with weights drawn from torch's global generator.
 
-    Its weights are drawn from torch's global generator.
+    Raises:
+        AutoX3DError: a key is wrong, or the config's clips don't fit the network; names the key.
     """
     builder = MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     model = builder(model_num_class=cfg.MODEL.NUM_CLASSES, **_arguments(cfg))
@@ -73,7 +78,11 @@ def build_model(cfg: CfgNode) -> nn.Module:
 
 
 def _check_clips_fit(cfg: CfgNode, model: nn.Module) -> None:
-    """What would otherwise end in the first training step, or in the first of a test after all of training."""
+    """Check that the network takes clips of these channels and sizes, which else only its first step would show.
+
+    Raises:
+        ConfigError: it does not.
+    """
     name = cfg.MODEL.MODEL_NAME
     given, taken = MODALITIES[cfg.AUTOX3D.MODALITY], getattr(model, "in_channels", None)
     if taken not in (None, given):
@@ -95,13 +104,18 @@ def _replace_norms(cfg: CfgNode, model: nn.Module) -> None:
 
 
 def build_seeded_model(cfg: CfgNode) -> nn.Module:
-    """The same weights in every process, whatever the processes draw afterwards."""
+    """`build_model`, with the same weights in every process."""
     distributed.seed_all(cfg.RNG_SEED, per_process=False)
     return build_model(cfg)
 
 
 def build_card(cfg: CfgNode, *, classes: ClassNames = UNNAMED) -> ModelCard:
-    """What must be known to use the network that the config trains; `classes` are the names in its lists, if any."""
+    """The model card of the network that the config trains: what must be known to use it.
+
+    Args:
+        cfg: the whole config.
+        classes: the names of the classes in its lists, where they have names.
+    """
     return ModelCard(
         model=cfg.MODEL.MODEL_NAME,
         arguments=_arguments(cfg),

@@ -10,7 +10,11 @@ from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
 
 @contextmanager
 def naming(keys: str) -> Iterator[None]:
-    """Put the config's keys before an error that can only name a part's own arguments."""
+    """Put the config's keys before the message of an error raised in the `with` block, which can't know them.
+
+    Raises:
+        ConfigError: in place of any error of the error family.
+    """
     try:
         yield
     except AutoX3DError as error:

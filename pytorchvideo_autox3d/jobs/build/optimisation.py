@@ -29,10 +29,14 @@ AUTOCAST = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 def rate_scale(cfg: CfgNode, *, num_machines: int = 1) -> float:
-    """What the learning rates of SOLVER are multiplied by (linear scaling, Goyal et al., arXiv 1706.02677).
+    """The factor of SOLVER's learning rates (linear scaling, Goyal et al., arXiv 1706.02677).
 
-    With AUTOX3D.BASE_BATCH_SIZE they are for an update of so many clips, and this is how many times as many an update
-    has. With SOLVER.BASE_LR_SCALE_NUM_SHARDS they are for one machine, as in PySlowFast.
+    With AUTOX3D.BASE_BATCH_SIZE the rates are meant for an update of so many clips, and the factor is the ratio of the
+    run's clips to these. With SOLVER.BASE_LR_SCALE_NUM_SHARDS they are meant for one machine, as in PySlowFast, and the
+    factor is the number of machines. Else it is 1.
+
+    Raises:
+        ConfigError: both keys are set.
     """
     base = cfg.AUTOX3D.BASE_BATCH_SIZE
     if base and cfg.SOLVER.BASE_LR_SCALE_NUM_SHARDS:
@@ -46,12 +50,12 @@ def rate_scale(cfg: CfgNode, *, num_machines: int = 1) -> float:
 
 
 def clips_an_update(cfg: CfgNode, *, num_machines: int = 1) -> int:
-    """Clips of all machines that one update learns from: TRAIN.BATCH_SIZE is of one machine."""
+    """The clips that one update learns from on all machines; TRAIN.BATCH_SIZE is of one machine."""
     return int(cfg.TRAIN.BATCH_SIZE * num_machines * cfg.AUTOX3D.GRAD_ACCUMULATION)
 
 
 def log_learning_rate(cfg: CfgNode, *, num_machines: int = 1) -> None:
-    """Say at what rate the run learns, and how that came about."""
+    """Log the learning rate of the run, and how it follows from SOLVER.BASE_LR."""
     scale = rate_scale(cfg, num_machines=num_machines)
     _logger.info(
         "base learning rate %g for updates of %d clips (SOLVER.BASE_LR %g times %g)",
@@ -63,7 +67,13 @@ def log_learning_rate(cfg: CfgNode, *, num_machines: int = 1) -> None:
 
 
 def build_schedule(cfg: CfgNode, *, num_machines: int = 1) -> Schedule:
-    """The weights' learning rate over progress, to SOLVER.MAX_EPOCH, in a search to SEARCH.EPOCHS; see `rate_scale`."""
+    """The weights' learning rate as a function of progress; scaled by `rate_scale`.
+
+    It lasts SOLVER.MAX_EPOCH epochs, and in a search SEARCH.EPOCHS.
+
+    Raises:
+        ConfigError: a key of SOLVER is out of range.
+    """
     scale = rate_scale(cfg, num_machines=num_machines)
     return make_schedule(
         cfg.SOLVER.LR_POLICY,
@@ -94,7 +104,11 @@ def _policy_arguments(cfg: CfgNode, scale: float) -> dict[str, Any]:
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser of the weights; its learning rate is set from the schedule before every step."""
+    """The optimiser of the weights; its learning rate is set from the schedule before every step.
+
+    Raises:
+        ConfigError: a key of SOLVER is out of range.
+    """
     return make_optimizer(
         model,
         method=cfg.SOLVER.OPTIMIZING_METHOD,
@@ -115,14 +129,22 @@ def _method_arguments(cfg: CfgNode) -> dict[str, Any]:
 
 
 def build_loss(cfg: CfgNode) -> nn.Module:
-    """MODEL.LOSS_FUNC."""
+    """The loss that MODEL.LOSS_FUNC names, with AUTOX3D.LABEL_SMOOTHING.
+
+    Raises:
+        ConfigError: there is no such loss.
+    """
     if cfg.MODEL.LOSS_FUNC not in ("cross_entropy", "soft_cross_entropy"):
         raise ConfigError(f"MODEL.LOSS_FUNC: {cfg.MODEL.LOSS_FUNC!r} is neither cross_entropy nor soft_cross_entropy")
     return CrossEntropy(label_smoothing=cfg.AUTOX3D.LABEL_SMOOTHING)
 
 
 def precision_of(cfg: CfgNode) -> str:
-    """The engine's name of the number format that TRAIN.MIXED_PRECISION and AUTOX3D.AUTOCAST ask for."""
+    """The engine's name ("fp32", "bf16", "fp16") of what TRAIN.MIXED_PRECISION and AUTOX3D.AUTOCAST ask for.
+
+    Raises:
+        ConfigError: AUTOX3D.AUTOCAST is unknown.
+    """
     if cfg.AUTOX3D.AUTOCAST not in AUTOCAST:
         raise ConfigError(f"AUTOX3D.AUTOCAST: {cfg.AUTOX3D.AUTOCAST!r} is none of {', '.join(AUTOCAST)}")
     return AUTOCAST[cfg.AUTOX3D.AUTOCAST] if cfg.TRAIN.MIXED_PRECISION else "fp32"
@@ -139,13 +161,13 @@ def build_runtime(cfg: CfgNode, device: torch.device) -> Runtime:
 
 
 def build_keeping(cfg: CfgNode) -> Keeping:
-    """AUTOX3D.CHECKPOINT_MINUTES, CHECKPOINTS_KEPT and EPOCHS_KEPT."""
+    """Which checkpoints stay, by AUTOX3D.CHECKPOINT_MINUTES, CHECKPOINTS_KEPT and EPOCHS_KEPT."""
     node = cfg.AUTOX3D
     return Keeping(minutes=node.CHECKPOINT_MINUTES, last=node.CHECKPOINTS_KEPT, epochs=node.EPOCHS_KEPT)
 
 
 def build_train_settings(cfg: CfgNode) -> TrainSettings:
-    """Everything of TRAIN, SOLVER and BN that the training loop itself needs."""
+    """The settings of the training loop, from TRAIN, SOLVER, BN and AUTOX3D."""
     return TrainSettings(
         max_epoch=cfg.SOLVER.MAX_EPOCH,
         accumulation=cfg.AUTOX3D.GRAD_ACCUMULATION,
@@ -169,7 +191,7 @@ def tensorboard_dir(cfg: CfgNode) -> str | None:
 
 
 def build_test_settings(cfg: CfgNode, *, views_a_pass: int, mode: str = "test") -> EvalSettings:
-    """How views are scored; `views_a_pass` of them in one forward pass. `mode` is val or test."""
+    """How views are scored, with `views_a_pass` of them in one forward pass; `mode` is "val" or "test"."""
     return EvalSettings(
         batch_size=views_a_pass,
         ensemble=cfg.DATA.ENSEMBLE_METHOD,

@@ -37,13 +37,14 @@ _EXPECTED = (
 
 
 def retrain_config(cfg: CfgNode) -> dict[str, Any]:
-    """The recipe of SEARCH.RETRAIN_CFG for this search's data, clip and machine, as nested keys.
+    """The recipe of SEARCH.RETRAIN_CFG with this search's data, clip and machine, as nested keys.
 
-    The learning rates are the recipe's for its TRAIN.BATCH_SIZE, scaled to the search's. Without a list for validation
-    or for the test these are left out, so that the config runs as it is.
+    The recipe's learning rates are for its own TRAIN.BATCH_SIZE and are scaled to the search's. Where there is no list
+    for validation or for the test, these are switched off, so that the config runs as it is.
+
 
     Raises:
-        ConfigError: there is no such recipe, or one that the search's data can't go with.
+        ConfigError: there is no such recipe, or it does not go with the search's data.
         DataError: a list is malformed.
     """
     recipe = _recipe(cfg)
@@ -66,7 +67,12 @@ def retrain_config(cfg: CfgNode) -> dict[str, Any]:
 
 
 def retrain_changes(cfg: CfgNode, retraining: Mapping[str, Any]) -> list[str]:
-    """What the training does otherwise than the search did, a line for each key."""
+    """The keys whose values in the training of the result differ from the search's, a line each.
+
+    Args:
+        cfg: of the search.
+        retraining: what `retrain_config` gave.
+    """
     recipe = _recipe(cfg)
     ours, theirs = cfg.TRAIN.BATCH_SIZE, recipe.TRAIN.BATCH_SIZE
     changes = []
@@ -79,7 +85,7 @@ def retrain_changes(cfg: CfgNode, retraining: Mapping[str, Any]) -> list[str]:
 
 
 def _scaled_rates(recipe: CfgNode) -> tuple[str, ...]:
-    """The rates to scale: not by hand what AUTOX3D.BASE_BATCH_SIZE does, nor a warm-up's without one."""
+    """The keys of rates to scale: none where AUTOX3D.BASE_BATCH_SIZE does it; a warm-up's only if there is one."""
     if recipe.AUTOX3D.BASE_BATCH_SIZE:
         return ()
     return tuple(key for key in _RATES if recipe.SOLVER.WARMUP_EPOCHS or key != "SOLVER.WARMUP_START_LR")

@@ -29,7 +29,11 @@ from pytorchvideo_autox3d.supernet import Supernet
 
 
 def build_supernet(cfg: CfgNode) -> Supernet:
-    """The supernet of AUTOX3D.SPACE; its weights are drawn from torch's global generator."""
+    """The supernet of AUTOX3D.SPACE, with weights drawn from torch's global generator.
+
+    Raises:
+        ConfigError, RegistryError: a key names nothing, or has a value that a search can't have.
+    """
     if cfg.AUTOX3D.DEPTH_FACTOR != 1.0:
         raise ConfigError(f"AUTOX3D.DEPTH_FACTOR: a search has depth factor 1, not {cfg.AUTOX3D.DEPTH_FACTOR}")
     if cfg.AUTOX3D.HEAD != "x3d":
@@ -52,15 +56,19 @@ def build_budgets(cfg: CfgNode, supernet: Supernet, latency: LatencyTable | None
     """SEARCH.BUDGETS, or else the budgets of SEARCH.TARGET_* that are not 0, over the supernet's architectures.
 
     Raises:
-        SearchError: a budget that no network of the space meets, or none misses; names the key.
+        SearchError: no network of the space meets a budget, or all do; names the key.
     """
     return Budgets(cost_table(supernet), _budgets(cfg), latency=latency.cost if latency else None)
 
 
 def build_latency(cfg: CfgNode) -> LatencyTable | None:
-    """SEARCH.LATENCY_TABLE, checked to be of this space, clip size, machine and backend; None without one.
+    """SEARCH.LATENCY_TABLE; None where it is not set.
 
-    The machine that is meant is this one, unless SEARCH.LATENCY_MACHINE names another.
+    The milliseconds must be meant for this machine, unless SEARCH.LATENCY_MACHINE names another.
+
+    Raises:
+        ConfigError: the file is malformed, or the table is of another space, clip size, machine, backend or number of
+            threads.
     """
     if not cfg.SEARCH.LATENCY_TABLE:
         return None
@@ -85,11 +93,11 @@ def _budgets(cfg: CfgNode) -> list[Budget]:
 
 
 def search_method(cfg: CfgNode) -> type[SupernetSearch]:
-    """SEARCH.METHOD, a search that trains a supernet.
+    """The class that SEARCH.METHOD names, a search that trains a supernet.
 
     Raises:
         RegistryError: there is no such method.
-        ConfigError: it trains single networks.
+        ConfigError: the method trains single networks.
     """
     method = SEARCH_REGISTRY.get(cfg.SEARCH.METHOD, key="SEARCH.METHOD")
     if not isinstance(method, type):
@@ -100,22 +108,27 @@ def search_method(cfg: CfgNode) -> type[SupernetSearch]:
 
 
 def derivation(cfg: CfgNode) -> str:
-    """How the architecture is derived: as the method says, else as SEARCH.DERIVE does."""
+    """How the architecture is derived: as the method requires, else as SEARCH.DERIVE says."""
     return search_method(cfg).derivation or str(cfg.SEARCH.DERIVE)
 
 
 def learns_from_whole_list(cfg: CfgNode) -> bool:
-    """Whether the weights learn from all of the training list: alpha shares it, or there is none to learn."""
+    """Whether the weights learn from the whole training list: alpha shares it, or does not learn at all."""
     return bool(cfg.SEARCH.SHARED) or not search_method(cfg).learns_policy
 
 
 def build_average(cfg: CfgNode, supernet: Supernet) -> WeightAverage | None:
-    """SEARCH.EMA_DECAY's average of a supernet that lies where it will run; None without."""
+    """The average of the supernet's weights, by SEARCH.EMA_DECAY; None where that is 0.
+
+    Args:
+        cfg: the whole config.
+        supernet: already on the device where it will run.
+    """
     return WeightAverage(supernet, cfg.SEARCH.EMA_DECAY) if cfg.SEARCH.EMA_DECAY else None
 
 
 def build_evolution(cfg: CfgNode) -> Evolution | None:
-    """How far an evolution looks; None where the architecture is derived without one."""
+    """The extent of an evolution; None where the architecture is derived without one."""
     if derivation(cfg) != "evolution":
         return None
     return Evolution(
@@ -124,7 +137,11 @@ def build_evolution(cfg: CfgNode) -> Evolution | None:
 
 
 def build_search_settings(cfg: CfgNode) -> SearchSettings:
-    """SEARCH, and what of SOLVER, TRAIN and AUTOX3D the search's own loop takes."""
+    """The settings of the search, from SEARCH, SOLVER, TRAIN and AUTOX3D.
+
+    Raises:
+        SearchError: a value is out of range.
+    """
     return SearchSettings(
         epochs=cfg.SEARCH.EPOCHS,
         warmup_epochs=cfg.SEARCH.WARMUP_EPOCHS,
@@ -158,7 +175,11 @@ def build_search_settings(cfg: CfgNode) -> SearchSettings:
 
 
 def build_search_loaders(cfg: CfgNode, info: ProcessInfo, parts: Sequence[Manifest]) -> list[ClipLoader]:
-    """A loader for each part of the training list, as `split_training_list` gives them."""
+    """A loader for each part of the training list that `split_training_list` gives.
+
+    Raises:
+        SearchError: a part has too few videos.
+    """
     loaders = []
     for number, part in enumerate(parts):
         check_part(cfg, part, machines=info.num_machines)
@@ -168,14 +189,22 @@ def build_search_loaders(cfg: CfgNode, info: ProcessInfo, parts: Sequence[Manife
 
 
 def split_training_list(cfg: CfgNode, whole: Manifest) -> list[Manifest]:
-    """The training list as the weights and alpha take it: two parts, or all of it for both."""
+    """The parts of the training list: the weights' and alpha's, or one that is the whole list.
+
+    Raises:
+        SearchError: SEARCH.POLICY_SPLIT leaves a part without a video.
+    """
     if learns_from_whole_list(cfg):
         return [whole]
     return [whole.subset(part) for part in split_halves(len(whole), cfg.SEARCH.POLICY_SPLIT, seed=cfg.RNG_SEED)]
 
 
 def check_part(cfg: CfgNode, part: Manifest, *, machines: int) -> None:
-    """Raise `SearchError` for a part of the training list that gives `machines` no batch."""
+    """Check that a part of the training list has a batch for each of `machines`.
+
+    Raises:
+        SearchError: it has too few videos.
+    """
     if len(part) < cfg.TRAIN.BATCH_SIZE * machines:
         raise SearchError(
             f"SEARCH.POLICY_SPLIT: {cfg.SEARCH.POLICY_SPLIT:g} leaves one of the two parts {len(part)} videos, fewer "
