@@ -1,4 +1,4 @@
-"""A cost that adds up over neighbouring groups, as arrays: one entry a choice of a group and the width that enters it.
+"""A cost that adds up over groups, as arrays with one entry for each choice of a group and each width that enters it.
 
 Shapes: W widths that enter a group; K kernels, C channels, E expansions, A attentions, its candidates; N architectures,
 D decisions, in the order of `SearchSpace.decisions`.
@@ -19,9 +19,10 @@ class AdditiveCost:
     """cost(A) = fixed + sum over groups of groups[g][entering width, choice] + head[last width].
 
     Attributes:
-        fixed: what no choice changes (the stem).
-        groups: one array (W, K, C, E, A) a group; W is 1 for the first, and after it the C of the group before.
-        head: (C of the last group,).
+        fixed: the part that no choice changes (the stem).
+        groups: an array (W, K, C, E, A) for each group; W is 1 for the first, and for any other the C of the group
+            before it.
+        head: the cost of the head by the width that enters it, (C of the last group,).
     """
 
     fixed: float
@@ -29,7 +30,7 @@ class AdditiveCost:
     head: FloatArray
 
     def total(self, indices_ND: npt.ArrayLike) -> FloatArray:
-        """The cost of architectures given as candidate indices: (N,)."""
+        """The costs (N,) of N architectures, given as candidate indices (N, D)."""
         columns = np.asarray(indices_ND).T
         total = np.full(columns.shape[1], self.fixed)
         entering = np.zeros(columns.shape[1], np.int64)
@@ -44,11 +45,18 @@ class AdditiveCost:
         return float(self.fixed + self.rest(np.min)[0][0]), float(self.fixed + self.rest(np.max)[0][0])
 
     def unspent(self, most: float) -> AdditiveCost:
-        """`most` less this cost, as a cost of its own."""
+        """`most` minus this cost, as a cost of its own; an upper limit on it is a lower limit on this cost."""
         return AdditiveCost(most - self.fixed, tuple(-group for group in self.groups), -self.head)
 
     def rest(self, best: np.ufunc | object = np.min) -> list[FloatArray]:
-        """By group, the best cost from that group on, by the width that enters it; the last is the head alone."""
+        """The best cost of the rest of a network, from each group on.
+
+        Args:
+            best: np.min or np.max.
+
+        Returns:
+            For each group an array over the widths that enter it; then one for the head alone.
+        """
         after = [self.head]
         for group in reversed(self.groups):
             onward = group + after[0][None, None, :, None, None]

@@ -26,12 +26,12 @@ AttentionOptions = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Complexity:
-    """What one clip costs.
+    """What a network costs for one clip.
 
     Args:
         macs: multiply-adds of convolutions, linear layers and matrix products (no BN, no activations). Papers on
             video networks, and this package where it prints GFLOPs, mean 1e9 of these.
-        params: parameters.
+        params: number of parameters.
         peak_activation: elements of the largest output of a convolution, linear layer or matrix product.
     """
 
@@ -65,8 +65,8 @@ def complexity(
         num_classes: of the head.
         depth_factor: multiplies the blocks of every group, rounded up.
         stem: "table2", "x3d" or None for the space's own.
-        se_ratio: squeeze-excitation of every other block.
-        attention_options: arguments by attention name.
+        se_ratio: reduced over inner channels of squeeze-excitation, which every other block has; 0 is none.
+        attention_options: arguments of attentions, by their names.
     Raises:
         ModelError: the clip is not three whole numbers of at least one.
     """
@@ -90,7 +90,7 @@ def complexity(
 
 
 def group_sizes(space: SearchSpace, clip: Size) -> tuple[Size, list[tuple[int, int]]]:
-    """(T, H, W) after the stem, and of every group the positions of its input and of its output."""
+    """(T, H, W) after the stem, and for every group the positions (T * H * W) of its input and of its output."""
     after_stem = size = formulas.positions_after(clip, STEM_STRIDE)
     positions = []
     for group in space.groups:
@@ -139,6 +139,10 @@ def group_cost(
 
 
 def check_clip(clip: Size) -> None:
-    """Raise `ModelError` unless `clip` is (T, H, W), whole numbers of at least one."""
+    """Check that a clip's size is (T, H, W), whole numbers of at least one.
+
+    Raises:
+        ModelError: it is not.
+    """
     if len(clip) != 3 or any(not isinstance(size, int) or size < 1 for size in clip):
         raise ModelError(f"a clip is (T, H, W), whole numbers >= 1, got {clip!r}")

@@ -1,4 +1,4 @@
-"""Counting any module by running it once, with fvcore, or on the meta device with torch."""
+"""Counts the cost of any module by running it once, with fvcore, or on the meta device with torch."""
 
 from __future__ import annotations
 
@@ -37,9 +37,14 @@ class ModuleCount:
 def count_module(model: nn.Module, clip: tuple[int, int, int], *, in_channels: int = 3) -> ModuleCount:
     """Multiply-adds of convolutions, linear layers and matrix products for one clip (T, H, W), and parameters.
 
-    fvcore traces one forward pass in eval mode, on the model's device; the model's mode is restored. A model on the
-    meta device, which computes nothing and so counts any network in a moment, can't be traced: torch's own counter
-    looks on there.
+    fvcore traces one forward pass in eval mode, on the model's device; the model's mode is restored. On the meta
+    device, where nothing is computed and any network is counted in a moment, a model can't be traced, and torch's own
+    counter takes fvcore's place.
+
+    Args:
+        model: takes clips (1, in_channels, T, H, W).
+        clip: (T, H, W).
+        in_channels: of the clip.
     """
     parameter = next(model.parameters(), torch.empty(0))  # a block may have none
     x = torch.zeros(1, in_channels, *clip, device=parameter.device, dtype=parameter.dtype)
@@ -66,13 +71,13 @@ def _count_meta(model: nn.Module, x: torch.Tensor) -> int:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Elements of all parameters, shared ones once."""
+    """The number of elements of all parameters; shared parameters count once."""
     return sum(math.prod(parameter.shape) for parameter in model.parameters())
 
 
 @contextmanager
 def _errors_alone(name: str) -> Iterator[None]:
-    """The logger of that name held at errors."""
+    """Within the `with` block the logger of that name shows errors alone."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -39,7 +39,7 @@ class Cost:
     peak: Ints = 0
 
     def __add__(self, other: Cost) -> Cost:
-        """One after the other."""
+        """The cost of two layers, one after the other."""
         peak = np.maximum(self.peak, other.peak)
         return Cost(self.macs + other.macs, self.params + other.params, peak)
 
@@ -63,22 +63,22 @@ def convolution(in_channels: Ints, out_channels: Ints, positions: Ints, *, taps:
 
 
 def depthwise(channels: Ints, positions: int, *, taps: Ints) -> Cost:
-    """A depthwise convolution without bias."""
+    """A depthwise convolution without bias; `positions` is T * H * W of its output, `taps` t * h * w of its kernel."""
     return Cost(channels * taps * positions, channels * taps, channels * positions)
 
 
 def batch_norm(channels: Ints) -> Cost:
-    """Weight and bias; running statistics are buffers, no parameters."""
+    """The weight and bias of a batch norm; running statistics are buffers, not parameters."""
     return Cost(params=2 * channels)
 
 
 def matrix_product(rows: Ints, inner: Ints, columns: Ints) -> Cost:
-    """(rows, inner) @ (inner, columns) of two activations."""
+    """The product (rows, inner) @ (inner, columns) of two activations."""
     return Cost(macs=rows * inner * columns, peak=rows * columns)
 
 
 def squeeze_excitation(channels: Ints, se_ratio: float) -> Cost:
-    """Two 1x1x1 convolutions with bias on the mean over all positions."""
+    """Squeeze-excitation: two 1x1x1 convolutions with bias on the mean over all positions."""
     reduced = _round_width(channels, se_ratio)
     return convolution(channels, reduced, 1, bias=True) + convolution(reduced, channels, 1, bias=True)
 
@@ -116,13 +116,13 @@ def mbconv(
 
 @ATTENTION_COST_REGISTRY.register(name="none")
 def pass_through(channels: Ints, positions: int) -> Cost:
-    """Nothing is computed."""
+    """No attention, which costs nothing."""
     return Cost()
 
 
 @ATTENTION_COST_REGISTRY.register(name="glore")
 def glore(channels: Ints, positions: int, *, node_ratio: float = NODE_RATIO) -> Cost:
-    """`layers.GloRe`: 5 C m + 4 m^2 multiply-adds a position and 6 m^3 for the graph convolution, m nodes."""
+    """`layers.GloRe` with m nodes: 5 C m + 4 m^2 multiply-adds a position, and 6 m^3 for the graph convolution."""
     nodes = np.maximum(1, np.rint(channels * node_ratio)).astype(np.int64)
     return chain(
         [
@@ -148,7 +148,14 @@ def non_local(channels: Ints, positions: int) -> Cost:
 
 
 def attention(name: str, channels: Ints, positions: int, options: Mapping[str, Any]) -> Cost:
-    """The block registered in ATTENTION as `name`, built with `options`: by its formula, else counted.
+    """The attention registered as `name`: by its formula where it has one, else counted at each width.
+
+    Args:
+        name: in the ATTENTION registry.
+        channels: of its map; an array costs all at once.
+        positions: T * H * W of its map.
+        options: with which it is built.
+
 
     Raises:
         RegistryError: there is no such attention.
@@ -167,7 +174,7 @@ def attention(name: str, channels: Ints, positions: int, options: Mapping[str, A
 
 
 def _counted(block: nn.Module, channels: int, positions: int) -> Cost:
-    """A block counted by running it once on a map of so many positions in a row."""
+    """The cost of a block, counted by running it once on a map of `positions` positions in a row."""
     count = count_module(block, (1, 1, positions), in_channels=channels)
     return Cost(count.macs, count.params, channels * positions)
 
@@ -187,7 +194,7 @@ def stem(in_channels: int, channels: int, temporal_kernel: int, positions: int) 
 
 
 def head(in_channels: Ints, channels: int, hidden: int, num_classes: int, positions: int) -> Cost:
-    """X3D's head: a convolution at every position, two linear maps after the pool.
+    """X3D's head: a convolution at every position, and two linear layers after the pooling.
 
     Args:
         in_channels: channels of the map that it receives.

@@ -1,4 +1,4 @@
-"""Measured latency of models, interleaved so that a machine's noise hits all of them alike."""
+"""Measured latency of models, which run in turn so that noise of the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Latency:
 
     Args:
         median: over the repeats.
-        fastest: the shortest of them.
-        slowest: the longest of them.
+        fastest: the least of the repeats.
+        slowest: the greatest of the repeats.
         repeats: how many were timed, after the warm-up.
     """
 
@@ -30,9 +30,16 @@ class Latency:
 def measure_latency(
     runs: Mapping[str, Callable[[], object]], *, warm_up: int = 3, repeats: int = 20, device: str = "cpu"
 ) -> dict[str, Latency]:
-    """Time functions in turn, `repeats` rounds over all of them, after `warm_up` untimed rounds.
+    """Time functions in turn, round after round.
 
-    On a GPU each is followed by a synchronisation, so that its own work is what is timed.
+    Args:
+        runs: functions by name.
+        warm_up: rounds over all of them that are not timed.
+        repeats: timed rounds.
+        device: on which they run. On a GPU each is followed by a synchronisation, so that its own work is timed.
+
+    Returns:
+        The latency of each by name.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(warm_up + repeats):

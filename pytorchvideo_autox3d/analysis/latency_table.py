@@ -31,10 +31,10 @@ class LatencyTable:
     """Milliseconds of a forward pass that add up over neighbouring groups.
 
     Attributes:
-        space: whose choices were measured.
+        space: the one whose choices were measured.
         clip: (T, H, W).
-        batch: clips a pass.
-        backend, threads, machine: what it was measured by, and where.
+        batch: clips in a forward pass.
+        backend, threads, machine: with what and where it was measured.
         cost: the milliseconds.
         source: the file, for messages.
     """
@@ -51,12 +51,15 @@ class LatencyTable:
     def check(
         self, space: SearchSpace, clip: tuple[int, int, int], *, machine: str, backend: str = "", threads: int = 0
     ) -> None:
-        """Raise `SpaceError` unless it was measured over this space's choices at this clip size, and as is meant.
+        """Check that the table was measured for given networks and conditions.
 
         Args:
             space, clip: of the networks whose milliseconds are looked up.
-            machine: that they are meant for.
-            backend, threads: that they are meant for; "" and 0 for those of the table.
+            machine: on which they will run.
+            backend, threads: with which they will run; "" and 0 accept any.
+
+        Raises:
+            SpaceError: it was measured for something else; names what differs.
         """
         if tuple(clip) != self.clip:
             raise SpaceError(f"{self.source}: was measured at clips of {_times(self.clip)}, not {_times(clip)}")
@@ -71,7 +74,11 @@ class LatencyTable:
                 raise SpaceError(f"{self.source}: was measured with {name} {found!r}, meant is {meant!r}")
 
     def to_json(self, path: str | Path) -> None:
-        """Write the file that `from_json` reads."""
+        """Write the file that `from_json` reads.
+
+        Raises:
+            AutoX3DError: it can't be written.
+        """
         write_json(
             path,
             {
@@ -92,8 +99,8 @@ class LatencyTable:
         """Read a table.
 
         Raises:
-            SpaceError: the file is missing, no JSON, lacks a key, or its numbers are not those of its space; names the
-                file and the key.
+            SpaceError: the file is missing or not JSON, lacks a key, or its numbers don't fit its space; names the file
+                and the key.
         """
         if not g_pathmgr.isfile(str(path)):
             raise SpaceError(f"no latency table {str(path)!r}")

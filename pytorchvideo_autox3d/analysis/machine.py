@@ -1,4 +1,4 @@
-"""What a measured latency depends on beside the network: the machine, named so that figures of two are not mixed."""
+"""A description of the machine, by which measured latencies of different machines are kept apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, cores, torch's threads, accelerator and versions, as the latency figures need beside them."""
+    """Processor, cores, torch's threads, accelerator and versions, to be kept beside measured figures."""
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "processor": _processor(),

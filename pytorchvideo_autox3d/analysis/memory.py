@@ -1,4 +1,4 @@
-"""Peak memory: what a function holds at most beyond what was there before it ran."""
+"""Peak memory: the most that a function holds beyond what was allocated before it ran."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pytorchvideo_autox3d.eval_mode import evaluating
 
 
 def peak_bytes_of(run: Callable[[], object], device: torch.device) -> int:
-    """Bytes that `run()` holds at its peak beyond what was there before, workspaces of convolutions among them.
+    """The bytes that `run()` holds at its peak beyond what was allocated before, workspaces of convolutions included.
 
-    On a GPU as its allocator saw it; on a CPU the highest running sum of the profiler's allocations and frees.
+    On a GPU its allocator is asked; on a CPU it is the highest running sum of the allocations and frees that torch's
+    profiler records.
     """
     gc.collect()
     if device.type == "cuda":

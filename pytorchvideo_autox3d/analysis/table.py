@@ -1,4 +1,4 @@
-"""The cost of very many architectures at once: one table a group, one look-up an architecture.
+"""The cost of very many architectures at once, by look-ups in one table for each group.
 
 A group's cost depends on its own four decisions and on the width that enters it, so a table over (entering width,
 kernel, channels, expansion, attention) holds it exactly; an architecture's cost is a sum of look-ups.
@@ -105,7 +105,11 @@ class CostTable:
         return out
 
     def additive(self, field: str) -> AdditiveCost:
-        """The "macs" or the "params" as a sum over groups; floats hold these whole numbers exactly."""
+        """A cost as a sum over groups, in floats, which hold these whole numbers exactly.
+
+        Args:
+            field: "macs" or "params".
+        """
         groups = tuple(getattr(group, field).reshape(group.shape).astype(np.float64) for group in self._groups)
         return AdditiveCost(float(getattr(self._fixed, field)), groups, getattr(self._head, field).astype(np.float64))
 
@@ -139,7 +143,7 @@ def _candidate_costs(
     se_ratio: float,
     attention_options: AttentionOptions,
 ) -> list[Cost]:
-    """One cost a candidate attention, each broadcastable to (entering, kernel, channels, expansion)."""
+    """A cost for each candidate attention, each broadcastable to (entering, kernel, channels, expansion)."""
     before, after = positions
     width_in = np.array(entering, np.int64).reshape(-1, 1, 1, 1)
     taps = np.array([t * s * s for t, s in group.kernels], np.int64).reshape(1, -1, 1, 1)

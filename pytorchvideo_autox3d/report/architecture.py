@@ -1,8 +1,9 @@
 """A picture of an architecture in the manner of the paper's Figure 5.
 
-One row a stage, one box a block, read left to right and top to bottom. In a box: its output channels. Its width: its
-expansion ratio, the same scale in every row. Its colour: its kernel, hue for the temporal and shade for the spatial
-extent, spelled out under each group. A round marker after a group: its attention block.
+Each row is a stage and each box a block, read left to right and top to bottom. The number in a box is its output
+channels. A box's width shows its expansion ratio, on the same scale in every row. Its colour shows its kernel, the hue
+for the temporal and the shade for the spatial extent; both are written under each group. A round marker after a group
+is its attention block.
 """
 
 from collections.abc import Sequence
@@ -66,12 +67,12 @@ def kernel_colours(kernel: tuple[int, int]) -> tuple[str, str]:
 
 
 def kernel_name(kernel: tuple[int, int]) -> str:
-    """(3, 5) as the paper writes it: 3×5²."""
+    """A kernel (t, s) as the paper writes it: (3, 5) is 3×5²."""
     return f"{kernel[0]}×{kernel[1]}²" if kernel[1] > 1 else f"{kernel[0]}×1²"
 
 
 def attention_name(name: str) -> str:
-    """The registered name as text: glore as GloRe."""
+    """An attention's registered name as text, such as GloRe for glore."""
     return {"glore": "GloRe", "nonlocal": "Non-local"}.get(name, name)
 
 
@@ -83,11 +84,11 @@ def draw_architecture(
     title: str = "",
     width: float = PAGE_WIDTH,
 ) -> Figure:
-    """The architecture, a row a stage.
+    """Draw an architecture, with a row for each stage.
 
     Args:
         depth_factor: multiplies the blocks of each group, as in `create_autox3d`.
-        clip: (T, S, S) of the input; with it each row states its resolution.
+        clip: (T, S, S) of the input; where it is given, each row shows its resolution.
         title: above the picture.
         width: of the figure, in inches; the height follows from the number of stages.
     """
@@ -117,7 +118,7 @@ def draw_architecture(
 
 
 def _layout(architecture: Architecture, depth_factor: float, width: float) -> tuple[list[list[_Group]], float]:
-    """Rows of groups and the points per unit of expansion: block by block where that fits, else by groups."""
+    """The rows of groups, and points per unit of expansion; blocks are drawn singly where they fit, else by groups."""
     plan = block_plan(architecture.space, depth_factor)
     for by_block in (True, False):
         rows = [
@@ -172,7 +173,7 @@ def _draw_stage(axes: Any, row: Sequence[_Group], unit: float, top: float) -> No
 
 
 def _draw_group(axes: Any, group: _Group, unit: float, x: float, y: float) -> float:
-    """Draws the group from x on; gives where it ends."""
+    """Draw the group from x on; return the x where it ends."""
     fill, text = kernel_colours(group.choice.kernel)
     width, start = group.choice.expansion * unit, x
     for index in range(group.boxes):
@@ -204,7 +205,7 @@ def _draw_group(axes: Any, group: _Group, unit: float, x: float, y: float) -> fl
 
 
 def _draw_legend(axes: Any, architecture: Architecture, unit: float, y: float) -> None:
-    """Kernels of the space, the expansion scale, the stride mark and the attention blocks, in one line."""
+    """Draw the legend in one line: the space's kernels, expansion scale, stride mark and attention blocks."""
     x = 8.0
     kernels = sorted({kernel for spec in architecture.space.groups for kernel in spec.kernels})
     for kernel in kernels:

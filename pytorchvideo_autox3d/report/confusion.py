@@ -26,9 +26,15 @@ _MAX_NAMED = 24
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], class_names: Sequence[str], *, title: str = "") -> Figure:
-    """Rows: true class, columns: predicted class; a cell's shade is its share of the row, its number the videos.
+    """Draw a confusion matrix: rows are true classes, columns predicted ones.
 
-    Right answers, on the diagonal, are in one hue and errors in another.
+    A cell's number is the count of videos, its shade the share of its row. Right answers, on the diagonal, have one hue
+    and errors another.
+
+    Args:
+        confusion: counts of videos, row by row.
+        class_names: in the order of the rows.
+        title: above the picture.
     """
     count, named = len(class_names), len(class_names) <= _MAX_NAMED
     side = min(0.46 * count + 1.5, 9.0) if named else 6.0
@@ -69,7 +75,13 @@ def _number(axes: Any, row: int, column: int, videos: int, share: float) -> None
 
 
 def draw_per_class(models: Sequence[ModelResult], class_names: Sequence[str], *, chance: float | None = None) -> Figure:
-    """Accuracy of each class, a mark a model, classes from the easiest down (mean over the models)."""
+    """Draw the accuracy of each class with a mark for each model, the easiest class (mean over models) first.
+
+    Args:
+        models: with their accuracies by class.
+        class_names: in label order.
+        chance: accuracy of a guess, in percent, drawn as a line.
+    """
     models = [model for model in models if model.per_class is not None]
     scores = [[math.nan if value is None else value for value in model.per_class or ()] for model in models]
     totals = [sum(row[k] for row in scores) for k in range(len(class_names))]

@@ -1,4 +1,4 @@
-"""Clips as pictures: a strip of frames a clip, and sheets of labelled strips."""
+"""Clips as pictures: a strip of frames for each clip, and sheets of labelled strips."""
 
 import io
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def film_strip(clip_CTHW: torch.Tensor, *, num_frames: int = 8, height: int = 72
 def contact_sheet(
     clips: Sequence[torch.Tensor], labels: Sequence[str], *, num_frames: int = 8, height: int = 72
 ) -> bytes:
-    """A sheet of labelled strips, a row a clip, as PNG bytes; clips may differ in size.
+    """A sheet with a labelled strip for each clip, as PNG bytes; clips may differ in size.
 
     Args:
         clips: uint8 (3, T, H, W) each.

@@ -35,7 +35,7 @@ _MORE = ((PURPLE, "^"), (GREEN, "v"), (BLUE, "P"), (VERMILION, "*"))
 
 
 def model_styles(models: Sequence[ModelResult]) -> list[tuple[str, str]]:
-    """(colour, marker) of each model: by role, so that a model looks the same in every picture."""
+    """(colour, marker) of each model, chosen by its role, so that a model looks the same in every picture."""
     taken: set[tuple[str, str]] = set()
     styles = []
     for model in models:
@@ -48,10 +48,10 @@ def model_styles(models: Sequence[ModelResult]) -> list[tuple[str, str]]:
 
 
 def draw_training_curves(models: Sequence[ModelResult], *, chance: float | None = None) -> Figure:
-    """Training loss and top-1 by epoch, side by side; models without a history are left out.
+    """Draw training loss and top-1 by epoch, side by side; models without a history are left out.
 
-    Top-1 is 100 minus the history's errors: held-out where `val_top1_err` is there (solid), else training's, and
-    training's dashed beside the held-out curve.
+    Top-1 is 100 minus the history's errors. Where the history has `val_top1_err`, that curve is solid and training's
+    dashed beside it; else training's is drawn alone.
 
     Args:
         chance: accuracy of a guess, in percent, drawn as a dotted line.
@@ -94,7 +94,7 @@ def _series(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float,
 
 
 def _plot(axes: Any, points: Sequence[tuple[float, float]], **line: Any) -> tuple[float, float]:
-    """Draws the points; gives the last one, or NaN without any."""
+    """Draw the points; return the last one, or NaN where there are none."""
     if not points:
         return math.nan, math.nan
     axes.plot(*zip(*points, strict=True), solid_capstyle="round", **line)
@@ -135,7 +135,13 @@ def _reference_line(axes: Any, height: float, text: str) -> None:
 
 
 def draw_accuracy_cost(models: Sequence[ModelResult], *, num_test_videos: int, chance: float | None = None) -> Figure:
-    """Top-1 with its 95% interval against GFLOPs (multiply-adds of one clip); cheaper is left, better is up."""
+    """Draw top-1 with its 95% interval against GFLOPs (1e9 multiply-adds of one clip).
+
+    Args:
+        models: tested on the same videos.
+        num_test_videos: on which the intervals rest.
+        chance: accuracy of a guess, in percent, drawn as a line.
+    """
     figure = new_figure(7.2, 3.8)
     axes = figure.subplots()
     style_axes(axes, xlabel="multiply-adds of one clip, GFLOPs", ylabel="top-1, %", grid="both")

@@ -12,12 +12,15 @@ from pytorchvideo_autox3d.report.style import THEME
 
 
 def write_report(path: str | Path, report: DemoReport) -> tuple[Path, Path]:
-    """Writes the page to `path` and the same content as JSON beside it, with the suffix .json.
+    """Write the page to `path`, and the same content as JSON beside it with the suffix .json, both atomically.
 
-    Sections whose data is absent are left out. Both files are written under other names and then renamed.
+    Sections whose data is absent are left out.
 
     Returns:
         The paths of the page and of the JSON file.
+
+    Raises:
+        AutoX3DError: a file can't be written.
     """
     page = Path(path)
     twin = page.with_suffix(".json")

@@ -9,7 +9,12 @@ from pytorchvideo_autox3d.report.results import DemoReport, SearchSummary
 
 
 def model_to_dict(model: ModelResult, total: int) -> dict[str, Any]:
-    """Plain types only; the architecture in its own JSON form, the interval beside the accuracy."""
+    """A model's result in plain types, with the 95% interval of its accuracy.
+
+    Args:
+        model: the result.
+        total: test videos, on which the interval rests.
+    """
     plain = {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if f.name != "architecture"}
     architecture = None if model.architecture is None else model.architecture.to_dict()
     low, high = model.interval(total)
@@ -17,12 +22,12 @@ def model_to_dict(model: ModelResult, total: int) -> dict[str, Any]:
 
 
 def report_to_dict(report: DemoReport) -> dict[str, Any]:
-    """The report as plain types: all that the page shows, but the pixels of its example clips."""
+    """The report in plain types: all that the page shows, except for the pixels of its example clips."""
     return _plain(_report_to_dict(report))
 
 
 def _plain(value: Any) -> Any:
-    """Lists and numbers in place of tuples, arrays and tensors."""
+    """A value with lists and numbers in place of tuples, arrays and tensors."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -27,7 +27,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def count(value: int) -> str:
-    """Parameters: 3.79 M, 512 k, 640."""
+    """A number of parameters as text: 3.79 M, 512 k, 640."""
     for unit, name in ((1e6, " M"), (1e3, " k")):
         if value >= unit:
             return significant(value / unit) + name
@@ -40,7 +40,15 @@ def points(value: float) -> str:
 
 
 def figure_html(figure: Figure, *, key: str, alt: str, caption_html: str = "", wide: bool = False) -> str:
-    """A picture with its caption; `wide` ones scroll sideways on a small screen instead of shrinking."""
+    """A picture with its caption.
+
+    Args:
+        figure: drawn as an inline SVG.
+        key: prefix of the ids in it; unique in the page.
+        alt: what the picture shows, for those who can't see it.
+        caption_html: markup of the caption.
+        wide: let it scroll sideways on a small screen instead of shrinking.
+    """
     svg = figure_to_inline_svg(figure, key=key, alt=alt)
     caption = f"<figcaption>{caption_html}</figcaption>" if caption_html else ""
     return f'<figure><div class="scroll{" wide" if wide else ""}">{svg}</div>{caption}</figure>'
@@ -61,7 +69,7 @@ def row_html(name_html: str, cells_html: Sequence[str], *, css: str = "") -> str
 
 
 def facts_html(facts: Mapping[str, Any]) -> str:
-    """Names and values, one a line."""
+    """Names with their values, one on each line."""
     items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
     return f'<dl class="facts">{items}</dl>'
 

@@ -21,16 +21,19 @@ class ModelResult:
     """One trained and tested model.
 
     Args:
+        name: what the page calls it.
+        role: one of `ROLES`, why it is in the comparison; it decides colour and order.
         top1, top5: multi-view test accuracy in percent.
         per_class: accuracy of each class in percent; None or NaN for a class without test videos.
         confusion: counts of videos; row: true class, column: predicted class.
         macs: multiply-adds of one clip (convolutions, linear layers, matrix products).
+        params: number of parameters.
         latency_ms: median time of one forward pass of one clip, in milliseconds.
-        history: one mapping an epoch, as the engine writes to history.jsonl: epoch, lr, loss, top1_err (train, in
+        history: one mapping for each epoch, as the engine writes to history.jsonl: epoch, lr, loss, top1_err (train, in
             percent), optionally val_top1_err, data_time, compute_time.
-        architecture: what was searched, sampled or referred to; None for models outside the space.
+        architecture: None for models outside the space.
         depth_factor: multiplies the blocks of each group of `architecture`.
-        settings: what it was trained with, shown as it is.
+        settings: with which it was trained, shown as they are.
 
     Raises:
         EvaluationError: an unknown role, a percentage outside 0 to 100, or a confusion matrix that is not square or
@@ -88,7 +91,14 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same test videos: difference in points of top-1 with its 95% interval."""
+    """Two models on the same test videos.
+
+    Attributes:
+        ours, theirs: names of the models.
+        difference: top-1 of ours less that of theirs, in percentage points.
+        low, high: its 95% interval.
+        macs_ratio: multiply-adds of ours over those of theirs.
+    """
 
     ours: str
     theirs: str
@@ -104,14 +114,14 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Ahead, behind, or level within what so many test videos can tell."""
+        """Whether ours is ahead, behind, or level as far as so many test videos can tell."""
         if self.low > 0:
             return "ahead"
         return "behind" if self.high < 0 else "level"
 
 
 def compare(ours: ModelResult, theirs: ModelResult, total: int) -> Comparison:
-    """Difference in top-1, in points, with Newcombe's 95% interval on `total` videos."""
+    """Compare two models by top-1, with Newcombe's 95% interval of the difference on `total` test videos."""
     low, high = difference_interval(ours.top1 / 100 * total, theirs.top1 / 100 * total, total)
     return Comparison(
         ours=ours.name,

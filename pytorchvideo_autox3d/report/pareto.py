@@ -1,4 +1,4 @@
-"""The picture of several budgets from one search: accuracy against what the networks cost, the Pareto front drawn."""
+"""The picture of several budgets from one search: accuracy against cost, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Row = Mapping[str, Any]
 
 
 def draw_pareto(rows: Sequence[Row]) -> Figure:
-    """Top-1 with the weights of the search against the cost, a panel a kind of budget.
+    """Draw top-1 with the weights of the search against the cost, in a panel for each kind of budget.
 
     Args:
         rows: of a search's `pareto.json`: `score` in percent, the costs, and `budgets`, of which the first is the one
-            that the row was derived for. Milliseconds are those measured whole where every row has them, and what the
-            latency table says otherwise; the axis says which. Rows without a score are left out.
+            that the row was derived for. Milliseconds are measured on the whole network where every row has them, and
+            otherwise predicted by the latency table; the axis says which. Rows without a score are left out.
     """
     kinds = _kinds([row for row in rows if row["score"] is not None])
     figure = new_figure(4.6 * max(1, len(kinds)), 3.4)
@@ -33,7 +33,7 @@ def draw_pareto(rows: Sequence[Row]) -> Figure:
 
 
 def _kinds(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows by the metric that each was derived for, by target."""
+    """The rows grouped by the metric that each was derived for, in the order of the targets."""
     kinds: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row["budgets"][0]["target"]):
         kinds.setdefault(row["budgets"][0]["metric"], []).append(row)
@@ -41,7 +41,7 @@ def _kinds(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _axis(metric: str, rows: Sequence[Row]) -> tuple[str, str]:
-    """The key of a row's cost, and what its axis says."""
+    """The key of the cost in a row, and the label of its axis."""
     if metric == "latency_ms" and all("measured_ms" in row for row in rows):
         return "measured_ms", "milliseconds of the whole network, measured"
     labels = {"latency_ms": "milliseconds by the latency table", "gflops": "GFLOPs (multiply-adds)"}

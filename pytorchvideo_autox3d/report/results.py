@@ -1,4 +1,4 @@
-"""What a report is made of: plain frozen results, checked on construction, with a dictionary form for JSON."""
+"""The results that a report is made of: frozen data, checked on construction, with a dictionary form for JSON."""
 
 import math
 import statistics as stats
@@ -16,8 +16,11 @@ class PolicyTable:
 
     Args:
         kind: "kernel", "channels", "expansion" or "attention".
-        candidates: names of each group's candidates, ragged.
-        probabilities: their probabilities, same shape; each row sums to one.
+        candidates: a row for each group with the names of its candidates; rows may differ in length.
+        probabilities: the candidates' probabilities, in the same shape; each row sums to one.
+
+    Raises:
+        EvaluationError: the shapes differ.
     """
 
     kind: str
@@ -35,12 +38,14 @@ class SearchSummary:
     """A search: its history, the policy it ended with, and how its channel selection covers the filters.
 
     Args:
-        history: one mapping an epoch, as in search_history.jsonl: epoch, gflops (of the most probable architecture),
-            entropy (nats), ess (effective sample size), loss; keys that are absent leave their panel out.
-        target_gflops: the budget T of equation 2.
-        num_samples: K, the architectures sampled a step.
-        warmup_epochs: epochs at the start during which the policy stays uniform.
-        coverage: strategy name ("naive", "fair") to a boolean matrix, candidates x filters.
+        history: one mapping for each epoch, as in search_history.jsonl: epoch, gflops (of the most probable
+            architecture), entropy (nats), ess (effective sample size), loss; a key that is absent has no panel.
+        target_gflops: the budget T of equation 2, in 1e9 multiply-adds.
+        num_samples: K, the architectures sampled in each step.
+        warmup_epochs: epochs at the start in which the policy stays uniform.
+        policy: the final policy, a table for each kind of decision.
+        coverage: for each strategy ("naive", "fair") a boolean matrix, candidates x filters.
+        settings: of the search, shown as they are.
     """
 
     history: Sequence[Mapping[str, Any]] = ()
@@ -68,11 +73,11 @@ class DemoReport:
         class_names: in label order.
         num_test_videos: N, on which the intervals rest.
         clip: (T, S, S) of the models' input.
-        num_views: temporal clips x spatial crops a test video.
+        num_views: temporal clips x spatial crops of each test video.
         machine: what the figures were measured on, shown as it is (`describe_machine`).
         clips: examples of the data.
-        commands: (what it gives, the command) pairs.
-        notes: more sentences for the page's "How this was measured".
+        commands: pairs (what it makes, the command).
+        notes: further sentences for the page's "How this was measured".
     """
 
     title: str
@@ -110,7 +115,7 @@ class DemoReport:
 
     @property
     def named(self) -> list[ModelResult]:
-        """The models that get pictures of their own: all but the random ones."""
+        """The models that have pictures of their own: all except the random ones."""
         return [model for model in self.ordered if model.role != "random"] or self.ordered
 
     @property
@@ -125,7 +130,7 @@ class DemoReport:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """`ours` against every named model but itself, those nearest in multiply-adds first."""
+        """`ours` against every other named model, those nearest in multiply-adds first."""
         ours = self.ours
         if ours is None:
             return []
@@ -135,7 +140,7 @@ class DemoReport:
 
     @property
     def random_summary(self) -> dict[str, float] | None:
-        """Count, median top-1 of the random architectures, and how many `ours` beats outright."""
+        """Count and median top-1 of the random architectures, and how many of them have a lower top-1 than `ours`."""
         if not self.randoms:
             return None
         scores = [model.top1 for model in self.randoms]

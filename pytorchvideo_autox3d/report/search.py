@@ -35,11 +35,11 @@ def draw_search_curve(
     num_samples: int | None = None,
     warmup_epochs: int = 0,
 ) -> Figure:
-    """GFLOPs of the most probable architecture, policy entropy and effective sample size by epoch.
+    """Draw the GFLOPs of the most probable architecture, the policy's entropy and the effective sample size by epoch.
 
     Args:
-        history: entries with `epoch` and any of `gflops`, `entropy` (nats), `ess`; or several searches by name, as
-            the paper's Figure 4 has naive and fair selection. A key that is nowhere leaves its panel out.
+        history: entries with `epoch` and any of `gflops`, `entropy` (nats), `ess`; or several such searches by name, as
+            naive and fair selection in the paper's Figure 4. A key that no entry has gets no panel.
         target_gflops: the budget, drawn as a line.
         num_samples: K, the upper end of the effective sample size.
         warmup_epochs: epochs at the start with a frozen policy, shaded.
@@ -95,10 +95,10 @@ def _bound(axes: Any, height: float, text: str) -> None:
 
 
 def draw_policy(tables: Sequence[PolicyTable]) -> Figure:
-    """Probabilities of every decision, a panel a kind: rows are groups, cells candidates, the likeliest outlined.
+    """Draw the probabilities of every decision, in a panel for each kind, with a row for each group.
 
-    A cell's shade is its probability; the candidate's name is inside. A kind in which no group has a choice gets no
-    panel.
+    Each cell is a candidate, with its name inside; its shade is its probability, and the most probable one is outlined.
+    A kind in which no group has a choice gets no panel.
     """
     tables = [table for table in tables if any(len(row) > 1 for row in table.candidates)]
     groups = max((len(table.candidates) for table in tables), default=1)
@@ -142,10 +142,11 @@ def _draw_choice(axes: Any, row: int, column: int, name: str, share: float, *, o
 
 
 def draw_coverage(coverage: Mapping[str, Sequence[Sequence[bool]]], *, title: str = "") -> Figure:
-    """Which filters each channel candidate uses, and how often each filter is used, a column a strategy (Figure 3).
+    """Draw which filters each channel candidate uses and how often each is used, by strategy (the paper's Figure 3).
 
     Args:
-        coverage: strategy name, such as "naive" and "fair", to a boolean matrix, candidates x filters.
+        coverage: for each strategy, such as "naive" and "fair", a boolean matrix, candidates x filters.
+        title: above the picture.
     """
     candidates = max(len(matrix) for matrix in coverage.values())
     figure = new_figure(PAGE_WIDTH, 0.24 * candidates + 2.1)

@@ -1,4 +1,4 @@
-"""The sections of the report, each a function of the results to HTML, empty where its data is absent."""
+"""The sections of the report: each is a function from the results to HTML, which is empty where its data is absent."""
 
 from collections.abc import Callable
 from html import escape
@@ -20,7 +20,7 @@ from pytorchvideo_autox3d.report.verdict import ROLE_TEXT, header, verdict
 
 
 def accuracy_cost(report: DemoReport) -> str:
-    """The scatter of accuracy over cost; with one model alone there is nothing to compare."""
+    """The picture of accuracy over cost; empty for a single model."""
     if len(report.models) < 2:
         return ""
     figure = draw_accuracy_cost(report.ordered, num_test_videos=report.num_test_videos, chance=report.chance)
@@ -32,7 +32,7 @@ def accuracy_cost(report: DemoReport) -> str:
 
 
 def clips(report: DemoReport) -> str:
-    """One strip of frames a class."""
+    """A strip of frames for each class."""
     if not report.clips:
         return ""
     rows = "".join(
@@ -113,7 +113,7 @@ def training(report: DemoReport) -> str:
 
 
 def _time_table(report: DemoReport) -> str:
-    """Seconds spent waiting for data and computing, where the histories tell."""
+    """A table of the seconds spent waiting for data and computing, where the histories have them."""
     rows = []
     for model in report.named:
         data, compute = (sum(entry.get(key) or 0.0 for entry in model.history) for key in ("data_time", "compute_time"))
@@ -145,7 +145,7 @@ def classes(report: DemoReport) -> str:
 
 
 def method(report: DemoReport) -> str:
-    """Machine, settings, notes and the commands that make it all."""
+    """The machine, the settings, the notes, and the commands that made the results."""
     items = [
         "A test video's scores are the mean of the softmax scores of all of its views.",
         "Differences between models are given with Newcombe's 95% interval for independent results. The models saw the "

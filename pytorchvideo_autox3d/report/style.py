@@ -1,4 +1,4 @@
-"""One look for every picture: palette, axes, and figures written as PNG, SVG or SVG inlined in a page.
+"""The common look of all pictures: palette, axes, and figures as PNG, SVG or SVG inside a page.
 
 Figures use matplotlib's object interface on the Agg canvas; pyplot, with its global state, is never imported.
 The colours of `THEME` double as markers: in an inlined SVG each becomes a CSS variable, so the same picture
@@ -49,7 +49,7 @@ def new_figure(width: float, height: float, *, layout: Literal["constrained"] | 
 
 
 def style_axes(axes: Any, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: str = "y") -> None:
-    """Two spines, a light grid along `grid` ("x", "y", "both" or ""), the title at the left."""
+    """Give axes the common look: two spines, a light grid along `grid` ("x", "y", "both" or ""), the title left."""
     axes.set_facecolor("none")
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
@@ -64,13 +64,13 @@ def style_axes(axes: Any, *, title: str = "", xlabel: str = "", ylabel: str = ""
 
 
 def bare_axes(axes: Any) -> None:
-    """No spines, ticks or background: a plain canvas in data coordinates."""
+    """Remove spines, ticks and background, which leaves a plain canvas in data coordinates."""
     axes.set_axis_off()
     axes.set_facecolor("none")
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:
-    """Moves label positions apart to at least `gap`, in order, by as little as the neighbours allow."""
+    """Move label positions at least `gap` apart, in their order and by as little as possible."""
     order = sorted(range(len(positions)), key=lambda i: positions[i])
     blocks: list[list[Any]] = []  # [members, centre]: runs of labels that touch share one centre
     for index in order:
@@ -102,6 +102,7 @@ def figure_to_inline_svg(figure: Figure, *, key: str, alt: str) -> str:
     """The figure as an <svg> element for a page that defines the variables of `THEME`.
 
     Args:
+        figure: the picture.
         key: prefix of every id in the element; unique in the page.
         alt: what the picture shows, for those who can't see it.
     """
@@ -128,7 +129,11 @@ def _svg(figure: Figure, *, facecolor: str) -> str:
 
 
 def save_figure(path: str | Path, figure: Figure) -> Path:
-    """Writes the figure as its suffix says (.svg, else PNG), beside and then renamed."""
+    """Write the figure atomically, as SVG where the path ends in .svg and else as PNG; return the path.
+
+    Raises:
+        AutoX3DError: the file can't be written.
+    """
     path = Path(path)
     data = figure_to_svg(figure).encode() if path.suffix == ".svg" else figure_to_png(figure)
     with atomic_write(path) as beside:

@@ -1,4 +1,4 @@
-"""The top of the report: what was tested, and who wins at equal multiply-adds, with the numbers."""
+"""The top of the report: what was tested, and which model wins at equal multiply-adds, with the numbers."""
 
 from html import escape
 
@@ -24,7 +24,7 @@ ROLE_TEXT = {
 
 
 def header(report: DemoReport) -> str:
-    """Title, task, and what was tested on what."""
+    """Title, task, and which models were tested on which videos."""
     frames, height, width = report.clip
     views = "1 view" if report.num_views == 1 else f"{report.num_views} views"
     task = f'<p class="lede">{escape(report.task)}</p>' if report.task else ""
@@ -37,7 +37,7 @@ def header(report: DemoReport) -> str:
 
 
 def verdict(report: DemoReport) -> str:
-    """Who wins at equal multiply-adds, in words and as a table with intervals."""
+    """Which model wins at equal multiply-adds, in words and as a table with intervals."""
     sentences = "".join(f'<p class="verdict">{text}</p>' for text in _verdict_sentences(report))
     head = ["Model", "Top-1, %", "95% interval", "Top-5, %", "GFLOPs", "Parameters", "Latency, ms"]
     rows = [_model_row(report, model) for model in report.named]

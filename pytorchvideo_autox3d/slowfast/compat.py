@@ -1,6 +1,6 @@
-"""Compat patches: what PySlowFast's main branch imports and a current stack does not have.
+"""Compat patches for what PySlowFast's main branch imports and a current stack of packages lacks.
 
-Each patch first looks for the real part and leaves it alone; only this process changes; each is named in the log.
+A patch changes nothing where the real part is there. It changes this process alone, and is named in the log.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def find_slowfast() -> Path:
     """The root folder of the PySlowFast checkout that `import slowfast` finds.
 
     Raises:
-        AutoX3DError: there is none, it is the 2020 release, or it comes without its tools/ folder.
+        AutoX3DError: there is none, it is the release of 2020, or its tools/ or ava_evaluation/ folder is missing.
     """
     spec = importlib.util.find_spec("slowfast")
     if spec is None or not spec.submodule_search_locations:
@@ -57,7 +57,7 @@ def find_slowfast() -> Path:
 
 
 def apply_compat_patches() -> tuple[str, ...]:
-    """Put in place whatever is missing; return what has been patched in this process so far.
+    """Apply every patch that is needed; return the names of all that were applied in this process so far.
 
     Raises:
         AutoX3DError: PySlowFast is absent or too old; see `find_slowfast`.
@@ -80,7 +80,7 @@ def apply_compat_patches() -> tuple[str, ...]:
 
 
 def is_importable(name: str) -> bool:
-    """Whether a module is loaded or can be found, its parents included; imports the parents only."""
+    """Whether a module is loaded or can be found. Its parents are imported for that, it itself is not."""
     if name in sys.modules:
         return True
     try:
@@ -90,7 +90,7 @@ def is_importable(name: str) -> bool:
 
 
 def _add_module(name: str, *, path: list[str] | None = None, **attributes: object) -> ModuleType:
-    """Make a module and hang it under its parent, as the import system would."""
+    """Make a module and set it as an attribute of its parent, as the import system would."""
     module = ModuleType(name, doc="Made by pytorchvideo_autox3d.slowfast.compat.")
     module.__spec__ = importlib.machinery.ModuleSpec(name, loader=None, is_package=path is not None)
     if path is not None:
@@ -147,7 +147,7 @@ def _add_collectives() -> bool:
 
 
 def _replace_sync_norms() -> bool:
-    """PyPI's classes don't take the number of processes, which PySlowFast always gives."""
+    """Replace the classes of PyPI's release, which don't take the number of processes that PySlowFast always gives."""
     module = importlib.import_module("pytorchvideo.layers.batch_norm")
     try:
         module.NaiveSyncBatchNorm3d(num_features=1, num_sync_devices=None, global_sync=True)

@@ -1,4 +1,4 @@
-"""Our config nodes in PySlowFast's defaults, and our yaml files read into PySlowFast's config."""
+"""Adds our config nodes to PySlowFast's defaults, and reads our yaml files into PySlowFast's config."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NATIVE_DATASETS = {ours: native for native, ours in OUR_DATASETS.items()}
 
 
 def add_config_nodes() -> None:
-    """Add AUTOX3D, GLORE and SEARCH, and our MODEL.ARCH names, to PySlowFast's defaults; once."""
+    """Add AUTOX3D, GLORE and SEARCH, and our MODEL.ARCH names, to PySlowFast's defaults; a second call does nothing."""
     from slowfast.config import defaults
 
     if "AUTOX3D" not in defaults._C:
@@ -48,11 +48,14 @@ def add_config_nodes() -> None:
 def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) -> CfgNode:
     """PySlowFast's config, checked by PySlowFast, from our yaml files or its own.
 
-    The data sets are read by ours, and NUM_GPUS is at most what this machine has. PySlowFast changes its config as it
-    runs (multigrid, views), so it is not frozen.
+    Its data sets are replaced by ours over the same lists, and NUM_GPUS is at most what this machine has. PySlowFast
+    changes its config as it runs (multigrid, views), so it is not frozen.
+
+    Args:
+        path, opts: as in `pytorchvideo_autox3d.config.load_cfg`.
 
     Raises:
-        ConfigError: as `pytorchvideo_autox3d.config.load_cfg`, or a setting that PySlowFast refuses.
+        ConfigError: as there, or a setting that PySlowFast refuses.
     """
     from slowfast.config import defaults
 
@@ -81,9 +84,10 @@ def load_cfg(path: str | Path | Sequence[str | Path], opts: Sequence[Any] = ()) 
 
 
 def native_cfg(cfg: CfgNode) -> CfgNode:
-    """Our config with the values of PySlowFast's, for the translators of `build`.
+    """Our own config with the values of PySlowFast's, for `jobs.build`.
 
-    PySlowFast has multiplied the learning rates by the machines by now, which `build` does itself.
+    By now PySlowFast has multiplied the learning rates by the number of machines; that is undone, as `build` does it
+    too.
     """
     ours = get_cfg()
     _copy_values(cfg, ours)
@@ -105,7 +109,7 @@ def _copy_values(source: CfgNode, target: CfgNode) -> None:
 
 
 def _limit_gpus(cfg: CfgNode) -> None:
-    """TRAIN.BATCH_SIZE is a machine's, so the recipe stays the same with fewer GPUs."""
+    """Lower NUM_GPUS to what the machine has; as TRAIN.BATCH_SIZE is of a machine, the recipe stays the same."""
     present = torch.cuda.device_count()
     if present < cfg.NUM_GPUS:
         logger.warning("NUM_GPUS %d -> %d, which is what this machine has", cfg.NUM_GPUS, present)
@@ -113,7 +117,11 @@ def _limit_gpus(cfg: CfgNode) -> None:
 
 
 def _check_x3d(cfg: CfgNode) -> None:
-    """PySlowFast's X3D builds whatever blocks RESNET.TRANS_FUNC names, by default a ResNet's."""
+    """Check RESNET.TRANS_FUNC, which also names the blocks of PySlowFast's X3D, by default a ResNet's.
+
+    Raises:
+        ConfigError: X3D would get other blocks.
+    """
     if cfg.MODEL.MODEL_NAME in ("X3D", "PTVX3D") and cfg.RESNET.TRANS_FUNC != "x3d_transform":
         raise ConfigError(
             f"RESNET.TRANS_FUNC {cfg.RESNET.TRANS_FUNC!r}: PySlowFast's {cfg.MODEL.MODEL_NAME} needs x3d_transform, "
@@ -122,7 +130,11 @@ def _check_x3d(cfg: CfgNode) -> None:
 
 
 def _check_multigrid(cfg: CfgNode) -> None:
-    """PySlowFast fails on these with a division by zero and a missing sampler."""
+    """Check that there are enough GPUs for multigrid training, without which PySlowFast fails with a traceback.
+
+    Raises:
+        ConfigError: there are too few.
+    """
     for key, least in (("LONG_CYCLE", 1), ("SHORT_CYCLE", 2)):
         if cfg.MULTIGRID[key] and least > cfg.NUM_GPUS:
             raise ConfigError(

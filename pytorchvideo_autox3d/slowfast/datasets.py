@@ -37,7 +37,7 @@ _lists: dict[str, Manifest] = {}
 
 @contextlib.contextmanager
 def parsed_lists(lists: Mapping[str, Manifest]) -> Iterator[None]:
-    """Inside, the data sets of these splits take the lists given, in place of parsing their own."""
+    """Within the `with` block, data sets take the given lists, by split, instead of parsing their own."""
     _lists.update(lists)
     try:
         yield
@@ -46,7 +46,11 @@ def parsed_lists(lists: Mapping[str, Manifest]) -> Iterator[None]:
 
 
 def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
-    """The data set of a split ("train", "val", "test") as PySlowFast's loaders take it."""
+    """The data set of a split ("train", "val", "test") as PySlowFast's loaders take it.
+
+    Raises:
+        AutoX3DError: a key or the list is wrong.
+    """
     to_pathways = partial(_to_pathways, cfg=cfg, normalize=ClipNormalize(cfg.DATA.MEAN, cfg.DATA.STD))
     if split != "test":
         datasets = _by_phase(cfg, split)
@@ -63,7 +67,7 @@ def build_items(cfg: CfgNode, split: str) -> TrainClips | TestClips:
 
 
 def _by_phase(cfg: CfgNode, split: str) -> dict[int | None, list[Any]]:
-    """The plain data set and, for multigrid training's short cycle, those of its two smaller crops."""
+    """The data sets by phase: None for the plain one, and 0 and 1 for the short cycle's smaller crops in multigrid."""
     crops: dict[int | None, int] = {None: cfg.DATA.TRAIN_CROP_SIZE}
     if cfg.MULTIGRID.SHORT_CYCLE and split == "train":
         for phase, factor in enumerate(cfg.MULTIGRID.SHORT_CYCLE_FACTORS):
@@ -75,7 +79,7 @@ def _by_phase(cfg: CfgNode, split: str) -> dict[int | None, list[Any]]:
 
 
 def _by_rate(cfg: CfgNode, split: str, crop: int, manifest: Manifest | None) -> list[Any]:
-    """One data set; where multigrid's long cycle has fewer frames, one for each rate up to as long a span."""
+    """The data set, and in multigrid's long cycle, which has fewer frames, one more for each larger sampling rate."""
     dataset = build.build_dataset(_with_crop(cfg, crop), split, manifest=manifest)
     slowest = max(cfg.DATA.SAMPLING_RATE, cfg.MULTIGRID.LONG_CYCLE_SAMPLING_RATE if split == "train" else 0)
     datasets = [dataset]
@@ -97,13 +101,13 @@ def _with_crop(cfg: CfgNode, crop: int) -> CfgNode:
 
 
 def _to_pathways(clip_CTHW: Tensor, *, cfg: CfgNode, normalize: Any) -> list[Tensor]:
-    """uint8 -> normalised float, packed into the pathways of MODEL.ARCH."""
+    """Normalise a uint8 clip and pack it into the pathways of MODEL.ARCH."""
     return _packer()(cfg, normalize(clip_CTHW))
 
 
 @functools.cache
 def _packer() -> Callable[[CfgNode, Tensor], list[Tensor]]:
-    """PySlowFast's packing into pathways; a data worker that starts afresh needs the patches too."""
+    """PySlowFast's function that packs a clip into pathways; a new data worker needs the compat patches first."""
     apply_compat_patches()
     from slowfast.datasets.utils import pack_pathway_output
 
@@ -111,7 +115,7 @@ def _packer() -> Callable[[CfgNode, Tensor], list[Tensor]]:
 
 
 def _named(name: str) -> Any:
-    """A function under the name that it is registered by."""
+    """`build_items` as a function called `name`, as PySlowFast's registry takes the name from the function."""
 
     def builder(cfg: CfgNode, split: str) -> TrainClips | TestClips:
         return build_items(cfg, split)

@@ -38,7 +38,7 @@ _RAISED = re.compile(r"(?:^|\n|\\n)(?P<module>pytorchvideo_autox3d[\w.]*)\.(?P<n
 
 
 def register() -> tuple[str, ...]:
-    """Make PySlowFast of this process know our config nodes, models and data sets; a second call changes nothing.
+    """Register our config nodes, models and data sets in PySlowFast, in this process; a second call changes nothing.
 
     Returns:
         The compat patches that were needed.
@@ -63,10 +63,13 @@ def register() -> tuple[str, ...]:
 
 
 def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: str | None = None) -> None:
-    """Search, or train and test, as the yaml files (read in turn, over each other) and `opts` say.
+    """Search, or train and test, as yaml files say.
 
     Args:
+        paths: of the yaml files; a later one overrides an earlier.
+        opts: KEY VALUE KEY VALUE ..., which override the files.
         init_method: tcp://HOST:PORT of machine 0; by default a free port of this machine.
+
 
     Raises:
         AutoX3DError: PySlowFast is absent, or the config is wrong.
@@ -97,9 +100,9 @@ def run(paths: Sequence[str | Path], opts: Sequence[Any] = (), *, init_method: s
 
 
 def jobs_of(cfg: CfgNode) -> list[Callable[..., Any]]:
-    """The jobs that a config asks for, in order; functions of this module, so that started processes find them.
+    """The jobs that a config asks for, in order, as functions of this module, which started processes can import.
 
-    Each takes the config and, where there is one, what `preflight.check` found.
+    Each takes the config and, where there is one, the result of `preflight.check`.
     """
     if cfg.SEARCH.ENABLE:
         return [search_job]
@@ -112,7 +115,7 @@ def jobs_of(cfg: CfgNode) -> list[Callable[..., Any]]:
 
 
 def train_job(cfg: CfgNode, checked: Checked | None = None) -> Any:
-    """PySlowFast's train(), in each process."""
+    """Run PySlowFast's train() in this process; `checked` is the result of `preflight.check`."""
     _prepare(cfg)
     from pytorchvideo_autox3d.slowfast.datasets import parsed_lists
 
@@ -121,7 +124,7 @@ def train_job(cfg: CfgNode, checked: Checked | None = None) -> Any:
 
 
 def test_job(cfg: CfgNode, checked: Checked | None = None) -> Any:  # noqa: PT028  # not a test
-    """PySlowFast's test(), in each process."""
+    """Run PySlowFast's test() in this process; `checked` is the result of `preflight.check`."""
     _prepare(cfg)
     from pytorchvideo_autox3d.slowfast.datasets import parsed_lists
 
@@ -135,7 +138,7 @@ test_job.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever 
 
 
 def search_job(cfg: CfgNode, checked: Checked | None = None) -> Any:
-    """Our search, in each process that PySlowFast started."""
+    """Run our search in this process, which PySlowFast started; `checked` is the result of `preflight.check`."""
     _prepare(cfg)
     from pytorchvideo_autox3d.jobs import SearchJob
     from pytorchvideo_autox3d.slowfast.configuration import native_cfg
@@ -175,7 +178,7 @@ def _check_machines(cfg: CfgNode, init_method: str | None) -> None:
 
 
 def _make_output(folder: str) -> None:
-    """PySlowFast goes on without the folder where it can't be made, until there is a checkpoint to write."""
+    """Make the folder of the run; PySlowFast would only fail at the first checkpoint (`ConfigError`)."""
     try:
         Path(folder, "checkpoints").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -184,7 +187,11 @@ def _make_output(folder: str) -> None:
 
 @contextlib.contextmanager
 def _missing_packages_in_one_line() -> Iterator[None]:
-    """PySlowFast imports more packages than it says that it needs."""
+    """Turn a missing package into one line: PySlowFast imports more packages than it declares.
+
+    Raises:
+        AutoX3DError: in place of a ModuleNotFoundError for a package that is neither PySlowFast's nor ours.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -196,7 +203,7 @@ def _missing_packages_in_one_line() -> Iterator[None]:
 
 
 def _in_one_line(error: Exception) -> AutoX3DError | None:
-    """A user's error that arrives at the end of a traceback, from a data worker or a process; None for any other."""
+    """An error of our family whose line ends the traceback of a data worker or a process; None for any other error."""
     text = str(error).strip()
     if "ERROR: Got NaN losses" in text[text.rfind("\n") + 1 :]:
         return TrainingError("the loss is not a number: lower SOLVER.BASE_LR, or set SOLVER.CLIP_GRAD_L2NORM")

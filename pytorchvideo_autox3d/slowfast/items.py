@@ -24,15 +24,15 @@ ToPathways = Callable[[Tensor], list[Tensor]]
 
 
 class TrainClips(Dataset[Item]):
-    """One clip a video, for training and validation.
+    """One clip of each video, for training and validation.
 
     Args:
-        datasets: our data sets by the short-cycle phase of multigrid training, None being the plain one. Of several
-            in a phase, which differ in the sampling rate, each clip draws one.
-        to_pathways: a uint8 clip (C, T, H, W) -> normalised float pathways.
-        seed: of that draw, with the epoch and the number of the clip.
-        policy: what a video means that can't be decoded: an error, or the next of the list in its place, which the log
-            names, up to a limit for each worker and epoch.
+        datasets: our data sets by the phase of multigrid training's short cycle; None is the plain one. Where a phase
+            has several, which differ in the sampling rate, one is drawn for each clip.
+        to_pathways: turns a uint8 clip (C, T, H, W) into normalised float pathways.
+        seed: of that draw, together with the epoch and the number of the clip.
+        policy: what happens with a video that can't be decoded: an error, or the next of the list takes its place, is
+            logged, and counts towards a limit for each worker and epoch.
     """
 
     def __init__(
@@ -94,15 +94,15 @@ class TrainClips(Dataset[Item]):
 class TestClips(IterableDataset[Item]):
     """Every view of every video in order, each video decoded once by the worker that reads it.
 
-    The clips are cut into equal stretches for the processes, and those into whole batches for the workers, so that all
-    processes see batches of the same sizes. Where the clips don't divide, the last process goes on with the first clips
-    again; `meters` counts those once.
+    Each process gets an equal stretch of the clips, which is divided into whole batches among its workers, so that all
+    processes see batches of the same sizes. Where the clips can't be divided equally, the last process takes the first
+    clips again; `meters` counts them once.
 
     Args:
         dataset: ours; an item is a video with all of its views, in order.
-        to_pathways: a uint8 clip (C, T, H, W) -> normalised float pathways.
-        batch_size: clips a batch of this process.
-        rank, world_size: this process among those that test together.
+        to_pathways: turns a uint8 clip (C, T, H, W) into normalised float pathways.
+        batch_size: clips in a batch of this process.
+        rank, world_size: which of how many processes this is.
     """
 
     __test__ = False  # not a test, whatever pytest thinks of its name

@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def exact_meter(base: type) -> type:
-    """PySlowFast's TestMeter, keyed by clip: number `video * views + view`, as its data sets count."""
+    """A subclass of PySlowFast's TestMeter that counts each clip once, by its number `video * views + view`.
+
+    Args:
+        base: PySlowFast's class.
+    """
 
     class TestMeter(base):
         __doc__ = base.__doc__
@@ -39,7 +43,11 @@ def exact_meter(base: type) -> type:
             super().update_stats(preds[fresh], labels[fresh], clip_ids[fresh])
 
         def finalize_metrics(self, ks: tuple[int, ...] = (1, 5)) -> None:
-            """Compute the scores; PySlowFast only warns of missing views."""
+            """Compute the scores.
+
+            Raises:
+                EvaluationError: views are missing, of which PySlowFast only warns; names the first video.
+            """
             short = (self.clip_count != self.num_clips).nonzero().flatten().tolist()
             if short:
                 raise EvaluationError(
@@ -53,7 +61,11 @@ def exact_meter(base: type) -> type:
 
 
 def detection_meter(base: type) -> type:
-    """PySlowFast's AVAMeter, for its test(), which ends each batch of boxes as if they were clips to classify."""
+    """A subclass of PySlowFast's AVAMeter that works in its test(), which treats boxes like clips to classify.
+
+    Args:
+        base: PySlowFast's class.
+    """
 
     class AVAMeter(base):
         __doc__ = base.__doc__
@@ -66,17 +78,17 @@ def detection_meter(base: type) -> type:
             loss: float | None = None,
             lr: float | None = None,
         ) -> None:
-            """Add scores, boxes and (video, second) of each; not the labels and numbers of clips given after them."""
+            """Add scores, boxes and (video, second) of each; a second call, with labels and numbers, is ignored."""
             if metadata is None or metadata.ndim == 2:
                 super().update_stats(preds, ori_boxes, metadata, loss, lr)
 
         def log_iter_stats(self, cur_epoch: int | None, cur_iter: int | None = None) -> None:
-            """Log the batch `cur_iter`; a call with one number is that for clips, and follows on this one."""
+            """Log the batch `cur_iter`; the second call, which has one number and is meant for clips, is ignored."""
             if cur_iter is not None:
                 super().log_iter_stats(cur_epoch, cur_iter)
 
         def iter_toc(self) -> None:
-            """Stop the clock of the batch, which its test() does twice."""
+            """Stop the clock of the batch; a second call, which PySlowFast's test() makes, is ignored."""
             if not self.iter_timer.is_paused():
                 super().iter_toc()
 
@@ -85,7 +97,7 @@ def detection_meter(base: type) -> type:
 
 
 def install_meters() -> None:
-    """Use these meters wherever PySlowFast's are, or will be, imported in this process."""
+    """Put these meters in the place of PySlowFast's, also in modules that have imported those already."""
     from slowfast.utils import meters
 
     for name, ours, what in (

@@ -27,7 +27,7 @@ DETECTION_BACKBONES = {"autox3d": "AutoX3D", "x3d": "X3D"}
 
 
 def register_models() -> tuple[str, ...]:
-    """Register every model of ours that PySlowFast has none of that name for; return those names."""
+    """Register every model of ours whose name PySlowFast does not have; return the names."""
     from slowfast.models import MODEL_REGISTRY as THEIRS
 
     builders = dict.fromkeys(MODEL_REGISTRY.names(), build_classifier) | {DETECTION_MODEL: build_detection}
@@ -45,9 +45,12 @@ def is_ours(name: str) -> bool:
 
 
 def build_classifier(cfg: CfgNode) -> nn.Module:
-    """The model that MODEL.MODEL_NAME names: logits in training, MODEL.HEAD_ACT of them in eval.
+    """Our model that MODEL.MODEL_NAME names; it returns logits in training, and MODEL.HEAD_ACT of them in eval.
 
-    Its state dict has the keys that it has in our harness, so checkpoints go both ways.
+    Its state dict has the same keys as in our harness, so that each harness reads the other's checkpoints.
+
+    Raises:
+        AutoX3DError: a key is wrong; names it.
     """
     model = apply_norm(_build(cfg), cfg)
     # Hooks, not a wrapper, which would put its name before every key.
@@ -87,7 +90,10 @@ def find_roi_align() -> Callable[..., nn.Module]:
 
 
 def head_activation(name: str) -> Activation:
-    """ "softmax" or "sigmoid", over the classes of (B, K).
+    """The function that turns logits (B, K) into scores.
+
+    Args:
+        name: "softmax", over the classes, or "sigmoid".
 
     Raises:
         ConfigError: another name.
@@ -99,7 +105,11 @@ def head_activation(name: str) -> Activation:
 
 
 def _only_pathway(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A pre-hook: PySlowFast's models take a list of pathways; all of ours take one clip."""
+    """A forward pre-hook that takes the clip out of PySlowFast's list of pathways.
+
+    Raises:
+        ModelError: there is not exactly one pathway.
+    """
     pathways, *rest = inputs
     if isinstance(pathways, list | tuple):
         if len(pathways) != 1:
@@ -109,7 +119,7 @@ def _only_pathway(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]
 
 
 class _ScoresInEval:
-    """A forward hook: PySlowFast's models return logits to its losses and scores to its meters."""
+    """A forward hook that returns logits in training and scores in eval, as PySlowFast's losses and meters expect."""
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
@@ -119,7 +129,7 @@ class _ScoresInEval:
 
 
 def _build(cfg: CfgNode, name: str | None = None) -> Any:
-    """Our own translation of the config."""
+    """The model of PySlowFast's config, built as in our own harness; `name` replaces MODEL.MODEL_NAME."""
     ours = native_cfg(cfg)
     ours.MODEL.MODEL_NAME = name or cfg.MODEL.MODEL_NAME
     if ours.MODEL.MODEL_NAME == SEARCH_MODEL:
@@ -129,7 +139,7 @@ def _build(cfg: CfgNode, name: str | None = None) -> Any:
 
 
 def _builder(name: str, build_from_cfg: Callable[[CfgNode], nn.Module]) -> Callable[[CfgNode], nn.Module]:
-    """A function under the name that it is registered by."""
+    """`build_from_cfg` as a function called `name`, as PySlowFast's registry takes the name from the function."""
 
     def builder(cfg: CfgNode) -> nn.Module:
         return build_from_cfg(cfg)

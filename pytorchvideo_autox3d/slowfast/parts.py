@@ -19,7 +19,7 @@ _subgroups: dict[int, Any] = {}
 
 
 class ROIAlign(torchvision.ops.RoIAlign):
-    """`detectron2.layers.ROIAlign` by torchvision: detectron2's arguments, aligned by half a pixel by default."""
+    """`detectron2.layers.ROIAlign` by torchvision, with detectron2's arguments; aligned by half a pixel by default."""
 
     def __init__(
         self, output_size: int | tuple[int, int], spatial_scale: float, sampling_ratio: int, aligned: bool = True
@@ -31,8 +31,12 @@ class SoftTargetCrossEntropyLoss(nn.Module):
     """Cross entropy against a distribution over the classes (N, K), or against class indices (N,).
 
     Args:
+        ignore_index: must be negative, so that it is no class.
         reduction: "mean" over the clips, or "none".
         normalize_targets: scale each row of the targets to a sum of one.
+
+    Raises:
+        NotImplementedError: another value.
     """
 
     def __init__(self, ignore_index: int = -100, reduction: str = "mean", normalize_targets: bool = True) -> None:
@@ -45,7 +49,7 @@ class SoftTargetCrossEntropyLoss(nn.Module):
         self.normalize_targets = normalize_targets
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Logits (N, K) and targets -> one loss, or one for each of the N clips."""
+        """The loss of logits (N, K) against targets: a scalar, or (N,) with reduction "none"."""
         if target.ndim == 1:
             target = F.one_hot(target, input.shape[1])
         target = target.to(input.dtype)
@@ -56,7 +60,12 @@ class SoftTargetCrossEntropyLoss(nn.Module):
 
 
 def init_distributed_training(num_gpus: int, shard_id: int) -> None:
-    """Make the group of this machine's processes: `num_gpus` of them on each machine, this being number `shard_id`."""
+    """Make the process group of each machine.
+
+    Args:
+        num_gpus: processes on each machine.
+        shard_id: which machine this is.
+    """
     global _local_group
     if num_gpus <= 1:
         return
@@ -99,19 +108,23 @@ class _SyncBatchNorm(nn.SyncBatchNorm):
 
 
 class NaiveSyncBatchNorm1d(_SyncBatchNorm):
-    """(N, C) or (N, C, L)."""
+    """For maps (N, C) or (N, C, L)."""
 
 
 class NaiveSyncBatchNorm2d(_SyncBatchNorm):
-    """(N, C, H, W)."""
+    """For maps (N, C, H, W)."""
 
 
 class NaiveSyncBatchNorm3d(_SyncBatchNorm):
-    """(N, C, T, H, W)."""
+    """For maps (N, C, T, H, W)."""
 
 
 def _subgroup(size: int) -> Any:
-    """The `size` neighbours of this process that normalise together; 0 is the whole machine."""
+    """The group of `size` neighbouring processes that normalise together; 0 is the whole machine.
+
+    Raises:
+        ValueError: the machine's processes can't be divided into such groups.
+    """
     local = get_local_size()
     if size in (0, local):
         return _local_group

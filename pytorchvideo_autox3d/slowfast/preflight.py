@@ -1,4 +1,4 @@
-"""What PySlowFast would end in a traceback over, or pass over in silence, as one line before a job starts.
+"""Checks before a job starts for what PySlowFast would end with in a traceback, or ignore without a word.
 
 No video is opened and nothing is written. PySlowFast must be importable by now: see `compat`.
 """
@@ -39,7 +39,7 @@ THEIR_X3D = ("X3D", "PTVX3D")
 
 @dataclass(frozen=True)
 class Checked:
-    """What the jobs go on with, so that nothing is parsed twice.
+    """What the checks have read, for the jobs to use, so that nothing is parsed twice.
 
     Attributes:
         lists: the parsed list of each split that one of our data sets reads.
@@ -51,12 +51,12 @@ class Checked:
 
     @property
     def classes(self) -> ClassNames:
-        """Those of the training list, where one of our data sets reads it."""
+        """The classes of the training list, where one of our data sets reads it; else none."""
         return self.lists["train"].classes if "train" in self.lists else UNNAMED
 
 
 def check(cfg: CfgNode) -> Checked:
-    """Raise the error that a job of this config would end in, as far as config, lists and checkpoints tell.
+    """Check config, lists and checkpoints for every error that they can show of a job's end.
 
     The search, the lists and the form of checkpoints are checked as in the native harness; the rest is PySlowFast's.
 
@@ -109,7 +109,7 @@ def _check_labelled(manifest: Manifest) -> None:
 
 
 def _check_names(cfg: CfgNode) -> None:
-    """What PySlowFast looks up: the model, the data sets and the loss."""
+    """Check the names that PySlowFast looks up: the model, the data sets and the loss (`ConfigError`)."""
     from slowfast.datasets import DATASET_REGISTRY
     from slowfast.models import MODEL_REGISTRY, losses
 
@@ -139,7 +139,11 @@ def _check_model_keys(cfg: CfgNode) -> None:
 
 
 def _check_solver(cfg: CfgNode, model: nn.Module | None) -> None:
-    """What PySlowFast looks up when training has begun: the schedule, and the optimiser where the model is known."""
+    """Check the schedule and, where the model is known, the optimiser, which PySlowFast looks up late.
+
+    Raises:
+        ConfigError: PySlowFast has none of that name, or refuses SOLVER.LAYER_DECAY.
+    """
     from slowfast.models.optimizer import construct_optimizer
     from slowfast.utils.lr_policy import get_lr_func
 
@@ -162,7 +166,7 @@ def _check_solver(cfg: CfgNode, model: nn.Module | None) -> None:
 
 
 def _on_cpu(cfg: CfgNode) -> CfgNode:
-    """The config of a network that is not wrapped for several GPUs."""
+    """A copy of the config with NUM_GPUS 0, for which PySlowFast does not wrap the network."""
     alone = cfg.clone()
     alone.NUM_GPUS = 0
     return alone
@@ -178,7 +182,7 @@ def _build_model(cfg: CfgNode) -> nn.Module:
 
 
 def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
-    """The checkpoint that training goes on from, or starts from."""
+    """Check the checkpoint that training goes on from, or starts from (`CheckpointError`)."""
     if cfg.TRAIN.AUTO_RESUME and (last := last_checkpoint(cfg)):
         checkpoint = read_checkpoint(last)
         if model is not None:
@@ -199,7 +203,7 @@ def _check_start(cfg: CfgNode, model: nn.Module | None) -> None:
 
 
 def _check_tested(cfg: CfgNode, model: nn.Module | None) -> None:
-    """The checkpoint that is tested; PySlowFast would leave at random whatever does not fit."""
+    """Check the checkpoint that is tested; PySlowFast would leave at random whatever does not fit."""
     path, kind = tested_checkpoint(cfg) if cfg.TEST.ENABLE else (None, "")
     if path is not None and kind != "caffe2":
         checkpoint = read_checkpoint(path)
@@ -209,13 +213,17 @@ def _check_tested(cfg: CfgNode, model: nn.Module | None) -> None:
 
 
 def _check_fits(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
-    """Every key of the model, in its shape, and no other."""
+    """Check that a checkpoint has every key of the model in its shape, and no other (`CheckpointError`)."""
     _check_shares(model, checkpoint, path)
     load_model_state(model, checkpoint["model_state"], path)
 
 
 def _check_shares(model: nn.Module, checkpoint: Mapping[str, Any], path: str) -> None:
-    """Most of the model's keys, in their shapes: a classifier may start a detector, or other classes, but no more."""
+    """Check that a checkpoint has most of the model's keys in their shapes; a detector may start from a classifier.
+
+    Raises:
+        CheckpointError: it has no model_state, or too few of the keys; says what would convert it.
+    """
     if "model_state" not in checkpoint:
         raise CheckpointError(f"{path}: has no model_state, by which PySlowFast finds the network in a checkpoint")
     state, own = checkpoint["model_state"], model.state_dict()
@@ -240,7 +248,11 @@ def _format(state: Mapping[str, Any]) -> str | None:
 
 
 def _check_optimizer(cfg: CfgNode, model: nn.Module, checkpoint: Mapping[str, Any], advice: str) -> None:
-    """PySlowFast takes the optimiser of every checkpoint that has an epoch."""
+    """Check the optimiser's state, which PySlowFast loads from every checkpoint that has an epoch.
+
+    Raises:
+        CheckpointError: it does not fit; begins with `advice`.
+    """
     from slowfast.models.optimizer import construct_optimizer
 
     if "epoch" not in checkpoint:

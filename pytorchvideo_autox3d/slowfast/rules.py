@@ -1,4 +1,4 @@
-"""Keys that PySlowFast's jobs can't go with, each as one line; pure functions of a config, PySlowFast's or alike."""
+"""Checks of keys that don't go with PySlowFast's jobs; pure functions of a config, PySlowFast's or one like it."""
 
 from __future__ import annotations
 
@@ -44,10 +44,14 @@ WITHOUT_A_START = ("TRAIN.CHECKPOINT_INFLATE", "TRAIN.CHECKPOINT_IN_INIT")
 
 
 def check_conditions_of_theirs(cfg: CfgNode, defaults: CfgNode) -> list[str]:
-    """Refuse PySlowFast's own keys beside which what they count with is off.
+    """Refuse PySlowFast's own keys that are set where what they count with is switched off.
+
+    Args:
+        cfg: PySlowFast's.
+        defaults: PySlowFast's.
 
     Returns:
-        What its recipes set for nothing, each as one line.
+        Warnings about keys that its recipes set without effect, each as one line.
 
     Raises:
         ConfigError: names the key, and what it counts with.
@@ -78,7 +82,7 @@ def check_keys_of_our_model(cfg: CfgNode, defaults: CfgNode) -> None:
 
 
 def _changed(cfg: CfgNode, defaults: CfgNode) -> Iterator[tuple[str, Any]]:
-    """The keys that PySlowFast alone has, and that are set away from its defaults."""
+    """The keys that PySlowFast alone has and that differ from its defaults, with their values."""
     before = dict(leaves(defaults))
     for key, value in leaves(cfg):
         if key not in READERS and key in before and value != before[key]:
@@ -105,7 +109,9 @@ def check_keys_of_theirs(cfg: CfgNode, defaults: CfgNode) -> None:
 
 
 def check_native_values(ours: CfgNode) -> None:
-    """The rules of our own harness for the values of `ours`, but for the one value that means more to PySlowFast.
+    """Check the values of `ours` by the rules of our own harness.
+
+    TEST.NUM_ENSEMBLE_VIEWS may also be -1, which asks PySlowFast for several tests.
 
     Raises:
         ConfigError: names the first key whose value nothing could run with.
@@ -117,23 +123,24 @@ def check_native_values(ours: CfgNode) -> None:
 
 
 def splits_of(cfg: CfgNode) -> list[str]:
-    """The lists that the jobs read: PySlowFast opens the validation list in every training."""
+    """The splits whose lists the jobs read; PySlowFast opens the validation list in every training."""
     return [*(["train", "val"] if cfg.TRAIN.ENABLE else []), *(["test"] if cfg.TEST.ENABLE else [])]
 
 
 def dataset_of(cfg: CfgNode, split: str) -> str:
-    """The data set that a split is read by."""
+    """The name of the data set that reads a split."""
     return cfg.TEST.DATASET if split == "test" else cfg.TRAIN.DATASET
 
 
 def check_together(cfg: CfgNode, *, takes_boxes: bool | None) -> None:
-    """Look at keys that PySlowFast's train() and test() would end in a traceback over.
+    """Check keys on which PySlowFast's train() and test() would end in a traceback.
 
     Args:
-        takes_boxes: whether the model does; None for a model of PySlowFast that may.
+        cfg: PySlowFast's.
+        takes_boxes: whether the model takes boxes; None where that is not known.
 
     Raises:
-        ConfigError: names the first of them.
+        ConfigError: names the first key at fault.
     """
     if cfg.TRAIN.ENABLE and cfg.TRAIN.EVAL_PERIOD < 1:
         raise ConfigError(f"TRAIN.EVAL_PERIOD is {cfg.TRAIN.EVAL_PERIOD}, expected 1 or more: PySlowFast divides by it")

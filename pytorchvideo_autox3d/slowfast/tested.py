@@ -1,4 +1,4 @@
-"""Which checkpoint PySlowFast's test() takes, and the classes that its network was trained on."""
+"""The checkpoint that PySlowFast's test() takes, and the classes that its network was trained on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from pytorchvideo_autox3d.jobs.trained import classes_of
 
 
 def classes_for(cfg: CfgNode, split: str) -> ClassNames:
-    """The classes that number a split: in a test those of the checkpoint, where it or its run says them."""
+    """The classes by which a split is numbered: in a test the checkpoint's, where it or its run has their names.
+
+    Raises:
+        CheckpointError: there is no checkpoint to test, or it can't be read.
+    """
     path, kind = tested_checkpoint(cfg) if split == "test" else (None, "")
     if path is None or kind == "caffe2":
         return UNNAMED
@@ -19,7 +23,9 @@ def classes_for(cfg: CfgNode, split: str) -> ClassNames:
 
 
 def tested_checkpoint(cfg: CfgNode) -> tuple[str | None, str]:
-    """The checkpoint that a test takes, and its kind; None for what the config's own training leaves.
+    """The checkpoint that a test takes, and its kind ("pytorch" or "caffe2").
+
+    The checkpoint is None where the test takes the one that the config's own training will leave.
 
     Raises:
         CheckpointError: there is none.
