@@ -1,1 +1,1 @@
-"""What `autox3d bench` runs: each module has `run(...)`, giving plain data, and `print_table(result)`."""
+"""The benchmarks of `autox3d bench`: each has `run(...)`, which returns plain data, and a function to print it."""

@@ -26,9 +26,16 @@ def run(
     repeats: int = 5,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Cost `count` random architectures; the seconds are the median of `repeats`, tables and sampling apart.
+    """Compute the cost of many random architectures, and time it.
 
-    A handful are costed one by one as well; `agree` says whether the two ways gave the same integers.
+    A few are also computed one by one; `agree` says whether both ways gave the same integers.
+
+    Args:
+        count: how many architectures.
+        space: a named space or a yaml file.
+        clip: (T, H, W).
+        repeats: how often it is timed; the seconds are the median. Tables and sampling are timed separately.
+        seed: of the sampling.
 
     Raises:
         SpaceError: `count` is below one, or there is no such space.

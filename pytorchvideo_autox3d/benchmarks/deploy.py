@@ -45,8 +45,8 @@ def run(
     Args:
         models: names of the hub, with fresh weights.
         clip: (T, H, W).
-        roads: names in ROADS; empty for all. One that can't be taken here is a row that says why.
-        threads: of all of them; default torch's number.
+        roads: names in ROADS; empty for all. A road that can't be taken here gets a row that says why.
+        threads: with which all of them run; by default torch's number.
         warm_up: rounds before timing.
         repeats: timed rounds.
     Raises:
@@ -109,7 +109,7 @@ def _build(
 
 
 def _settled(model: nn.Module, clip_BCTHW: torch.Tensor) -> Any:
-    """The fresh network in eval with BN statistics of some clips, as training leaves them.
+    """The fresh network in eval mode with batch-norm statistics of some clips, as training would leave them.
 
     With those of a fresh BN the signal fades from block to block: logits would all be alike, which compares nothing,
     and numbers too small for a normal float slow some runtimes down. Of one small clip they would be statistics of a
@@ -138,7 +138,7 @@ def _figures(latency: Any, macs: int, rate: float) -> dict[str, float]:
 
 
 def _aims(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the roads come to: each figure beside what it was meant to reach, and whether it does."""
+    """The figures of the roads, each beside the aim that it was meant to reach, and whether it does."""
     taken = {(row["model"], row["road"]): row for row in rows if "milliseconds" in row}
     aims: dict[str, Any] = {}
 

@@ -51,13 +51,13 @@ def run(
 
     Args:
         models: names in the hub, or "demo".
-        batches: clips a step.
+        batches: numbers of clips in a step.
         device: "cpu" or "cuda".
         dtype: "float32", "bfloat16" or (GPU only) "float16".
         repeats: rounds; fewer where a round takes more than a second.
         most_gigabytes: shapes whose input is larger are listed as left out.
     Returns:
-        the machine's measured rates, one row a shape, and the shapes left out; plain data.
+        The machine's measured rates, a row for each shape, and the shapes left out; plain data.
     Raises:
         ModelError: no such model.
     """

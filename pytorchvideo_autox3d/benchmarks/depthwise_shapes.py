@@ -32,18 +32,22 @@ class Shape:
 
     @property
     def multiply_adds(self) -> int:
-        """Of one pass: forward, input gradient and weight gradient have the same."""
+        """Multiply-adds of one pass; forward pass, input gradient and weight gradient have the same number."""
         return self.output_numel * prod(self.kernel)
 
     def values_moved(self, which: str) -> int:
-        """Tensor values that must be read or written; the weight is small beside them."""
+        """Tensor values that the pass `which` must read or write; the weight's are few and left out."""
         source, result = prod(self.input), self.output_numel
         forward, backward = source + result, 2 * source + result
         return {"forward": forward, "backward": backward, "both": forward + backward}[which]
 
 
 def build_model(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
-    """Build a model of the hub, or "demo"; returns it with its training clip (T, H, W)."""
+    """Build a model of the hub, or "demo"; return it with the size (T, H, W) of its training clip.
+
+    Raises:
+        ModelError: there is no such model.
+    """
     if name == "demo":
         frames, size = DEMO["input_clip_length"], DEMO["input_crop_size"]
         return MODEL_REGISTRY.get("X3D")(model_num_class=5, **DEMO), (int(frames), int(size), int(size))
@@ -53,7 +57,15 @@ def build_model(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
 
 
 def shapes_of(name: str, batch_size: int) -> list[Shape]:
-    """The distinct depthwise convolutions of a training step of a model, in order; nothing is computed."""
+    """The distinct depthwise convolutions of a model's training step, in their order; nothing is computed.
+
+    Args:
+        name: as in `build_model`.
+        batch_size: clips in the step.
+
+    Raises:
+        ModelError: there is no such model.
+    """
     with torch.device("meta"):
         model, clip = build_model(name)
         found: dict[Shape, None] = {}

@@ -1,9 +1,9 @@
-"""`autox3d bench loader`: the way from a file to a training clip or a test video, side by side in one process.
+"""`autox3d bench loader`: ways from a file to a training clip or a test video, side by side in one process.
 
-One made video (340 x 256, 30 frames a second, 10 s, H.264) with keyframes every 250 and every 12 frames; clips of
-13 x 6 frames, a random short side of 182 to 228, a crop of 160: AutoX3D-S's training. The candidates run in turn, round
-after round, each round at another random clip that is the same for all; figures are medians. Every candidate opens the
-file anew and decodes in one thread.
+A generated video (340 x 256, 30 frames a second, 10 s, H.264) is encoded with a keyframe every 250 and every 12 frames.
+Clips are those of AutoX3D-S's training: 13 x 6 frames, a random short side of 182 to 228, a crop of 160. The candidates
+run in turn, round after round, each round at another random clip that is the same for all; figures are medians. Every
+candidate opens the file anew and decodes in one thread.
 """
 
 from __future__ import annotations
@@ -51,9 +51,16 @@ def run(
     seconds: int = _SECONDS,
     num_clips: int = 10,
 ) -> list[dict[str, Any]]:
-    """Measure, one row a keyframe distance and purpose; times in milliseconds, CPU time over all threads beside.
+    """Measure every candidate.
 
-    A test has num_clips * 3 views.
+    Args:
+        rounds, test_rounds: timed rounds for training clips, and for tests.
+        gops: frames from one keyframe to the next.
+        seconds: length of the video.
+        num_clips: clips of a test, which has num_clips * 3 views.
+
+    Returns:
+        A row for each keyframe distance and purpose, with milliseconds, and CPU milliseconds over all threads.
     """
     rows = []
     threads = torch.get_num_threads()
@@ -87,7 +94,13 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def make_video(path: str, *, gop: int, seconds: int = _SECONDS) -> None:
-    """A view that moves over a picture with detail at every scale, as photographs have it, and some noise."""
+    """Write a video of a view that moves over a picture with detail at every scale, as photographs have, and noise.
+
+    Args:
+        path: of the file.
+        gop: frames from one keyframe to the next.
+        seconds: its length.
+    """
     width, height = _SIZE
     random = np.random.default_rng(0)
     picture = _textured(random, 2 * height, 2 * width)
@@ -113,7 +126,7 @@ def _textured(random: np.random.Generator, height: int, width: int) -> np.ndarra
 
 
 def psnr(path: str, short_side: int = _JITTER[0]) -> float:
-    """Frames scaled while they are converted, against converting at full size and scaling after; decibels."""
+    """How like frames scaled while they are converted are to frames converted first and scaled after, in decibels."""
     numbers = list(range(0, 60, 6))
     with open_video(path) as video:
         direct = video.read(numbers, short_side=short_side)
@@ -176,7 +189,7 @@ def _has_torchcodec() -> bool:
 
 
 def bare_decode(path: str, numbers: list[int]) -> None:
-    """Decode from the keyframe before the first of the frames to the last of them, and drop the pictures."""
+    """Decode from the keyframe before the first of these frames to the last of them, and drop the pictures."""
     with av.open(path) as container:
         stream: Any = container.streams.video[0]
         stream.thread_type = "NONE"
@@ -189,7 +202,7 @@ def bare_decode(path: str, numbers: list[int]) -> None:
 
 
 def ptv_clip(path: str, view: View, fps: float, short_side: int, crop: View | None) -> Tensor:
-    """PyTorchVideo's `EncodedVideo`, then its subsampling, scaling and crop as its transforms compute them."""
+    """A clip by PyTorchVideo's `EncodedVideo`, then subsampled, scaled and cropped as its transforms do it."""
     from pytorchvideo.data.encoded_video_pyav import EncodedVideoPyAV
 
     with open(path, "rb") as file:

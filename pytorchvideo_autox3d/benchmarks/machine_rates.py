@@ -1,4 +1,4 @@
-"""The machine's own limits: bytes copied and multiply-adds done a second."""
+"""The machine's own limits: bytes copied a second, and multiply-adds a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def synchronise(device: str) -> None:
-    """Wait until a GPU has done what it was given; a CPU has."""
+    """Wait until a GPU has finished its work; on a CPU there is nothing to wait for."""
     if device == "cuda":
         torch.cuda.synchronize()
 
@@ -34,7 +34,7 @@ def copy_rate(device: str) -> float:
 
 
 def multiply_add_rate(device: str) -> float:
-    """Multiply-adds a second of a product of float32 matrices of 1024: the kernels accumulate in float32."""
+    """Multiply-adds a second of a product of 1024 x 1024 float32 matrices; the kernels accumulate in float32 too."""
     size = 1024
     left = torch.ones(size, size, device=device)
     return size**3 / _fastest(lambda: left @ left, device)

@@ -50,9 +50,9 @@ def run(
 
     Args:
         models: names in the hub ("autox3d_s"), or in the MODEL registry ("IR_CSN").
-        clips: (T, H, W) each; empty means each model's own training clip.
+        clips: sizes (T, H, W); empty means each model's own training clip.
         device: where to run.
-        batch_size: clips a forward pass.
+        batch_size: clips in a forward pass.
         channels_last: run in torch.channels_last_3d.
         warm_up: rounds before timing.
         repeats: timed rounds.

@@ -42,9 +42,10 @@ def run(
 
     Args:
         table: a table's file; None is the package's.
-        budget: the share of the table's networks that is within the budget, the cheapest ones.
+        methods: names in the SEARCH registry.
+        budget: the share of the table's networks that are within the budget, the cheapest ones.
         trainings: what a method may spend, in whole trainings of a typical network within the budget.
-        repeats: seeds of each method; they take the table's seeds in turn.
+        repeats: runs of each method, each with another seed; they take the table's seeds in turn.
     Raises:
         SearchError: an argument is out of range, too few networks within the budget are trained, or a method needs a
             supernet.
@@ -109,7 +110,16 @@ def _row(
 
 
 def problem_of(bench: NasBench, seed: int, most_macs: float) -> Problem:
-    """What a method is told: the networks of the table within the budget, and how they are trained."""
+    """What a method is told: the table's networks within the budget, and how they are trained.
+
+    Args:
+        bench: the table.
+        seed: of the trainings that the method sees.
+        most_macs: the budget, in multiply-adds of a clip.
+
+    Raises:
+        SearchError: no network trained from that seed is within the budget.
+    """
     card = bench.table.card
     clip = tuple(card["clip"])
     return Problem(bench.space, nasbench.candidates(bench, seed, most_macs), bench.epochs, clip, card["num_classes"])
@@ -132,7 +142,7 @@ def percentile(value: float, among: np.ndarray) -> float:
 
 
 def training_memory(bench: NasBench, networks: Sequence[Architecture]) -> int:
-    """Peak bytes of a training step of the dearest of the networks; every method here trains one at a time."""
+    """Peak bytes of a training step of the most expensive of the networks; every method here trains one at a time."""
     card, dearest = bench.table.card, max(networks, key=lambda net: bench.query(net).macs)
     net = create_autox3d(dearest, model_num_class=card["num_classes"]).to(memory_format=torch.channels_last_3d)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9)

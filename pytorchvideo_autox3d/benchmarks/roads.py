@@ -1,4 +1,4 @@
-"""The roads of `autox3d bench deploy`: each makes a function that runs one clip, from a network of the hub."""
+"""The roads of `autox3d bench deploy`: each turns a network of the hub into a function that runs one clip."""
 
 from __future__ import annotations
 
@@ -28,12 +28,20 @@ Ready = Callable[[], Tensor]
 
 
 class RoadClosed(Exception):
-    """A road can't be taken here, or not by this network; says why."""
+    """A road can't be taken on this machine or by this network; says why."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network with fresh weights in eval, a clip (1, 3, T, H, W) for it, and where to write."""
+    """What a road starts from.
+
+    Attributes:
+        name: of the network in the hub.
+        model: the network with fresh weights, in eval mode.
+        clip: (1, 3, T, H, W).
+        threads: with which it is to run.
+        folder: where files are written.
+    """
 
     name: str
     model: ClipNet
@@ -70,7 +78,11 @@ def pytorchvideo(case: Case) -> Ready:
 
 
 def transmuted(case: Case) -> Ready:
-    """pytorchvideo's mobile form: its efficient blocks in place of X3D's, converted for this clip."""
+    """pytorchvideo's mobile form: its efficient blocks in place of X3D's, converted for this clip's size.
+
+    Raises:
+        RoadClosed: the network is no X3D.
+    """
     if not case.name.startswith("x3d"):
         raise RoadClosed("pytorchvideo's transmute_model knows the blocks of X3D only")
     import pytorchvideo.accelerator.deployment.mobile_cpu.transmuter  # noqa: F401 -- registers the mobile blocks
@@ -83,7 +95,11 @@ def transmuted(case: Case) -> Ready:
 
 
 def efficient_x3d(case: Case) -> Ready:
-    """pytorchvideo's EfficientX3d-S, converted for this clip; its weights are its own fresh ones."""
+    """pytorchvideo's EfficientX3d-S, converted for this clip's size; it has fresh weights of its own.
+
+    Raises:
+        RoadClosed: the network is no X3D.
+    """
     if case.name != "x3d_s":
         raise RoadClosed("pytorchvideo's efficient_x3d has the sizes of X3D only")
     from pytorchvideo.accelerator.deployment.mobile_cpu.utils.model_conversion import convert_to_deployable_form
@@ -110,12 +126,16 @@ def ours(case: Case) -> Ready:
 
 
 def ours_fused(case: Case) -> Ready:
-    """`fuse_for_inference`."""
+    """Eager, after `fuse_for_inference`."""
     return partial(fuse_for_inference(case.model, case.clip.shape), case.clip)
 
 
 def compiled(case: Case) -> Ready:
-    """torch.compile of the fused network, its weights frozen."""
+    """The fused network by torch.compile, with its weights frozen.
+
+    Raises:
+        RoadClosed: there is no C++ compiler.
+    """
     if shutil.which("g++") is None and shutil.which("clang++") is None:
         raise RoadClosed("torch.compile needs a C++ compiler, and there is none")
     from torch._inductor import config

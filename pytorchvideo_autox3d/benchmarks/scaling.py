@@ -1,8 +1,9 @@
 """What a training or a search costs on N processes: predicted from one process and a link, and checked on real ones.
 
-A step of N processes takes what it takes one, then a ring's exchange of the gradients, 2 (N - 1) / N of their bytes
-over the link, and the small messages (the losses of a search's samples, the logged means), each of a link's latency.
-The exchange is not hidden behind the backward pass: a search has none to hide it behind, a training does better.
+A step of N processes takes as long as a step of one, plus the exchange of the gradients in a ring, which sends
+2 (N - 1) / N of their bytes over the link, plus the small messages (the losses of a search's samples, the logged
+means), each of which takes the link's latency. The exchange is counted as following the backward pass. In a search it
+does; in a training it overlaps with it, so that a training is faster than predicted.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a process does at once.
+    """The work of one step on one process.
 
     Attributes:
         kind: "train", of AutoX3D-S, or "search", over the Table 2 space.
-        clip: T, H, W.
-        batch: clips a process.
-        samples: K of a search.
+        clip: (T, H, W).
+        batch: clips of each process.
+        samples: K, the samples of a search's step.
     """
 
     kind: str = "train"
@@ -45,13 +46,13 @@ class Step:
 
     @property
     def messages(self) -> int:
-        """Small ones a step: the logged means, and each sample's loss."""
+        """The number of small messages in a step: one for the logged means, and one for each sample's loss."""
         return 1 + (self.samples if self.kind == "search" else 0)
 
 
 @dataclass(frozen=True)
 class Link:
-    """Between two processes: bytes a second, and seconds that a small message takes."""
+    """The connection between two processes: bytes a second, and the seconds that a small message takes."""
 
     bytes_per_second: float
     latency: float
@@ -59,7 +60,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Measured:
-    """A step of one process: seconds, and the bytes of its gradients."""
+    """A step of one process: its seconds, and the bytes of its gradients."""
 
     seconds: float
     gradient_bytes: int
@@ -67,7 +68,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """A job of N processes: a step, the share of it that computes, the days of all epochs."""
+    """A job of several processes: seconds of a step, the share of it spent computing, and the days of all epochs."""
 
     processes: int
     step_seconds: float
@@ -76,7 +77,7 @@ class Row:
 
 
 def predict(measured: Measured, step: Step, link: Link, processes: int) -> float:
-    """Seconds of a step of `processes`."""
+    """The predicted seconds of a step of `processes` processes; see the module's text."""
     if processes == 1:
         return measured.seconds
     ring = 2 * (processes - 1) / processes * measured.gradient_bytes / link.bytes_per_second
@@ -86,7 +87,16 @@ def predict(measured: Measured, step: Step, link: Link, processes: int) -> float
 def plan(
     measured: Measured, step: Step, link: Link, *, processes: Sequence[int], videos: int, epochs: int
 ) -> list[Row]:
-    """A row for each number of processes; each process keeps its batch, so that a step learns from more clips."""
+    """Predict a whole job for several numbers of processes.
+
+    Each process keeps its batch, so that with more processes a step learns from more clips.
+
+    Args:
+        measured, step, link: as in `predict`.
+        processes: the numbers of processes.
+        videos: of the training list.
+        epochs: of the job.
+    """
     rows = []
     for number in processes:
         seconds = predict(measured, step, link, number)
@@ -96,7 +106,13 @@ def plan(
 
 
 def measure(step: Step, *, repeats: int = 5, device: str = "cpu") -> Measured:
-    """Run `repeats` steps on random clips in this process, or in each of a group; the median after one to warm up."""
+    """Time steps on random clips in this process, or in each process of a group.
+
+    Args:
+        step: the work.
+        repeats: timed steps, after one that is not timed; the seconds are their median.
+        device: where to run.
+    """
     place = torch.device(device)
     run, parameters = _prepared(step, place)
     run()
@@ -104,15 +120,15 @@ def measure(step: Step, *, repeats: int = 5, device: str = "cpu") -> Measured:
 
 
 def with_seconds(step: Step, seconds: float) -> Measured:
-    """A step whose seconds are known, from another machine say."""
+    """A step whose seconds are known already, for instance from another machine."""
     return Measured(seconds, _bytes(_prepared(step, torch.device("cpu"))[1]))
 
 
 def check(step: Step, processes: int, *, repeats: int = 5) -> tuple[float, float]:
-    """Predicted and measured seconds of a step of so many CPU processes of one thread on this machine.
+    """Predicted and measured seconds of a step of several CPU processes, of one thread each, on this machine.
 
-    The link is measured by the same processes, each for itself the step of one. Where there are more processes than
-    cores they take turns, which the prediction multiplies the computing by.
+    The same processes measure the link. Where there are more processes than cores they take turns, so the prediction
+    multiplies the computing time accordingly.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -130,7 +146,7 @@ def check(step: Step, processes: int, *, repeats: int = 5) -> tuple[float, float
 
 
 def _measured_together(step: Step, gradient_bytes: int, repeats: int) -> tuple[float, Link]:
-    """In each process of a group: seconds of a step of all, and the link by exchanges alone."""
+    """In each process of a group: the seconds of a step of all together, and the link measured by exchanges alone."""
     torch.set_num_threads(1)
     found = measure(step, repeats=repeats).seconds
     slowest = max(distributed.all_gather_objects(found))

@@ -45,11 +45,21 @@ def run(
     mixture: bool = True,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Measure; see the module's text. `mixture` False leaves out the mixture supernet, which needs many times more.
+    """Measure memory and time; the module's text says of what.
 
-    Bytes are of parameters, buffers, optimiser state and the step's peak of everything else. Seconds are the fastest of
-    `repeats` rounds over all cases in turn: other work on the machine can only slow a round down. `machine` says on
-    what.
+    Bytes are of parameters, buffers, optimiser state and the step's peak of everything else. Seconds are of the fastest
+    round over all cases in turn, as other work on the machine can only slow a round down. `machine` in the result
+    describes the machine.
+
+    Args:
+        space: a named space or a yaml file.
+        clip: (T, H, W).
+        batch_size: clips in a step.
+        num_samples: K, the architectures sampled in a step.
+        repeats: timed rounds.
+        device: where to run.
+        mixture: measure the mixture supernet too, which needs many times more memory.
+        seed: of the architectures.
 
     Raises:
         ModelError: the device is not there.
@@ -82,7 +92,7 @@ def run(
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """The figures of `run`, each beside what it must reach."""
+    """Print the figures that `run` returned, each beside the aim that it must reach."""
     t, h, w = result["clip"]
     console = Console()
     title = f"{result['space']}, {result['batch_size']} clips of {t} x {h} x {w}, K = {result['num_samples']}"

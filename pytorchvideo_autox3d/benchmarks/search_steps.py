@@ -56,7 +56,7 @@ def parsec(supernet: Supernet, num_samples: int) -> ParsecSearch:
 
 
 def favour_last(policy: Policy, logit: float) -> None:
-    """Put `logit` on the last candidate of every decision: the widest one."""
+    """Set the logit of the last candidate of every decision, which is the widest one."""
     with torch.no_grad():
         policy.alpha.zero_()
         policy.alpha[torch.tensor(policy.sizes).cumsum(0) - 1] = logit
@@ -72,7 +72,7 @@ def train_step(net: nn.Module, optimizer: torch.optim.Optimizer, batch: ClipsWit
 def two_pass_step(
     supernet: Supernet, optimizer: torch.optim.Optimizer, architectures: Sequence[Architecture], batch: ClipsWithLabels
 ) -> None:
-    """The importance weights from a first pass over all samples, the gradients from a second."""
+    """A search step in two passes: the first over all samples gives importance weights, the second the gradients."""
     with torch.no_grad():
         losses = [F.cross_entropy(supernet(batch.clip_BCTHW, one), batch.label_B) for one in architectures]
     weights = importance_weights(-torch.stack(losses)).tolist()
@@ -84,7 +84,7 @@ def two_pass_step(
 
 
 def mixture_step(supernet: Supernet, optimizer: torch.optim.Optimizer, batch: ClipsWithLabels) -> None:
-    """All candidates at once, equally weighted: every kernel, expansion and attention on the widest channels.
+    """A step of all candidates at once, equally weighted: every kernel, expansion, attention, on the widest channels.
 
     Channel counts cost a mixture no memory when they are masks of the widest output (as in FBNetV2), so they are
     left out: the figure is a mixture's least.

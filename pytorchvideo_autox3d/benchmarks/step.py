@@ -51,7 +51,7 @@ class _Candidate:
     device: str
 
     def timed(self) -> tuple[float, float]:
-        """Seconds of a step, and the processor's of all threads, to which other work on the machine adds few."""
+        """Seconds of a step, and CPU seconds of all its threads, which other work on the machine affects little."""
         with (
             depthwise_kernels(self.kernels),
             batch_norm_kernels(self.kernels),
@@ -77,14 +77,14 @@ def run(
 
     Args:
         models: names in the hub, or "demo".
-        batch: clips a step; default by model (`BATCHES`).
+        batch: clips in a step; by default the model's in `BATCHES`.
         device: "cpu" or "cuda".
         repeats: rounds over the candidates, after one that is not timed.
-        compiled: with torch.compile among the candidates, which takes minutes a model.
-        profiled: rows also say where the time goes: milliseconds a step by operator.
+        compiled: time torch.compile as well, which takes minutes for each model.
+        profiled: rows also have the milliseconds of each operator in a step.
     Returns:
-        the machine's measured rates and one row a model: milliseconds, peak bytes and share of the limit by candidate,
-        and the kernels' gains; plain data.
+        The machine's measured rates and a row for each model: milliseconds, peak bytes and share of the limit by
+        candidate, and the kernels' gains; plain data.
     Raises:
         ModelError: no such model.
     """
@@ -151,7 +151,7 @@ def _candidate(name: str, batch: int, kind: str, device: str) -> _Candidate:
 
 
 def _limit(name: str, batch: int, rates: dict[str, float]) -> float:
-    """Seconds below which a step can't come; see the module's text. Nothing is computed."""
+    """The least seconds that a step can take; see the module's text. Nothing is computed."""
     values = 0
 
     def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -170,7 +170,7 @@ def _limit(name: str, batch: int, rates: dict[str, float]) -> float:
 
 
 def _profile(candidate: _Candidate, device: str) -> dict[str, float]:
-    """Milliseconds a step that each operator takes itself, the dearest first."""
+    """The milliseconds in a step that each operator takes by itself, the most expensive first."""
     activities = [ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU]
     with profile(activities=activities) as profiler:
         for _ in range(_PROFILED_STEPS):
@@ -203,7 +203,7 @@ def print_table(result: dict[str, Any]) -> None:
 
 
 def _profile_table(row: dict[str, Any]) -> Table:
-    """The operators that cost the network in channels_last_3d most, and what the kernels spend on them."""
+    """A table of the operators that take most of the time in channels_last_3d, beside their time with the kernels."""
     table = Table(f"{row['model']}: operator, ms a step", LAST, KERNELS, box=box.SIMPLE_HEAD)
     before, after = (row["profile"][kind] for kind in (LAST, KERNELS))
     shown = {**dict(list(before.items())[:_OPERATORS_SHOWN]), **dict(list(after.items())[:_OPERATORS_SHOWN])}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_architecture(parser: argparse.ArgumentParser) -> None:
-    """One positional argument: a reference name or the path of an architecture JSON."""
+    """Add the positional argument `architecture`: a reference name or the path of an architecture JSON."""
     parser.add_argument(
         "architecture", nargs="?", default="S",
         help="S, M or L (references reconstructed from the paper's published constraints) or an architecture JSON",
@@ -28,7 +28,11 @@ def architecture_of(args: argparse.Namespace) -> Architecture:
 
 
 def check_at_least(args: argparse.Namespace, low: int, *names: str) -> None:
-    """Raise `ConfigError` naming the first of these arguments that is below `low`."""
+    """Check numeric arguments.
+
+    Raises:
+        ConfigError: one is below `low`; names the first.
+    """
     for name in names:
         value = getattr(args, name)
         if value < low:
@@ -36,7 +40,11 @@ def check_at_least(args: argparse.Namespace, low: int, *names: str) -> None:
 
 
 def clip_of(text: str) -> tuple[int, int, int]:
-    """`13x160` -> (13, 160, 160): frames, height, width."""
+    """The clip size (T, H, W) of a text such as 13x160, which gives (13, 160, 160).
+
+    Raises:
+        ConfigError: the text has another form.
+    """
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if not match or 0 in map(int, match.groups()):
         raise ConfigError(f"--clip: {text!r} is not FRAMESxCROP, as in 13x160")

@@ -53,12 +53,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _printable(path: str) -> str:
-    """A name with bytes that are no UTF-8, these spelled out."""
+    """A file name in which bytes that are not UTF-8 are written as escapes."""
     return path.encode("utf8", "backslashreplace").decode("utf8")
 
 
 def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
-    """Two tables: the classes of faults, and the first `shown` faults one by one."""
+    """Print two tables: the counts of each kind of fault, and the first `shown` faults one by one."""
     total = len(report.manifest)
     console.print(f"{report.num_present} of {total} present, {len(report.clean)} in the clean list")
     console.print(f"hash of the list: {report.manifest.digest()}")

@@ -46,7 +46,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _builder(name: str) -> Any:
-    """Builds the network from `num_classes`."""
+    """The function that builds the network called `name` from `num_classes`.
+
+    Raises:
+        ModelError: there is no such network.
+    """
     from pytorchvideo_autox3d.models.hub import HUB
     from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def with_defaults(args: argparse.Namespace) -> argparse.Namespace:
-    """What is not given, as --quick or the whole demo has it; the two never share a folder."""
+    """The arguments, with what is not given filled in for --quick or the whole demo; these never share a folder."""
     missing = QUICK if args.quick else WHOLE
     return argparse.Namespace(**{**missing, **{key: value for key, value in vars(args).items() if value is not None}})
 
@@ -86,7 +86,7 @@ def _data_settings(args: argparse.Namespace) -> DemoSettings:
 
 
 def _run_once(cfg: CfgNode, result: str) -> None:
-    """Run the config's jobs unless their result is there; a run that was cut short goes on from its checkpoint."""
+    """Run the config's jobs unless their result is there already; an interrupted run goes on from its checkpoint."""
     from pytorchvideo_autox3d import jobs
 
     if not Path(cfg.OUTPUT_DIR, result).is_file():

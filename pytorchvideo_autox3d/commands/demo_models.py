@@ -1,4 +1,4 @@
-"""The networks that `autox3d demo` compares: the one it found, and rivals of equal multiply-adds."""
+"""The networks that `autox3d demo` compares: the one that the search derived, and rivals of equal multiply-adds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EQUAL_MACS = 0.05
 
 
 class Entry(NamedTuple):
-    """A model of the comparison: its name and role in the report, and what trains it."""
+    """A model of the comparison: its name and role in the report, and the config that trains it."""
 
     name: str
     role: str
@@ -112,5 +112,5 @@ def _equal_architectures(cfg: CfgNode, derived: Architecture, count: int, seed: 
 
 
 def demo_clip(cfg: CfgNode) -> tuple[int, int, int]:
-    """(T, H, W) of what the networks are trained on."""
+    """The size (T, H, W) of the clips that the networks are trained on."""
     return cfg.DATA.NUM_FRAMES, cfg.DATA.TRAIN_CROP_SIZE, cfg.DATA.TRAIN_CROP_SIZE

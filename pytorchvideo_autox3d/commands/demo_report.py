@@ -1,4 +1,4 @@
-"""What `autox3d demo` puts on its page: each network's results, the search, and examples of the data."""
+"""The data of the page that `autox3d demo` writes: each network's results, the search, and examples of the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATENCY_REPEATS = 50
 
 
 def measured_latencies(entries: list[Entry]) -> dict[str, float]:
-    """Median milliseconds of one clip, of all models in turn."""
+    """The median milliseconds of one clip for each model, by name; all models run in turn."""
     import torch
 
     from pytorchvideo_autox3d.analysis import measure_latency
@@ -37,7 +37,7 @@ def measured_latencies(entries: list[Entry]) -> dict[str, float]:
 
 
 def model_result(entry: Entry, latency_ms: float) -> ModelResult:
-    """What a trained and tested network's folder says of it, with its cost."""
+    """The results in the folder of a trained and tested network, with its cost; `latency_ms` is in milliseconds."""
     from pytorchvideo_autox3d.analysis import count_module
     from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import ModelResult
@@ -70,7 +70,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def search_summary(cfg: CfgNode) -> SearchSummary:
-    """The search of a folder as the page shows it."""
+    """The search in a config's OUTPUT_DIR, as the page shows it."""
     from pytorchvideo_autox3d.report import PolicyTable, SearchSummary
     from pytorchvideo_autox3d.search import read_history, read_result
 
@@ -93,7 +93,7 @@ def demo_report(
     settings: DemoSettings,
     search: SearchSummary,
 ) -> DemoReport:
-    """All that the page says."""
+    """The whole content of the page."""
     from pytorchvideo_autox3d.analysis import describe_machine
     from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
     from pytorchvideo_autox3d.report import DemoReport

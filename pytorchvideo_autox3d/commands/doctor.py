@@ -22,7 +22,7 @@ REQUIRED = "the package"
 
 
 class Part(NamedTuple):
-    """A distribution: its import name, what we use it for, and what brings it."""
+    """A distribution: its import name, what it is used for, and how to get it."""
 
     module: str
     purpose: str
@@ -72,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the tables; raise if a required part is missing."""
+    """Print the tables.
+
+    Raises:
+        AutoX3DError: a required part is missing; names it.
+    """
     console = Console()
     console.print(f"pytorchvideo_autox3d {__version__}, Python {platform.python_version()}, {platform.platform()}")
     missing = _print_parts(console)
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def version_of(distribution: str, module: str) -> str | None:
-    """The version of a distribution, "present" for a module without one, None where it can't be imported."""
+    """The version of a distribution; "present" for a module without a version, None where it can't be imported."""
     try:
         found = importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):

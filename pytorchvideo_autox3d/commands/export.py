@@ -94,7 +94,11 @@ def _listed(path: str, prefix: str) -> list[str]:
 def _accuracy(
     args: argparse.Namespace, network: ClipNet, card: ModelCard | None, report: ExportReport
 ) -> dict[str, Any]:
-    """Top-1 of eager and of the file over the labelled list, one central clip a video."""
+    """Top-1 of eager and of the file over the labelled list, by the middle clip of each video.
+
+    Raises:
+        ConfigError: the network has fresh weights, so that there is nothing to measure.
+    """
     import torch
 
     from pytorchvideo_autox3d.export import load_exported
@@ -121,7 +125,7 @@ def _accuracy(
 
 
 def model_of(args: argparse.Namespace) -> tuple[ClipNet, ModelCard | None]:
-    """The network that --model names, with its card; a name of the hub has none, and fresh weights."""
+    """The network that --model names, with its card; a name of the hub gives fresh weights and no card."""
     from pytorchvideo_autox3d.models import load_package
     from pytorchvideo_autox3d.models.hub import HUB
     from pytorchvideo_autox3d.predict.loading import load_checkpoint

@@ -1,4 +1,4 @@
-"""What `make-demo-data` and `make-bench-data` have in common: their arguments."""
+"""The arguments that `make-demo-data` and `make-bench-data` share."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were given; the others stay at the data set's defaults."""
+    """The settings that were given, by name; the others stay at the data set's defaults."""
     return {key: getattr(args, key) for key in _SETTINGS if getattr(args, key) is not None}
 
 
 def announce(directory: Path, num_classes: int) -> None:
-    """Say what there is now."""
+    """Print where the data are, how many classes they have, and their lists."""
     print(f"{directory}: {num_classes} classes; train.csv, val.csv, test.csv")

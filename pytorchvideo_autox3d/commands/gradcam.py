@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _write(target: Path, looks: list[Attention], *, rate: float) -> None:
-    """The overlay as a film at the clip's own speed, and frames and overlays as strips in a picture."""
+    """Write the overlay as a video at the clip's own speed, and frames and overlays as strips in a picture."""
     from pytorchvideo_autox3d.files import atomic_write
     from pytorchvideo_autox3d.predict.annotate import write_video
     from pytorchvideo_autox3d.report import contact_sheet

@@ -17,7 +17,7 @@ EXPORTED = (".onnx", ".xml", ".pt2", ".pte", ".tflite")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """--model and what old checkpoints need beside it; views, device and batch."""
+    """Add --model, what old checkpoints need beside it, views, device and batch."""
     parser.add_argument(
         "--model", required=True, metavar="CKPT|PACKAGE|NAME",
         help="a checkpoint, a package's folder, the name of a package that comes with this library (demo), or a file "
@@ -34,7 +34,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def recognizer_of(args: argparse.Namespace, **options: Any) -> Recognizer:
-    """The model of `add_model`'s arguments; `options` are further ones of `Recognizer`."""
+    """The model that the arguments of `add_model` name.
+
+    Args:
+        args: the parsed arguments.
+        options: further arguments of `Recognizer`.
+
+    Raises:
+        ConfigError: arguments that don't go together.
+        AutoX3DError: the model can't be read or built.
+    """
     options |= {
         "views": args.views, "device": args.device, "batch_size": args.batch_size, "workers": args.workers,
     }  # fmt: skip
@@ -55,7 +64,11 @@ def recognizer_of(args: argparse.Namespace, **options: Any) -> Recognizer:
 
 
 def names_checkpoint(args: argparse.Namespace) -> bool:
-    """Whether --model is a checkpoint; else --cfg and --classes, which complete one, are refused."""
+    """Whether --model is a checkpoint.
+
+    Raises:
+        ConfigError: it is not, and --cfg or --classes is given, which are for checkpoints alone.
+    """
     model = args.model
     if model.endswith((".pyth", ".pt", ".pth")) or (os.path.isfile(model) and not model.endswith(EXPORTED)):
         return True

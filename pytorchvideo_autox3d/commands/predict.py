@@ -72,7 +72,11 @@ def run(args: argparse.Namespace) -> None:
 def _records(
     args: argparse.Namespace, recognizer: Recognizer, videos: list[str], kept: ResumableRecords | None
 ) -> Iterator[dict[str, Any]]:
-    """The records of the videos that can be read, those of an interrupted run first."""
+    """The records of the videos that can be read, those of an interrupted run first.
+
+    Raises:
+        DataError: no video can be read.
+    """
     earlier = kept.records if kept else {}
     yield from (earlier[video] for video in videos if "error" not in earlier.get(video, {"error": ""}))
     left = [video for video in videos if video not in earlier]

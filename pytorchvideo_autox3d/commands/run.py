@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def split_config_files(items: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split what follows --cfg into yaml files and the KEY VALUE pairs after them."""
+    """Split what follows --cfg into yaml files and the KEY VALUE pairs after them.
+
+    Raises:
+        ConfigError: the first item is not a yaml file.
+    """
     count = next((i for i, item in enumerate(items) if not item.endswith((".yaml", ".yml"))), len(items))
     if count == 0:
         raise ConfigError(f"--cfg: {items[0]!r} is no .yaml file")
