@@ -126,7 +126,7 @@ def _textured(random: np.random.Generator, height: int, width: int) -> np.ndarra
 
 
 def psnr(path: str, short_side: int = _JITTER[0]) -> float:
-    """How like frames scaled while they are converted are to frames converted first and scaled after, in decibels."""
+    """Peak signal-to-noise ratio, in decibels, of scaling frames while converting them against scaling them after."""
     numbers = list(range(0, 60, 6))
     with open_video(path) as video:
         direct = video.read(numbers, short_side=short_side)

@@ -98,7 +98,7 @@ def efficient_x3d(case: Case) -> Ready:
     """pytorchvideo's EfficientX3d-S, converted for this clip's size; it has fresh weights of its own.
 
     Raises:
-        RoadClosed: the network is no X3D.
+        RoadClosed: the network is not X3D-S.
     """
     if case.name != "x3d_s":
         raise RoadClosed("pytorchvideo's efficient_x3d has the sizes of X3D only")

@@ -22,13 +22,13 @@ THEIR_MODELS = (
 
 @dataclass(frozen=True)
 class Condition:
-    """Keys, and when a job that knows them reads them.
+    """Keys, and the condition under which a job that knows them reads them.
 
     Attributes:
         keys: dotted; one that ends in a dot stands for its whole node.
         holds: whether a config's jobs look at the keys.
-        needs: the same in words, for "X counts only with ...".
-        warn: whether recipes set the keys for nothing, so that one line tells of it; else it is an error.
+        needs: the condition in words, for "... is read only with <needs>".
+        warn: whether unmet conditions are only a warning, as recipes set the keys for nothing; else they are an error.
     """
 
     keys: tuple[str, ...]
@@ -41,7 +41,7 @@ class Condition:
 
 
 def model_is(*names: str) -> Callable[[CfgNode], bool]:
-    """Whether one of the models is trained, tested or found; a name that is no model's is for others to refuse."""
+    """A condition: the config's model is one of these. It also holds for unknown names, which are refused elsewhere."""
 
     def holds(cfg: CfgNode) -> bool:
         name = cfg.MODEL.MODEL_NAME
@@ -52,7 +52,7 @@ def model_is(*names: str) -> Callable[[CfgNode], bool]:
 
 
 def _backbone(cfg: CfgNode) -> str:
-    """MODEL.MODEL_NAME; of PySlowFast's detectors and its wrapper of X3D the network that its keys describe."""
+    """The network whose keys are read: MODEL.MODEL_NAME, or what PySlowFast's detectors and wrappers contain."""
     wrapped = {"AutoX3DDetection": {"x3d": "X3D"}.get(cfg.MODEL.ARCH, "AutoX3D"), "PTVX3D": "X3D"}
     wrapped |= {"PTVSlowFast": "SlowFast", "AutoX3DSearch": "AutoX3D"}
     name: str = cfg.MODEL.MODEL_NAME

@@ -15,7 +15,7 @@ from pytorchvideo_autox3d.errors import DataError
 
 
 class ReaderVideo(Video):
-    """A video of PyTorchVideo's kind that our reader decodes; there is no sound.
+    """PyTorchVideo's `Video`, decoded by one of our readers; it has no sound.
 
     Args:
         path: the file.
@@ -34,13 +34,15 @@ class ReaderVideo(Video):
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Length in seconds."""
         return self._reader.metadata().duration
 
     def get_clip(self, start_sec: float, end_sec: float) -> dict[str, torch.Tensor | None]:
-        """{"video": float (C, T, H, W) in 0..255, "audio": None} of the frames shown from start up to end.
+        """The frames shown from `start_sec` up to `end_sec`.
 
-        "video" is None, which the data set takes for a clip to pass over, where no frame lies between.
+        Returns:
+            {"video": float (C, T, H, W) in 0..255, "audio": None}. Where no frame lies between the two times, "video"
+            is None, and the data set skips the clip.
         """
         found = self._reader.metadata()
         first = max(0, math.ceil(start_sec * found.fps - 1e-6))
@@ -72,7 +74,7 @@ def _check_arguments(videos: Sequence[Any], clip_sampler: Any, num_frames: int |
 
 
 class _Handler:
-    """Stands in for PyTorchVideo's `VideoPathHandler`."""
+    """Takes the place of PyTorchVideo's `VideoPathHandler`, which opens videos by their paths."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self._arguments = arguments

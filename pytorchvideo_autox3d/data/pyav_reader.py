@@ -74,7 +74,7 @@ class PyAVReader(ClosedOnExit):
         return self._metadata
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
-        """Decode frames by number into uint8 frames_TCHW; see `VideoReader.read`."""
+        """Decode frames by number into uint8 frames_TCHW, or raise `DecodeError`; see `VideoReader.read`."""
         numbers, order = np.unique(np.asarray(frames, dtype=np.int64), return_inverse=True)
         self.metadata()
         try:

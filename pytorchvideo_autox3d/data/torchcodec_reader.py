@@ -35,14 +35,22 @@ class TorchCodecReader(ClosedOnExit):
         self._decoder = None
 
     def metadata(self) -> VideoMetadata:
-        """Length, rate and size, from a pass over the packets."""
+        """Length, rate and size, from a pass over the packets.
+
+        Raises:
+            DecodeError: the video has no frames.
+        """
         found = self._decoder.metadata
         if not found.num_frames or not found.average_fps:
             raise DecodeError(f"{self._path}: has no frames")
         return VideoMetadata(found.num_frames, found.average_fps, found.height, found.width)
 
     def read(self, frames: Sequence[int], *, short_side: int | None = None) -> Tensor:
-        """Decode frames by number into uint8 frames_TCHW; see `VideoReader.read`."""
+        """Decode frames by number into uint8 frames_TCHW; see `VideoReader.read`.
+
+        Raises:
+            DecodeError: a frame can't be decoded; names the file.
+        """
         found, decoder = self.metadata(), self._decoder
         if short_side is not None:
             size = scaled_size(found.height, found.width, short_side)

@@ -95,6 +95,7 @@ def make_jobs(cfg: CfgNode) -> list[Job]:
     """Make the config's jobs, in their order. A search is the only one: its result is trained by a config it writes.
 
     Raises:
+        ConfigError: no job is asked for.
         AutoX3DError: config, lists or checkpoints show that a job would fail; all such errors at once.
     """
     if cfg.SEARCH.ENABLE:

@@ -60,7 +60,8 @@ class TestJob:
         """Check all that can be known to fail before it starts.
 
         Args:
-            classes: those of the training that runs before it, if one does; a checkpoint that is named has its own.
+            cfg: the whole config.
+            classes: those of the training that runs before it, if there is one. A checkpoint that is named has its own.
 
         Raises:
             ConfigError, RegistryError: a key names nothing, or keys don't go together.
