@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import yaml
 from fvcore.common.config import CfgNode
@@ -24,6 +25,12 @@ _FREE = (
 _logger = logging.getLogger(__name__)
 
 
+def recorded_config(output_dir: str) -> dict[str, Any] | None:
+    """The config that a run left in its folder, as nested keys; None where there is none."""
+    path = Path(output_dir, CONFIG_NAME)
+    return parse_yaml(path.read_text(encoding="utf8")) if path.is_file() else None
+
+
 class RecordRun(Hook):
     """Writes `config.yaml` and `classes.json` when training starts, so that a run that is refused changes nothing.
 
@@ -37,13 +44,12 @@ class RecordRun(Hook):
     def before_train(self, loop: TrainLoop) -> None:
         if not distributed.is_main():
             return
-        path = Path(self._cfg.OUTPUT_DIR, CONFIG_NAME)
-        if loop.global_step and path.is_file():
-            before, after = parse_yaml(path.read_text(encoding="utf8")), yaml.safe_load(self._cfg.dump())
-            for key, old, new in changed_keys(before, after):
+        before = recorded_config(self._cfg.OUTPUT_DIR) if loop.global_step else None
+        if before is not None:
+            for key, old, new in changed_keys(before, yaml.safe_load(self._cfg.dump())):
                 if not key.startswith(_FREE):
                     _logger.warning("resuming with another setting: %s %r -> %r", key, old, new)
-        write_text(path, self._cfg.dump())
+        write_text(Path(self._cfg.OUTPUT_DIR, CONFIG_NAME), self._cfg.dump())
         self._classes.write(self._cfg.OUTPUT_DIR)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,9 +13,8 @@ from pytorchvideo_autox3d.config import changed_keys
 from pytorchvideo_autox3d.engine import last_checkpoint, read_checkpoint
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs import build
-from pytorchvideo_autox3d.jobs.run_record import CONFIG_NAME
+from pytorchvideo_autox3d.jobs.run_record import recorded_config
 from pytorchvideo_autox3d.models import CARD_KEY
-from pytorchvideo_autox3d.plain_data import parse_yaml
 
 # What a network's builder takes that decides nothing of its weights or of what they mean.
 _FREE_ARGUMENTS = ("dropout_rate", "input_clip_length", "input_crop_size")
@@ -72,10 +70,9 @@ def _other_arguments(checkpoint: Mapping[str, Any], cfg: CfgNode) -> str | None:
 
 def _changed_network_key(cfg: CfgNode) -> str | None:
     """The key of the config that was changed, as the config kept beside the run tells."""
-    path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
-    if not path.is_file():
+    there = recorded_config(cfg.OUTPUT_DIR)
+    if there is None:
         return None
-    there = parse_yaml(path.read_text(encoding="utf8"))
     changes = list(changed_keys(there, yaml.safe_load(cfg.dump())))
     for node in _NETWORK_NODES:
         for key, old, new in changes:

@@ -188,7 +188,6 @@ def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     with torch.device("meta"):
         supernet = build.build_supernet(cfg)
     method.check_space(supernet.space)
-    build.build_evolution(cfg)
     build.build_optimizer(cfg, supernet)
     build.build_schedule(cfg)
     build.build_loss(cfg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fvcore.common.config import CfgNode
@@ -13,10 +12,9 @@ from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.engine import check_fits, checkpoint_model_state, last_checkpoint, read_checkpoint
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError, DataError
 from pytorchvideo_autox3d.jobs.build import naming
-from pytorchvideo_autox3d.jobs.run_record import CONFIG_NAME
+from pytorchvideo_autox3d.jobs.run_record import recorded_config
 from pytorchvideo_autox3d.jobs.same_network import check_resumes_same_network
 from pytorchvideo_autox3d.jobs.trained import classes_of, refuse_search_checkpoint
-from pytorchvideo_autox3d.plain_data import parse_yaml
 
 
 def check_start(cfg: CfgNode, model: nn.Module) -> None:
@@ -63,7 +61,6 @@ def check_start_classes(cfg: CfgNode, classes: ClassNames) -> list[str]:
     Returns:
         Warnings, at most one.
 
-
     Raises:
         ConfigError: as `check_resumed_classes`.
     """
@@ -99,13 +96,11 @@ def check_resumed_method(cfg: CfgNode) -> None:
     Raises:
         ConfigError: it has another.
     """
-    path = Path(cfg.OUTPUT_DIR, CONFIG_NAME)
-    if _resumed(cfg) is None or not path.is_file():
-        return
-    there = parse_yaml(path.read_text(encoding="utf8")).get("SEARCH", {}).get("METHOD", cfg.SEARCH.METHOD)
-    if there != cfg.SEARCH.METHOD:
+    recorded = recorded_config(cfg.OUTPUT_DIR) if _resumed(cfg) is not None else None
+    method = (recorded or {}).get("SEARCH", {}).get("METHOD", cfg.SEARCH.METHOD)
+    if method != cfg.SEARCH.METHOD:
         raise ConfigError(
-            f"OUTPUT_DIR: {cfg.OUTPUT_DIR} holds a search with SEARCH.METHOD {there!r}, not {cfg.SEARCH.METHOD!r}: "
+            f"OUTPUT_DIR: {cfg.OUTPUT_DIR} holds a search with SEARCH.METHOD {method!r}, not {cfg.SEARCH.METHOD!r}: "
             "name another folder"
         )
 

@@ -88,3 +88,12 @@ def make_pair(space):
 @pytest.fixture
 def make_loader():
     return ToyLoader
+
+
+@pytest.fixture
+def trained(make_pair):
+    """A supernet, and a policy that is no longer uniform."""
+    supernet, policy = make_pair()
+    with torch.no_grad():
+        policy.alpha.copy_(torch.randn(policy.alpha.shape, generator=torch.Generator().manual_seed(4)))
+    return supernet, policy

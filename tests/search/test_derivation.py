@@ -2,20 +2,11 @@ import itertools
 from dataclasses import replace
 
 import pytest
-import torch
 
 from pytorchvideo_autox3d.analysis import AdditiveCost
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search import Budget, Budgets, cost_table, derive, pareto, pareto_table
 from pytorchvideo_autox3d.space import Architecture
-
-
-@pytest.fixture
-def trained(make_pair):
-    supernet, policy = make_pair()
-    with torch.no_grad():
-        policy.alpha.copy_(torch.randn(policy.alpha.shape, generator=torch.Generator().manual_seed(4)))
-    return supernet, policy
 
 
 def middle_budget(table, share: float = 0.5) -> Budget:

@@ -8,14 +8,6 @@ from pytorchvideo_autox3d.search import Budgets, Ledger, cost_table, inherited_s
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def trained(make_pair):
-    supernet, policy = make_pair()
-    with torch.no_grad():
-        policy.alpha.copy_(torch.randn(policy.alpha.shape, generator=torch.Generator().manual_seed(4)))
-    return supernet, policy
-
-
 def test_recalibration_gives_the_statistics_of_the_network_itself(trained, make_loader):
     supernet, policy = trained
     with torch.no_grad():

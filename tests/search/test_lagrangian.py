@@ -9,14 +9,6 @@ from pytorchvideo_autox3d.search.parsec import importance_weights, policy_gradie
 from pytorchvideo_autox3d.space import Architecture
 
 
-@pytest.fixture
-def trained(make_pair):
-    supernet, policy = make_pair()
-    with torch.no_grad():
-        policy.alpha.copy_(torch.randn(policy.alpha.shape, generator=torch.Generator().manual_seed(4)))
-    return supernet, policy
-
-
 def everything(policy) -> list[Architecture]:
     rows = itertools.product(*(range(len(decision.candidates)) for decision in policy.space.decisions))
     return [Architecture.from_indices(policy.space, row) for row in rows]

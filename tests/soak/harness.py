@@ -23,15 +23,8 @@ import torch
 
 from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.engine import last_checkpoint, read_checkpoint
+from tests.small_space import SPACE
 
-SPACE = """
-name: tiny
-stem: {channels: 4}
-head: {channels: 8, hidden: 8}
-groups:
-  - {channels: [4, 8], kernels: [[1, 3]], expansions: [1.5, 3.0], attentions: [none], blocks: 1, stride: 2}
-  - {channels: [8], kernels: [[3, 3]], expansions: [1.5], attentions: [none, glore], blocks: 1, stride: 2}
-"""
 _TIMES = ("data_time", "compute_time")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["pytorchvideo_autox3d.jobs", "pytorchvideo_autox3d.commands.run", __name__])
