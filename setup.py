@@ -34,6 +34,7 @@ setup(
         "torchvision>=0.26",
         "pytorchvideo>=0.1.5",
         "fvcore>=0.1.5",
+        "fsspec>=2024.2",
         "iopath>=0.1.10",
         "safetensors>=0.4",
         "simplejson>=3.17",

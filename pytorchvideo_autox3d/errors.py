@@ -5,18 +5,29 @@ and the number of the signal); every other exception is a bug of ours and keeps 
 line and name the key, the file, the line number or the shape concerned.
 """
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_STEERS_A_TERMINAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Text from a user's files as one line that can be printed anywhere.
+
+    Names of files and classes may hold line breaks, sequences that steer a terminal, and bytes that are no UTF-8, which
+    Python keeps as lone surrogates.
+    """
+    encodable = text.encode("utf8", "backslashreplace").decode("utf8")
+    return _STEERS_A_TERMINAL.sub(lambda found: f"\\x{ord(found[0]):02x}", "\\n".join(encodable.splitlines()))
 
 
 class AutoX3DError(Exception):
     """Base of every error that a user's input can cause; its message is made one line that can be printed anywhere."""
 
     def __init__(self, message: str = "") -> None:
-        # File names may hold line breaks, and bytes that are no UTF-8, which Python keeps as lone surrogates.
-        printable = message.encode("utf8", "backslashreplace").decode("utf8")
-        super().__init__("\\n".join(printable.splitlines()))
+        super().__init__(printable(message))
 
 
 class ConfigError(AutoX3DError, ValueError):

@@ -18,6 +18,7 @@ from pytorchvideo_autox3d.errors import (
         ("größe.mp4: no such file", "größe.mp4: no such file"),
         ("two\nlines.mp4: no such file", "two\\nlines.mp4: no such file"),
         ("gr\udcf6sse.mp4: no such file", "gr\\udcf6sse.mp4: no such file"),
+        ("\x1b]0;title\x07\x9b31m.mp4: no such file", "\\x1b]0;title\\x07\\x9b31m.mp4: no such file"),
     ],
 )
 def test_a_message_is_one_line_that_can_be_printed(message, expected):

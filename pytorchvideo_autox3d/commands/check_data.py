@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pytorchvideo_autox3d.commands.arguments import check_at_least
+from pytorchvideo_autox3d.errors import printable
 
 if TYPE_CHECKING:
     from pytorchvideo_autox3d.data.tools.check import CheckReport
@@ -52,11 +53,6 @@ def run(args: argparse.Namespace) -> None:
     print(f"written: clean.csv, report.json and report.txt in {output}")
 
 
-def _printable(path: str) -> str:
-    """A file name in which bytes that are not UTF-8 are written as escapes."""
-    return path.encode("utf8", "backslashreplace").decode("utf8")
-
-
 def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
     """Print two tables: the counts of each kind of fault, and the first `shown` faults one by one."""
     total = len(report.manifest)
@@ -73,7 +69,7 @@ def print_report(report: CheckReport, console: Console, *, shown: int) -> None:
     listed = Table("number" if locations is None else locations.unit, "video", "fault", "detail", box=box.SIMPLE_HEAD)
     for index, fault, detail in report.faults[:shown]:
         number = index + 1 if locations is None else int(locations.number[index])
-        listed.add_row(str(number), Text(_printable(report.manifest.listed(index))), fault, Text(_printable(detail)))
+        listed.add_row(str(number), Text(printable(report.manifest.listed(index))), fault, Text(printable(detail)))
     console.print(listed)
     if len(report.faults) > shown:
         console.print(f"and {len(report.faults) - shown} more, in report.txt")

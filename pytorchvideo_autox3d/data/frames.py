@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from iopath.common.file_io import g_pathmgr
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
 from pytorchvideo_autox3d.data.closing import ClosedOnExit
+from pytorchvideo_autox3d.data.containers import media_source
 from pytorchvideo_autox3d.data.manifest import Manifest, SourceLocations
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
@@ -23,6 +24,9 @@ from pytorchvideo_autox3d.errors import DataError, DecodeError
 
 _HEADER = "original_vido_id"  # spelled so in the lists that are published
 _FIELDS = 5
+# What frames are extracted as. Pillow would read some fifty forms, one of them (EPS) by running Ghostscript on it.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_MOST_PIXELS = 2**26  # twice 8K
 
 
 class FramesReader(ClosedOnExit):
@@ -65,11 +69,14 @@ class FramesReader(ClosedOnExit):
     def _open(self, number: int) -> Image.Image:
         path = self._paths[number]
         try:
-            return Image.open(g_pathmgr.get_local_path(path))
-        except FileNotFoundError:
-            raise DecodeError(f"{path}: no such file (frame {number} of {self._name})") from None
-        except (UnidentifiedImageError, OSError):
+            picture = Image.open(media_source(path, kind="image"), formats=_FORMATS)
+        except DecodeError as error:
+            raise DecodeError(f"{error} (frame {number} of {self._name})") from None
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             raise DecodeError(f"{path}: not a readable image (frame {number} of {self._name})") from None
+        if picture.width * picture.height > _MOST_PIXELS:
+            raise DecodeError(f"{path}: {picture.width} x {picture.height} pixels (frame {number} of {self._name})")
+        return picture
 
     def _decoded(self, number: int, picture: Image.Image, size: tuple[int, int]) -> Tensor:
         height, width = size
@@ -77,7 +84,7 @@ class FramesReader(ClosedOnExit):
             try:
                 picture.draft("RGB", (width, height))  # a JPEG is decoded at a half or a quarter where that suffices
                 scaled = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
-            except OSError as error:
+            except (OSError, ValueError, SyntaxError) as error:
                 raise DecodeError(f"{self._paths[number]}: can't decode: {error}") from None
         return torch.from_numpy(np.array(scaled))
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from pytorchvideo_autox3d.data.batch import ClipBatch, collate_clips
 from pytorchvideo_autox3d.data.faults import Fault, FaultCounter, FaultPolicy
 from pytorchvideo_autox3d.data.sampler import ClipBatchSampler, Key, Successors
-from pytorchvideo_autox3d.data.worker_watch import WorkerWatch, die_with_parent, file_name
+from pytorchvideo_autox3d.data.worker_watch import WorkerWatch, begin_worker, file_name
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
 
 
@@ -91,6 +91,7 @@ def build_loader(
     multiprocessing_context: str | None = None,
     faults: FaultPolicy | None = None,
     stall_seconds: float = 0.0,
+    worker_imports: Sequence[str] = (),
 ) -> ClipLoader:
     """A loader over `dataset` for one of `world_size` processes; `ClipBatchSampler` says which videos each gets.
 
@@ -106,6 +107,7 @@ def build_loader(
             batches stay full and are the same on any number of workers. A loader in order leaves the video out, and so
             a batch of which no video is left.
         stall_seconds: give the workers up when no batch came for so long; 0 waits for ever.
+        worker_imports: modules that a worker imports first, as one that is not forked lacks what they register.
 
     Raises:
         DataError: the batch size or the rank is out of range, or there are too few videos for one batch. `ClipLoader`
@@ -130,7 +132,7 @@ def build_loader(
         num_workers=num_workers,
         pin_memory=pin_memory and torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
-        worker_init_fn=die_with_parent if num_workers > 0 else None,
+        worker_init_fn=partial(begin_worker, imports=tuple(worker_imports)) if num_workers > 0 else None,
         timeout=stall_seconds if num_workers > 0 else 0,
         multiprocessing_context=multiprocessing_context if num_workers > 0 else None,
         # Else it draws from torch's global generator, once an epoch or once in all, depending on the workers.

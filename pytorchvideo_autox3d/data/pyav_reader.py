@@ -10,16 +10,15 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 import torch
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
-from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.closing import ClosedOnExit
+from pytorchvideo_autox3d.data.containers import cause, open_container
 from pytorchvideo_autox3d.data.packets import Run, plan_runs, shown_at
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
@@ -32,16 +31,6 @@ WITHOUT_DISPLAY_TIMES = {"avi"}
 # Placeholders that XviD's packed frames leave at the end: packets without a picture of their own.
 _EMPTY_PACKETS = 2
 _DEFAULT_FPS = 25  # of elementary streams, which carry no times at all
-
-
-# What FFmpeg reads by opening other files that it names.
-_PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
-
-
-def open_container(path: str) -> Any:
-    """Open a file with FFmpeg. A name that looks like an address (http:, concat:) is still taken as a file's."""
-    local = f"file:{g_pathmgr.get_local_path(path)}"
-    return av.open(local, metadata_errors="replace", options={"protocol_whitelist": "file"})
 
 
 class NoVideoStreamError(DecodeError):
@@ -80,7 +69,7 @@ class PyAVReader(ClosedOnExit):
         try:
             pictures = self._timed_pictures(numbers, short_side) if self._timed else self._counted(numbers, short_side)
         except FFmpegError as error:
-            raise DecodeError(f"{self._path}: can't decode: {_cause(error)}") from None
+            raise DecodeError(f"{self._path}: can't decode: {cause(error)}") from None
         frames_NHWC = torch.from_numpy(np.stack(pictures))
         if len(order) != len(numbers) or (np.diff(order) != 1).any():
             frames_NHWC = frames_NHWC[torch.from_numpy(order)]
@@ -97,21 +86,13 @@ class PyAVReader(ClosedOnExit):
             for frame in self._container.decode(self._stream):
                 yield frame.time, not frame.is_corrupt
         except FFmpegError as error:
-            raise DecodeError(f"{self._path}: can't decode: {_cause(error)}") from None
+            raise DecodeError(f"{self._path}: can't decode: {cause(error)}") from None
 
     # Opening and measuring
 
     def _open(self) -> None:
         self.close()
-        try:
-            self._container = open_container(self._path)
-        except FileNotFoundError:
-            raise DecodeError(f"{self._path}: no such file") from None
-        except (FFmpegError, OSError) as error:
-            raise DecodeError(f"{self._path}: not a readable video: {_cause(error)}") from None
-        if self._container.format.name in _PLAYLISTS:
-            self.close()
-            raise DecodeError(f"{self._path}: not a video but a list of others")
+        self._container = open_container(self._path)
         if not self._container.streams.video:
             self.close()
             raise NoVideoStreamError(f"{self._path}: has no video stream")
@@ -136,7 +117,7 @@ class PyAVReader(ClosedOnExit):
         try:
             display = [packet.pts for packet in self._packets()]  # the times alone: an hour's packets fill the memory
         except FFmpegError as error:
-            raise DecodeError(f"{self._path}: can't read: {_cause(error)}") from None
+            raise DecodeError(f"{self._path}: can't read: {cause(error)}") from None
         if not display:
             raise DecodeError(f"{self._path}: has no frames")
         times = sorted(pts for pts in display if pts is not None)
@@ -263,7 +244,3 @@ class PyAVReader(ClosedOnExit):
             height, width = scaled_size(height, width, short_side)
         scaled = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="BILINEAR", threads=1)
         return np.rot90(scaled.to_ndarray(), turns)
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from iopath.common.file_io import g_pathmgr
 from torch import Tensor
 
 from pytorchvideo_autox3d.data.closing import ClosedOnExit
+from pytorchvideo_autox3d.data.containers import as_file_url, media_source, open_container
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import DataError, DecodeError
@@ -28,6 +28,8 @@ class TorchCodecReader(ClosedOnExit):
     def __init__(self, path: str) -> None:
         self._path = path
         self._decoders = _import("torchcodec.decoders")
+        # torchcodec would follow a list of other files, over the network too; PyAV can be told not to.
+        open_container(path).close()
         self._decoder = self._open()
 
     def close(self) -> None:
@@ -65,11 +67,11 @@ class TorchCodecReader(ClosedOnExit):
         return frames_NCHW[torch.from_numpy(order)]
 
     def _open(self, **arguments: Any) -> Any:
+        source = media_source(self._path)
         try:
-            local = g_pathmgr.get_local_path(self._path)
-            return self._decoders.VideoDecoder(local, num_ffmpeg_threads=1, **arguments)
-        except FileNotFoundError:
-            raise DecodeError(f"{self._path}: no such file") from None
+            return self._decoders.VideoDecoder(
+                as_file_url(source) if isinstance(source, str) else source, num_ffmpeg_threads=1, **arguments
+            )
         except (RuntimeError, ValueError) as error:
             raise DecodeError(f"{self._path}: not a readable video: {_line(error)}") from None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
@@ -79,14 +80,23 @@ class WorkerWatch:
         )
 
 
-def die_with_parent(worker: int) -> None:
+def begin_worker(worker: int, *, imports: Sequence[str] = ()) -> None:
+    """In a new worker: import what registers handlers and readers, and see to its end.
+
+    Args:
+        worker: its number; `DataLoader` gives it, and it is not used.
+        imports: modules; a worker that was forked has them already.
+    """
+    die_with_parent()
+    for module in imports:
+        importlib.import_module(module)
+
+
+def die_with_parent() -> None:
     """In a new worker: end it when the process that reads its batches has ended, for whatever reason.
 
     torch's own watch looks at the number of the parent process, which under a fork server is the server's: a job that
     was killed would leave its workers waiting for ever.
-
-    Args:
-        worker: its number; `DataLoader` gives it, and it is not used.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -15,7 +15,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from pytorchvideo_autox3d.errors import AutoX3DError, DataError
+from pytorchvideo_autox3d.errors import AutoX3DError, DataError, printable
 from pytorchvideo_autox3d.files import write_text
 
 NONE_OF_THESE = "none of these"
@@ -72,7 +72,7 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> Table:
             top = [[NONE_OF_THESE, top[0][1]], *top]
         label, score, following = _cells(top)
         row = ("", label, score, following) if single else (label, score)
-        table.add_row(Text(record["video"]), *row)
+        table.add_row(Text(printable(record["video"])), *row)
         for clip in record["clips"] if single and len(record["clips"]) > 1 else ():
             table.add_row("", f"{clip['start']:.1f} to {clip['end']:.1f}", *_cells(clip["top"]), style="dim")
     return table
@@ -83,8 +83,10 @@ def segment_table(records: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("video", "from", "to", "label", "score", box=box.SIMPLE_HEAD)
     for record in records:
         for number, one in enumerate(record["segments"]):
-            video = Text("" if number else record["video"], overflow="fold")
-            table.add_row(video, _clock(one["start"]), _clock(one["end"]), Text(one["label"]), f"{one['score']:.3f}")
+            video = Text("" if number else printable(record["video"]), overflow="fold")
+            table.add_row(
+                video, _clock(one["start"]), _clock(one["end"]), Text(printable(one["label"])), f"{one['score']:.3f}"
+            )
     return table
 
 
@@ -97,7 +99,8 @@ def _clock(seconds: float) -> str:
 
 def _cells(top: Sequence[Sequence[Any]]) -> tuple[Text, str, Text]:
     (label, score), *others = top
-    return Text(label), f"{score:.3f}", Text(", ".join(f"{name} {value:.3f}" for name, value in others[:2]))
+    following = ", ".join(f"{name} {value:.3f}" for name, value in others[:2])
+    return Text(printable(label)), f"{score:.3f}", Text(printable(following))
 
 
 class ResumableRecords:

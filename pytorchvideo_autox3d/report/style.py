@@ -8,7 +8,8 @@ vision, and no picture tells anything by colour alone.
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import quoteattr
@@ -16,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from pytorchvideo_autox3d.files import atomic_write
 
@@ -89,7 +91,8 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
 def figure_to_png(figure: Figure, *, dpi: int = _PNG_DPI) -> bytes:
     """The figure as PNG bytes on the light theme's paper."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
+    with _names_as_they_are(figure):
+        figure.savefig(buffer, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -123,9 +126,18 @@ def figure_to_inline_svg(figure: Figure, *, key: str, alt: str) -> str:
 def _svg(figure: Figure, *, facecolor: str) -> str:
     buffer = io.StringIO()
     # A fixed salt makes the ids, and so the file, the same on every run.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autox3d"}):
+    with _names_as_they_are(figure), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autox3d"}):
         figure.savefig(buffer, format="svg", facecolor=facecolor, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+@contextmanager
+def _names_as_they_are(figure: Figure) -> Iterator[None]:
+    """Draw names of classes, models and files letter by letter: between two $ matplotlib would read a formula."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with matplotlib.rc_context({"text.parse_math": False}):  # of texts that are made later
+        yield
 
 
 def save_figure(path: str | Path, figure: Figure) -> Path:

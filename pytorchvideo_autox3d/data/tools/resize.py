@@ -17,9 +17,10 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from rich.progress import Progress
 
+from pytorchvideo_autox3d.data.containers import open_container
 from pytorchvideo_autox3d.data.manifest import Manifest, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.data.parallel import in_processes
-from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES, open_container
+from pytorchvideo_autox3d.data.pyav_reader import WITHOUT_DISPLAY_TIMES
 from pytorchvideo_autox3d.data.views import scaled_size
 from pytorchvideo_autox3d.errors import AutoX3DError, DataError, DecodeError
 from pytorchvideo_autox3d.files import atomic_write, write_text
@@ -65,8 +66,6 @@ def resize_video(source: str, target: str | Path, settings: ResizeSettings) -> N
                 if not container.streams.video:
                     raise DecodeError(f"{source}: has no video stream")
                 _encode(container, beside, settings)
-        except FileNotFoundError:
-            raise DecodeError(f"{source}: no such file") from None
         except FFmpegError as error:
             raise DecodeError(f"{source}: can't be encoded anew: {error.strerror}") from None
 

@@ -183,6 +183,7 @@ def build_loader(
         pin_memory=cfg.DATA_LOADER.PIN_MEMORY,
         faults=build_fault_policy(cfg, mode, dataset.num_videos),
         stall_seconds=cfg.AUTOX3D.LOADER_SECONDS,
+        worker_imports=cfg.AUTOX3D.IMPORTS,
     )
 
 
