@@ -65,6 +65,13 @@ def run_safely(command: Callable[[], Any]) -> int:
     except AutoX3DError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        from pytorchvideo_autox3d.data import lost_worker  # torch is loaded: the error is its
+
+        print(f"error: {lost_worker(error) or error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # The reader (head, less) has what it wants; a second failure at exit would only be noise.
         sys.stderr.close()

@@ -41,6 +41,12 @@ def test_version(capsys):
     [
         (AutoX3DError("key A.B is odd"), 1, "error: key A.B is odd\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+            1,
+            "error: a worker of the loader is gone (DataLoader worker (pid 7) is killed by signal: Killed.): it had no "
+            "file under way; is there enough memory for DATA_LOADER.NUM_WORKERS?\n",
+        ),
         (TrainingInterrupted("saved c.pyth"), 130, "interrupted: saved c.pyth\n"),
     ],
 )

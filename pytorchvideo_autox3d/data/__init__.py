@@ -21,6 +21,7 @@ from pytorchvideo_autox3d.data.something import SomethingSomething
 from pytorchvideo_autox3d.data.transforms import ClipNormalize, TrainTransform
 from pytorchvideo_autox3d.data.video_metadata import VideoMetadata
 from pytorchvideo_autox3d.data.views import View
+from pytorchvideo_autox3d.data.worker_watch import lost_worker, naming_lost_workers
 
 __all__ = [
     "HMDB51",
@@ -53,6 +54,8 @@ __all__ = [
     "clip_generator",
     "collate_clips",
     "find_list",
+    "lost_worker",
+    "naming_lost_workers",
     "open_video",
     "policy_transform",
     "read_list",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
@@ -18,6 +20,8 @@ from torch.utils.data import get_worker_info
 from pytorchvideo_autox3d.errors import DataError
 
 _IDLE = -1
+_GONE = re.compile(r"DataLoader worker \(pid.*(exited unexpectedly|is killed by signal)")
+_NO_FILE = "it had no file under way; is there enough memory for DATA_LOADER.NUM_WORKERS?"
 
 
 class WorkerWatch:
@@ -32,8 +36,10 @@ class WorkerWatch:
     def __init__(self, num_workers: int, dataset: Any, *, seconds: float) -> None:
         self._video = torch.full((num_workers,), _IDLE, dtype=torch.int64).share_memory_()
         self._since = torch.zeros(num_workers, dtype=torch.float64).share_memory_()
+        self._process = torch.zeros(num_workers, dtype=torch.int64).share_memory_()
         self._dataset = dataset
         self._seconds = seconds
+        _watches.add(self)
 
     @contextmanager
     def at(self, video: int) -> Iterator[None]:
@@ -42,6 +48,7 @@ class WorkerWatch:
         if worker is None:
             yield
             return
+        self._process[worker.id] = os.getpid()
         self._since[worker.id] = time.monotonic()  # one clock for all processes of a machine
         self._video[worker.id] = video
         try:
@@ -58,26 +65,58 @@ class WorkerWatch:
         try:
             yield from batches
         except RuntimeError as error:
-            text = str(error)
-            if "timed out" in text:
+            if "timed out" in str(error):
                 what = f"no batch came within {self._seconds:g} s (AUTOX3D.LOADER_SECONDS)"
-            elif "exited unexpectedly" in text or "is killed by signal" in text:
-                what = f"a worker of the loader is gone ({' '.join(text.split())})"
-            else:
-                raise
-            raise DataError(f"{what}: {self._busy()}") from error
+                raise DataError(f"{what}: {'; '.join(self.busy()) or _NO_FILE}") from error
+            if (lost := lost_worker(error)) is not None:
+                raise lost from error
+            raise
 
-    def _busy(self) -> str:
-        """Which worker is decoding which file and for how long, the longest first, for a message."""
+    def busy(self, processes: Collection[int] | None = None) -> list[str]:
+        """Which worker is decoding which file and for how long, the longest first, for a message.
+
+        Args:
+            processes: look at the workers with these process numbers; None looks at all.
+        """
         now = time.monotonic()
         at = [(now - float(self._since[number]), number) for number in range(len(self._video))]
-        busy = [(age, number) for age, number in sorted(at, reverse=True) if self._video[number] != _IDLE]
-        if not busy:
-            return "no worker had a file under way; is there enough memory for DATA_LOADER.NUM_WORKERS?"
-        return "; ".join(
+        return [
             f"worker {number} at {file_name(self._dataset, int(self._video[number]))} for {age:.0f} s"
-            for age, number in busy
-        )
+            for age, number in sorted(at, reverse=True)
+            if self._video[number] != _IDLE and (processes is None or int(self._process[number]) in processes)
+        ]
+
+
+# Those of this process's loaders; a worker's copy stands here too, where nobody asks.
+_watches: weakref.WeakSet[WorkerWatch] = weakref.WeakSet()
+
+
+def lost_worker(error: RuntimeError) -> DataError | None:
+    """The error to raise in the place of torch's, if that says that a worker of a loader is gone; it names the file.
+
+    torch raises it from a signal handler, wherever the main thread is at that moment.
+    """
+    text = " ".join(str(error).split())
+    if not _GONE.match(text):
+        return None
+    processes = {int(number) for number in re.findall(r"\d+", text)}
+    at = [line for watch in list(_watches) for line in watch.busy(processes)]
+    return DataError(f"a worker of the loader is gone ({text}): {'; '.join(at) or _NO_FILE}")
+
+
+@contextmanager
+def naming_lost_workers() -> Iterator[None]:
+    """Within the `with` block a worker that dies is named with its file, also while nobody waits for a batch.
+
+    Raises:
+        DataError: a worker died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if (lost := lost_worker(error)) is not None:
+            raise lost from error
+        raise
 
 
 def begin_worker(worker: int, *, imports: Sequence[str] = ()) -> None:

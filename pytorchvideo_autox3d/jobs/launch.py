@@ -12,7 +12,7 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.config import get_cfg, idle_keys, import_modules
-from pytorchvideo_autox3d.data import UNNAMED
+from pytorchvideo_autox3d.data import UNNAMED, naming_lost_workers
 from pytorchvideo_autox3d.distributed import ProcessInfo
 from pytorchvideo_autox3d.engine import setup_logging
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
@@ -72,6 +72,7 @@ def run(cfg: CfgNode) -> None:
         if distributed.is_main():
             held.enter_context(output_lock(cfg.OUTPUT_DIR))
         _open_output(cfg)
+        held.enter_context(naming_lost_workers())
         _run_jobs(cfg, jobs, info)
 
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 import torch
 
-from pytorchvideo_autox3d.data import build_loader
+from pytorchvideo_autox3d.data import build_loader, naming_lost_workers
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.errors import DataError
 
@@ -82,6 +82,41 @@ def test_the_worker_and_its_file_are_named(act, said):
     process.join()
     assert re.fullmatch(said, message), message
     assert seen == [0, 1, 2, 3]
+
+
+def _lose_outside_the_loader(pipe) -> None:
+    """Its worker is killed over a file while this process is at something else than the loader."""
+    loader = build_loader(
+        Blank(5, stall), batch_size=2, shuffle=False, drop_last=False, num_workers=1, multiprocessing_context="fork"
+    )
+    batches = iter(loader)
+    next(batches), next(batches)
+    worker = loader._loader._iterator._workers[0].pid
+    pause = threading.Event()
+    while not loader._watch.busy():
+        pause.wait(0.05)
+    try:
+        with naming_lost_workers():
+            os.kill(worker, signal.SIGKILL)
+            pause.wait()
+    except DataError as error:
+        pipe.send(str(error))
+
+
+def test_a_worker_lost_outside_the_loader_is_named_with_its_file():
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_lose_outside_the_loader, args=(theirs,))
+    process.start()
+    assert ours.poll(120)
+    said = r"a worker of the loader is gone \(DataLoader worker .*\): worker 0 at videos/5\.mp4 for \d+ s"
+    message = ours.recv()
+    assert re.fullmatch(said, message), message
+    process.join()
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), naming_lost_workers():
+        raise RuntimeError("shapes")
 
 
 def _load(pipe) -> None:

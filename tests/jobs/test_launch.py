@@ -136,6 +136,15 @@ def test_an_error_that_two_jobs_would_meet_is_said_once(tmp_path):
         make_jobs(cfg_of("autox3d/demo.yaml", **{"DATA.PATH_TO_DATA_DIR": "", "OUTPUT_DIR": str(tmp_path / "out")}))
 
 
+def test_a_worker_that_dies_while_a_job_is_at_something_else_is_told_in_one_line(lists, monkeypatch):
+    def lose(*_):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(launching, "_run_jobs", lose)
+    with pytest.raises(DataError, match=r"a worker of the loader is gone .* it had no file under way"):
+        launching.run(cfg_of("autox3d/demo.yaml", **lists, NUM_GPUS=0))
+
+
 def test_gpus_exchange_by_what_dist_backend_says(lists, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert launching._backend(cfg_of("autox3d/demo.yaml", **lists)) == "nccl"

@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import torch
 from pytorchvideo_autox3d.engine import Hook, Runtime, build_optimizer, make_schedule
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search
+from tests.search.conftest import ToyLoader
 
 
 class Killed(Exception):
@@ -145,6 +148,32 @@ def test_resume_with_another_selection_is_refused(make_pair, make_loader, tmp_pa
     with pytest.raises(SearchError, match="another space or channel selection"):
         run(make_pair("naive"), make_loader, tmp_path)
     assert kept == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+class NamedLoader(ToyLoader):
+    """Files are named by the part of the list and the video; after the first epoch the second batch has a NaN."""
+
+    poisoned = 0
+
+    def __iter__(self):
+        for number, batch in enumerate(super().__iter__()):
+            if self.epoch > 0 and number == 1 and self.seed == self.poisoned:
+                batch.clip_BCTHW[0, 0, 0, 0, 0] = float("nan")
+            yield replace(batch, video_B=batch.video_B + number * self.batch_size)
+
+    def files(self, batch) -> list[str]:
+        return [f"part{self.seed}/{video}.mp4" for video in batch.video_B.tolist()]
+
+
+@pytest.mark.parametrize("part", [1, 2])
+def test_a_nan_in_a_search_names_epoch_step_sample_and_files(make_pair, tmp_path, monkeypatch, part):
+    """In the weights' part, of three batches, or in alpha's, of two."""
+    monkeypatch.setattr(NamedLoader, "poisoned", part)
+    make_loader = partial(NamedLoader, batch_size=2)
+    with pytest.raises(SearchError, match=r"^epoch 2, step 2 of 3: the loss of the sample \[.*\] is nan; ") as raised:
+        run(make_pair(), make_loader, tmp_path)
+    files = "part1/2.mp4, part1/3.mp4, part2/2.mp4, part2/3.mp4"
+    assert f"is nan; it learnt from {files}; the last checkpoint is intact" in str(raised.value)
 
 
 def test_a_nan_stops_the_search_and_leaves_the_last_checkpoint(make_pair, make_loader, tmp_path):
