@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", required=True, metavar="CKPT|PACKAGE|NAME",
         help="a checkpoint, a package's folder, a package that comes with this library (demo), or a name of the hub "
-        "(autox3d_s, x3d_s, ...), which has fresh weights",
+        "(autox3d_s, x3d_s, ...) or of a model (Slow, C2D, ...), which has fresh weights",
     )  # fmt: skip
     parser.add_argument("--cfg", default=None, help="the config of a checkpoint that does not say its own")
     parser.add_argument("--classes", default=None, help="the classes' names of an old checkpoint: a file")
@@ -106,7 +106,7 @@ def _accuracy(
     from pytorchvideo_autox3d.predict.measure import accuracy, read_labelled
 
     if card is None:
-        raise ConfigError("--test: a name of the hub has fresh weights: name a checkpoint or package")
+        raise ConfigError(f"--test: {args.model} has fresh weights: name a checkpoint or package")
     run = load_exported(report.path, threads=report.threads)
 
     def one_by_one(clips: Tensor) -> Tensor:
@@ -125,15 +125,18 @@ def _accuracy(
 
 
 def model_of(args: argparse.Namespace) -> tuple[ClipNet, ModelCard | None]:
-    """The network that --model names, with its card; a name of the hub gives fresh weights and no card."""
+    """The network that --model names, with its card; a hub's or model's name gives fresh weights and no card."""
     from pytorchvideo_autox3d.models import load_package
     from pytorchvideo_autox3d.models.hub import HUB
     from pytorchvideo_autox3d.predict.loading import load_checkpoint
+    from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
     if names_checkpoint(args):
         return load_checkpoint(args.model, cfg=args.cfg, classes=args.classes)
     if args.model in HUB:
         return HUB[args.model].build(), None
+    if args.model in MODEL_REGISTRY and not os.path.exists(args.model):
+        return MODEL_REGISTRY.get(args.model, key="--model")(), None
     network = load_package(args.model)
     return network, network.card
 
@@ -144,7 +147,8 @@ def _clips_of(videos: list[str], card: ModelCard | None, batch: int, size: tuple
         return []
     if card is None:
         raise ConfigError(
-            "--videos, --int8: a name of the hub does not say how its clips are made: name a checkpoint or package"
+            "--videos, --int8: a network with fresh weights does not say how its clips are made: name a checkpoint or "
+            "package"
         )
     if card.preprocessing.clip != size:
         raise ConfigError(f"--videos, --int8: they give clips {card.preprocessing.clip}, --clip asks for {size}")

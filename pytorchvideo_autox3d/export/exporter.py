@@ -21,12 +21,11 @@ from pytorchvideo_autox3d.errors import AutoX3DError, ExportError
 from pytorchvideo_autox3d.export.frames import fold_clip
 from pytorchvideo_autox3d.export.fuse import fuse_for_inference
 from pytorchvideo_autox3d.export.lowering import example_clip, lower_to_4d
+from pytorchvideo_autox3d.export.parity import compare, eager_logits
 from pytorchvideo_autox3d.export.report import ExportReport
 from pytorchvideo_autox3d.export.targets import Runner, Target, target_of, target_of_file
 from pytorchvideo_autox3d.models import ModelCard
 
-TOLERANCE = 1e-4
-"""How far logits may be from eager's, in float32; relative to the largest one where that exceeds 1, as rounding is."""
 LOWERINGS = ("4d",)
 _RANDOM_CLIPS = 3
 _WARM_UP, _REPEATS = 2, 7
@@ -91,18 +90,17 @@ def export_model(
             if calibration:
                 options["calibration"] = [fold_clip(one) if lower else one for one in calibration]
             module.write(converted, example, file, **options)
-        difference = relative = None
-        runs: dict[str, Callable[[], object]] = {"eager": partial(_eager, model, clips[0])}
+        parity = None
+        runs: dict[str, Callable[[], object]] = {"eager": partial(eager_logits, model, clips[0])}
         if target.runs_here:
             with converting(target, path):
                 run = _on_clips(module.load(file, threads=threads), lower)
-                difference, relative = _difference(run, model, clips, bounded=not calibration)
+                parity = compare(run, model, clips, bounded=not calibration)
             runs["exported"] = partial(run, clips[0])
         times = measure_latency(runs, warm_up=_WARM_UP, repeats=_REPEATS)
         size = _move(folder, path)
     return ExportReport(
-        path=path, format=target.name, runtime=target.runtime, clip=tuple(clips[0].shape), lower=lower,
-        max_difference=difference, relative_difference=relative,
+        path=path, format=target.name, runtime=target.runtime, clip=tuple(clips[0].shape), lower=lower, parity=parity,
         milliseconds=times["exported"].median if target.runs_here else None,
         eager_milliseconds=times["eager"].median, bytes=size, int8=bool(calibration),
         threads=threads, random_clips=_RANDOM_CLIPS, real_clips=len(real_clips),
@@ -181,38 +179,8 @@ def _random_clips(like: Tensor, count: int) -> list[Tensor]:
     return [torch.randn(like.shape, generator=generator).to(like.dtype) for _ in range(count)]
 
 
-def _eager(model: nn.Module, clip: Tensor) -> Tensor:
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            logits: Tensor = model(clip)
-    finally:
-        model.train(training)
-    return logits
-
-
 def _on_clips(runner: Runner, lower: str | None) -> Runner:
     return (lambda clip: runner(fold_clip(clip))) if lower else runner
-
-
-def _difference(run: Runner, model: nn.Module, clips: Sequence[Tensor], *, bounded: bool) -> tuple[float, float]:
-    """The largest absolute difference of logits, and the largest relative to its clip's largest where that exceeds 1.
-
-    Raises:
-        ExportError: the shapes differ; or, where `bounded`, the logits differ by more than the tolerance.
-    """
-    worst = relative = 0.0
-    for clip in clips:
-        expected = _eager(model, clip)
-        found = run(clip)
-        if found.shape != expected.shape:
-            raise ExportError(f"logits of shape {tuple(found.shape)}, eager's are {tuple(expected.shape)}")
-        difference, scale = float((found - expected).abs().max()), max(1.0, float(expected.abs().max()))
-        if bounded and not difference <= TOLERANCE * scale:
-            raise ExportError(f"logits differ from eager's by {difference:.1e}, more than {TOLERANCE * scale:.1e}")
-        worst, relative = max(worst, difference), max(relative, difference / scale)
-    return worst, relative
 
 
 @contextmanager

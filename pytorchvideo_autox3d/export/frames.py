@@ -83,6 +83,10 @@ class Frames:
             return Frames(means, 1)
         return Frames(means, self.frames).over_time(lambda image: F.avg_pool2d(image, (self.frames, 1)))
 
+    def flat(self) -> Tensor:
+        """All values of a clip in a row, (B, C * T * H * W)."""
+        return self.data.flatten(1) if self.frames == 1 else self.positions().dense().flatten(1)
+
     def positions(self) -> Positions:
         """The map as (B, C, L), with its memory where it is."""
         return Positions(self.data.flatten(2), self.frames)

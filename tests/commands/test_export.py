@@ -32,7 +32,7 @@ def test_the_demos_package(tmp_path, capsys):
         (["--model", "nothing", "--format", "torch_export"], "nothing"),
         (["--model", "x3d_s", "--format", "torch_export", "--clip", "13"], "--clip: '13'"),
         (["--model", "x3d_s", "--format", "torch_export", "--batch", "0"], "--batch is 0"),
-        (["--model", "x3d_s", "--format", "torch_export", "--videos", "a.mp4"], "a name of the hub"),
+        (["--model", "x3d_s", "--format", "torch_export", "--videos", "a.mp4"], "fresh weights"),
         (["--model", "demo", "--format", "torch_export", "--videos", "a.mp4"], "a.mp4: no such file"),
         (["--model", "demo", "--format", "torch_export", "--clip", "2x32", "--videos", "a.mp4"], "--clip asks for"),
         (["--model", "demo", "--format", "torch_export", "--classes", "c.json"], "--classes is for a checkpoint"),

@@ -137,6 +137,25 @@ def test_two_streams():
     check(TwoStreams(), random_clip(2, 5, 4, 6, 7))
 
 
+class Halves(nn.Module):
+    """The two halves of the channels, each by a convolution of its own, and every value of the map into the logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.proj = nn.Conv3d(2, 2, 3), nn.Conv3d(2, 2, 3), nn.Linear(4 * 2 * 4 * 5, 3)
+
+    def forward(self, clip):
+        first, second = clip.chunk(2, 1)
+        map_BCTHW = torch.cat([self.first(first), self.second(second)], 1)
+        return self.proj(map_BCTHW.reshape(len(clip), -1)) + self.proj(map_BCTHW.flatten(1))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_halves_and_a_map_flattened_whole(batch):
+    torch.manual_seed(0)
+    check(Halves(), random_clip(batch, 4, 4, 6, 7))
+
+
 class Shuffle(nn.Module):
     def forward(self, clip):
         return clip.permute(0, 2, 1, 3, 4).mean((2, 3, 4))

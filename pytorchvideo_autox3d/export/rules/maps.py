@@ -87,6 +87,13 @@ def _split(operator: Any, x: Frames, sizes: Sequence[int], dim: int = 0) -> list
     return [replace(x, data=part) for part in torch.split(x.data, list(sizes), 1)]
 
 
+@rule(aten.chunk.default)
+def _chunk(operator: Any, x: Frames, chunks: int, dim: int = 0) -> list[Frames]:
+    if dim % 5 != 1 or x.last:
+        raise NoRule(f"along dimension {dim}")
+    return [replace(x, data=part) for part in torch.chunk(x.data, chunks, 1)]
+
+
 @rule(operators.getitem)
 def _part(operator: Any, parts: Sequence[Frames], index: int) -> Frames:
     return parts[index]

@@ -16,8 +16,8 @@ from pytorchvideo_autox3d.export.rules.table import NoRule, aten, rule
 @rule(aten.flatten.using_ints)
 def _flatten(operator: Any, x: Any, start: int = 0, end: int = -1) -> Any:
     if isinstance(x, Frames) and not x.last and end % 5 == 4:
-        if start == 1 and x.is_pooled:
-            return x.data.flatten(1)
+        if start == 1:
+            return x.flat()
         if start == 2:
             return x.positions()
     raise NoRule(f"from dimension {start} to {end}")
@@ -27,8 +27,8 @@ def _flatten(operator: Any, x: Any, start: int = 0, end: int = -1) -> Any:
 def _view(operator: Any, x: Any, shape: Sequence[int]) -> Any:
     if isinstance(x, Frames) and not x.last:
         batch, channels = x.batch, x.data.shape[1]
-        if len(shape) == 2 and x.is_pooled and shape[0] in (batch, -1):
-            return x.data.flatten(1)
+        if len(shape) == 2 and _is_a_clip_a_row(x, shape):
+            return x.flat()
         if len(shape) == 3 and tuple(shape[:2]) == (batch, channels):
             return x.positions()
         if len(shape) == 5 and tuple(shape) == (batch, channels, 1, 1, 1) and x.is_pooled:
@@ -36,6 +36,13 @@ def _view(operator: Any, x: Any, shape: Sequence[int]) -> Any:
     if isinstance(x, Positions) and len(shape) == 5:
         return _unflattened(x, shape[2:])
     raise NoRule(f"as {list(shape)}")
+
+
+def _is_a_clip_a_row(x: Frames, shape: Sequence[int]) -> bool:
+    """Whether (rows, columns), one of them perhaps -1, has as many rows as there are clips."""
+    rows, columns = shape
+    values = x.data.numel() // x.batch
+    return rows == x.batch if columns == -1 else columns == values and rows in (x.batch, -1)
 
 
 @rule(aten.unflatten.int)
