@@ -199,7 +199,9 @@ ROADS: Mapping[str, Callable[[Case], Ready]] = {
     "openvino int8": partial(_exported, format="openvino", int8=True),
     "openvino 4d int8": partial(_exported, format="openvino", lower=True, int8=True),
     "executorch": partial(_exported, format="executorch"),
+    "executorch int8": partial(_exported, format="executorch", int8=True),
     "litert": partial(_exported, format="litert"),
+    "litert int8": partial(_exported, format="litert", int8=True),
 }
 INT8_ROADS = tuple(name for name in ROADS if name.endswith("int8"))
 FP32_ROADS = tuple(name for name in ROADS if name not in INT8_ROADS)

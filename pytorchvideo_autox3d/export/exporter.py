@@ -23,7 +23,7 @@ from pytorchvideo_autox3d.export.fuse import fuse_for_inference
 from pytorchvideo_autox3d.export.lowering import example_clip, lower_to_4d
 from pytorchvideo_autox3d.export.parity import compare, eager_logits
 from pytorchvideo_autox3d.export.report import ExportReport
-from pytorchvideo_autox3d.export.targets import Runner, Target, target_of, target_of_file
+from pytorchvideo_autox3d.export.targets import TARGETS, Runner, Target, target_of, target_of_file
 from pytorchvideo_autox3d.models import ModelCard
 
 LOWERINGS = ("4d",)
@@ -70,7 +70,8 @@ def export_model(
     target = target_of(format)
     lower = _lowering(target, lower, dynamic_batch)
     if calibration and not target.quantizes:
-        raise ExportError(f"format {target.name} is not quantised here: onnx and openvino are")
+        able = ", ".join(one.name for one in TARGETS.values() if one.quantizes)
+        raise ExportError(f"format {target.name} is not quantised here: {able} are")
     clips = [example_clip(clip), *real_clips]
     if target.single_clip and clips[0].shape[0] > 1:
         # Its XNNPACK delegate confuses the first two dimensions of pooled maps (executorch 1.5.1).

@@ -2,7 +2,7 @@
 
 The measure is the largest difference from eager's logits. A few networks magnify rounding so much that eager in
 float32 is itself farther than that from the same network in float64: then no conversion, however exact, could agree
-with it. Their files are measured from float64 instead, and may be about as far from it as eager is.
+with it. Their files are measured from float64 instead, and may be half again as far from it as eager is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytorchvideo_autox3d.eval_mode import evaluating
 
 TOLERANCE = 1e-4
 """How far logits may be from eager's, in float32; relative to the largest one where that exceeds 1, as rounding is."""
-LUCK = 2.0
+LUCK = 1.5
 """How much farther from float64 than eager a file may be: both round the same sums, each in an order of its own."""
 
 
@@ -74,7 +74,7 @@ def compare(run: Callable[[Tensor], Tensor], model: nn.Module, clips: Sequence[T
     if exact is None:
         raise ExportError(differ)
     of_eager, of_file = distance(expected, exact), distance(found, exact)
-    if not (of_eager > TOLERANCE / LUCK and of_file <= LUCK * of_eager):
+    if not of_file <= max(TOLERANCE, LUCK * of_eager):
         raise ExportError(f"{differ}; from float64's the file's differ by {of_file:.1e}, eager's by {of_eager:.1e}")
     return Parity(worst, relative, of_eager, of_file)
 

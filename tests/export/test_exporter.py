@@ -141,8 +141,10 @@ def test_bad_files(tmp_path):
         load_exported(tmp_path / "net.mlpackage")
 
 
-@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize("format", [name for name, target in TARGETS.items() if target.quantizes])
 def test_eight_bits_are_close(tmp_path, format):
+    for module in TARGETS[format].requires:
+        pytest.importorskip(module)
     model = tiny_model(attentions=("none", "none"))
     clips = [random_clip(1, 3, *CLIP, seed=seed) for seed in range(4)]
     report = export_model(model, tmp_path / "net", format=format, clip=CLIP, calibration=clips, card=card(), threads=1)
@@ -151,12 +153,17 @@ def test_eight_bits_are_close(tmp_path, format):
     # Not eager's numbers, which 8 bits can't give, but near them: logits here are of size one.
     assert 1e-5 < report.max_difference < 0.5
     names = sorted(file.name for file in tmp_path.iterdir())
-    assert names == (["net.onnx"] if format == "onnx" else ["net.bin", "net.xml"])
+    suffix = TARGETS[format].suffix
+    assert names == {"onnx": ["net.onnx"], "openvino": ["net.bin", "net.xml"]}.get(
+        format, [f"net{suffix}", f"net{suffix}.json"]
+    )
     assert json.loads(read_metadata(report.path)["classes"]) == ["rück", "vor", "steht"]
 
 
 def test_a_format_that_has_no_eight_bits(model, tmp_path):
-    with pytest.raises(ExportError, match="format torch_export is not quantised here: onnx and openvino are"):
+    with pytest.raises(
+        ExportError, match="format torch_export is not quantised here: onnx, openvino, executorch, litert are"
+    ):
         export_model(model, tmp_path / "net", format="torch_export", clip=CLIP, calibration=[random_clip(1, 3, *CLIP)])
 
 

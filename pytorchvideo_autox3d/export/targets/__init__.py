@@ -80,10 +80,13 @@ TARGETS: Mapping[str, Target] = {
             dynamic_batch=True, quantizes=True,
         ),
         Target("torch_export", ".pt2", {}, dynamic_batch=True),
-        Target("executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True, single_clip=True),
+        Target(
+            "executorch", ".pte", {"executorch": "executorch"}, extra="executorch", lowers=True, single_clip=True,
+            quantizes=True,
+        ),
         Target(
             "litert", ".tflite", {"litert_torch": "litert-torch", "ai_edge_litert": "ai-edge-litert"}, extra="litert",
-            lowers=True,
+            lowers=True, quantizes=True,
         ),
         Target(
             "coreml", ".mlpackage", {"coremltools": "coremltools"}, extra="coreml", lowers=True, runs_here=False
