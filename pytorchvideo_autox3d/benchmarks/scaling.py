@@ -16,15 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.benchmarks.search_steps import LOOP, NUM_CLASSES, make_batch, parsec, train_step
 from pytorchvideo_autox3d.engine import distribute
-from pytorchvideo_autox3d.models import create_autox3d, reference_architecture
+from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.models import REFERENCE_MODELS, ClipNet, check_attentions, create_autox3d, find_architecture
+from pytorchvideo_autox3d.models.hub import HUB
+from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from pytorchvideo_autox3d.space import load_space
 from pytorchvideo_autox3d.supernet import Supernet
 
-KINDS = ("train", "search")
 _SECONDS_A_DAY = 86_400
 
 
@@ -33,21 +36,59 @@ class Step:
     """The work of one step on one process.
 
     Attributes:
-        kind: "train", of AutoX3D-S, or "search", over the Table 2 space.
+        kind: "train" or "search".
+        network: makes what learns, with at least as many classes as `classes`: a network for a training, a supernet for
+            a search. Other processes are given it, so it is a module's function or a partial of one.
+        classes: of the labels.
         clip: (T, H, W).
         batch: clips of each process.
         samples: K, the samples of a search's step.
     """
 
     kind: str = "train"
+    network: Callable[[], nn.Module]
+    classes: int = NUM_CLASSES
     clip: tuple[int, int, int] = (13, 160, 160)
     batch: int = 8
     samples: int = 13
 
     @property
     def messages(self) -> int:
-        """The number of small messages in a step: one for the logged means, and one for each sample's loss."""
-        return 1 + (self.samples if self.kind == "search" else 0)
+        """The small messages of a step: the counts of clips, the logged means, and each sample's loss in a search."""
+        return 2 + (self.samples if self.kind == "search" else 0)
+
+
+def named_network(name: str, clip: tuple[int, int, int]) -> ClipNet:
+    """A network by its name: S, M, L or an architecture's JSON; or a name of the hub or the MODEL registry.
+
+    Args:
+        name: see above.
+        clip: (T, H, W) that it is made for.
+
+    Raises:
+        AutoX3DError: there is none of that name.
+    """
+    options: dict[str, Any] = {"input_clip_length": clip[0], "input_crop_size": clip[1]}
+    if name in HUB:
+        return HUB[name].build(num_classes=NUM_CLASSES, **options)
+    if name in MODEL_REGISTRY:
+        network: ClipNet = MODEL_REGISTRY.get(name)(model_num_class=NUM_CLASSES, **options)
+        return network
+    if name in REFERENCE_MODELS or name.endswith(".json"):
+        return create_autox3d(find_architecture(name), model_num_class=NUM_CLASSES, **options)
+    known = [*REFERENCE_MODELS, *HUB, *(key for key, _ in MODEL_REGISTRY)]
+    raise ModelError(f"no model {name!r}: it is no architecture's JSON and none of {', '.join(known)}")
+
+
+def named_supernet(space: str, clip: tuple[int, int, int]) -> Supernet:
+    """The supernet of a named space or a yaml file.
+
+    Raises:
+        SpaceError: there is no such space.
+    """
+    chosen = load_space(space)
+    check_attentions(chosen, source=space)
+    return Supernet(chosen, model_num_class=NUM_CLASSES, input_clip_length=clip[0], input_crop_size=clip[1])
 
 
 @dataclass(frozen=True)
@@ -160,16 +201,13 @@ def _measured_together(step: Step, gradient_bytes: int, repeats: int) -> tuple[f
 
 def _prepared(step: Step, place: torch.device) -> tuple[Callable[[], object], list[torch.nn.Parameter]]:
     """A step to be called, and the parameters whose gradients it exchanges."""
-    frames, crop, _ = step.clip
-    options: dict[str, Any] = {"model_num_class": NUM_CLASSES, "input_clip_length": frames, "input_crop_size": crop}
     torch.manual_seed(0)
-    batch = make_batch(step.batch, step.clip, place)
-    layout = torch.channels_last_3d
-    if step.kind == "search":
-        supernet = Supernet(load_space("table2"), **options).to(place).to(memory_format=layout)
-        searching = parsec(supernet, step.samples)
-        return lambda: searching.weight_step([batch], LOOP), list(supernet.parameters())
-    network = create_autox3d(reference_architecture("S"), **options).to(place).to(memory_format=layout).train()
+    network = step.network().to(place).to(memory_format=torch.channels_last_3d).train()
+    channels = getattr(network, "in_channels", 3)
+    batch = make_batch(step.batch, step.clip, place, channels=channels, classes=step.classes)
+    if isinstance(network, Supernet):
+        searching = parsec(network, step.samples)
+        return lambda: searching.weight_step([batch], LOOP), list(network.parameters())
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
     model = distribute(network, place)
     return lambda: train_step(model, optimizer, batch), list(network.parameters())

@@ -33,11 +33,13 @@ class ClipsWithLabels:
     view_B: Tensor
 
 
-def make_batch(size: int, clip: tuple[int, int, int], device: torch.device) -> ClipsWithLabels:
+def make_batch(
+    size: int, clip: tuple[int, int, int], device: torch.device, *, channels: int = 3, classes: int = NUM_CLASSES
+) -> ClipsWithLabels:
     """Random clips (T, H, W), stored channels last, each of another class."""
-    clips = torch.randn(size, 3, *clip, device=device).contiguous(memory_format=torch.channels_last_3d)
+    clips = torch.randn(size, channels, *clip, device=device).contiguous(memory_format=torch.channels_last_3d)
     number = torch.arange(size, device=device)
-    return ClipsWithLabels(clips, number % NUM_CLASSES, number, torch.zeros_like(number))
+    return ClipsWithLabels(clips, number % classes, number, torch.zeros_like(number))
 
 
 def parsec(supernet: Supernet, num_samples: int) -> ParsecSearch:

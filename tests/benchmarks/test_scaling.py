@@ -1,10 +1,23 @@
 """The plan against sums by hand, and its parts on a tiny step."""
 
+from functools import partial
+
 import pytest
 
 from pytorchvideo_autox3d import cli
-from pytorchvideo_autox3d.benchmarks.scaling import Link, Measured, Step, measure, plan, predict
+from pytorchvideo_autox3d.benchmarks.scaling import (
+    Link,
+    Measured,
+    Step,
+    measure,
+    named_network,
+    named_supernet,
+    plan,
+    predict,
+)
+from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels
+from tests.small_space import SPACE
 
 
 @pytest.fixture(autouse=True)
@@ -15,22 +28,31 @@ def _plain_layers():
 
 
 def test_by_hand():
-    # 8 MB over 1 MB/s: four processes send and receive 2 * 3/4 of it, 12 s; 14 messages of 0.5 s.
-    search = Step(kind="search", samples=13, batch=10)
+    # 8 MB over 1 MB/s: four processes send and receive 2 * 3/4 of it, 12 s; 15 messages of 0.5 s.
+    search = Step(kind="search", network=nothing, samples=13, batch=10)
     link, alone = Link(1e6, 0.5), Measured(2.0, 8_000_000)
     assert predict(alone, search, link, 1) == 2.0
-    assert predict(alone, search, link, 4) == pytest.approx(2 + 12 + 7)
+    assert predict(alone, search, link, 4) == pytest.approx(2 + 12 + 7.5)
     one, four = plan(alone, search, link, processes=[1, 4], videos=86_400, epochs=10)
     assert one.days == pytest.approx(86_400 / 10 * 10 * 2 / 86_400)
-    assert four.efficiency == pytest.approx(2 / 21)
-    assert four.days == pytest.approx(2160 * 10 * 21 / 86_400)
+    assert four.efficiency == pytest.approx(2 / 21.5)
+    assert four.days == pytest.approx(2160 * 10 * 21.5 / 86_400)
 
 
-@pytest.mark.parametrize("kind", ["train", "search"])
-def test_a_step_is_measured_with_its_gradients(kind):
-    found = measure(Step(kind=kind, clip=(4, 32, 32), batch=1, samples=1), repeats=1)
+def nothing():
+    raise AssertionError("a sum by hand makes no network")
+
+
+CLIP = (4, 32, 32)
+
+
+@pytest.mark.parametrize("name", ["S", "x3d_xs", "MobileNetV2_3D", "table2"])
+def test_a_step_is_measured_with_its_gradients(name):
+    kind, make = ("search", named_supernet) if name == "table2" else ("train", named_network)
+    network = partial(make, name, CLIP)
+    found = measure(Step(kind=kind, network=network, clip=CLIP, batch=1, samples=1), repeats=1)
     assert found.seconds > 0
-    assert found.gradient_bytes > 4 * 3e6  # AutoX3D-S has over three million parameters
+    assert found.gradient_bytes == 4 * sum(one.numel() for one in network().parameters())
 
 
 def test_the_command(capsys):
@@ -39,5 +61,33 @@ def test_the_command(capsys):
     printed = capsys.readouterr().out
     assert "MB of gradients" in printed
     assert "100.0%" in printed
-    assert cli.main(["plan", "--processes", "0"]) == 1
-    assert "--processes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--processes", "0"], "--processes"),
+        (["--model", "nonesuch"], "no model 'nonesuch': it is no architecture's JSON and none of S, M, L, autox3d_s"),
+        (["--space", "nonesuch"], "nonesuch"),
+        (["--kind", "train", "--space", "table2"], "--space: a train has none"),
+        (["--cfg", "none.yaml"], "none.yaml"),
+        (["--cfg", str(config_path("autox3d/demo.yaml")), "--model", "S"], "--model: the config of --cfg says that"),
+    ],
+)
+def test_what_names_nothing_is_one_line(arguments, message, capsys):
+    assert cli.main(["plan", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("file", "shown"), [("demo.yaml", "train of"), ("search_demo.yaml", "search of")])
+def test_the_job_of_a_config(file, shown, capsys, tmp_path):
+    """Days by hand: videos / (clips a step) x epochs x seconds a step."""
+    (tmp_path / "space.yaml").write_text(SPACE)
+    own = {"AUTOX3D.SPACE": tmp_path / "space.yaml", "SEARCH.EPOCHS": 10, "SEARCH.WARMUP_EPOCHS": 1}
+    changes = {"TRAIN.BATCH_SIZE": 4, "NUM_GPUS": 2, **(own if "search" in file else {"SOLVER.MAX_EPOCH": 10})}
+    options = [str(item) for pair in changes.items() for item in pair]
+    plan_of = ["plan", "--cfg", str(config_path(f"autox3d/{file}")), *options, "--step-seconds", "8.64"]
+    assert cli.main([*plan_of, "--videos", "2000", "--processes", "1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert shown in printed
+    assert "1.00" in printed  # 2000 / 2 x 10 x 8.64 s
