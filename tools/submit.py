@@ -5,21 +5,34 @@
 What follows `--` is what `tools/run_net.py` takes. Each node runs one such command, told which of them it is; node 0
 is where they meet. When the job is about to be pre-empted or to run out of time, the command is sent SIGTERM: it saves
 a checkpoint, and the job is queued again, which goes on from there.
+
+Slurm sends its signals to every process of a job. So the command ignores submitit's own (SIGUSR2), and where a SIGTERM
+of Slurm's has ended it, the job waits for submitit's signal, which has it queued again.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import submitit
 
+from pytorchvideo_autox3d.cli import run_safely
+from pytorchvideo_autox3d.errors import AutoX3DError
+
 RUN_NET = Path(__file__).resolve().with_name("run_net.py")
 _PORTS = range(20000, 60000)
+# Between Slurm's SIGTERM and submitit's signal or SIGKILL lie its KillWait or a partition's GraceTime, as a rule 30 s.
+_GRACE_SECONDS = 120.0
+_STOPPED = 128 + signal.SIGTERM
 
 
 class Run:
@@ -32,21 +45,31 @@ class Run:
     def __call__(self) -> int:
         """Run to the end; raise where the command failed, so that the job counts as failed."""
         code = self.start(place(submitit.JobEnvironment())).wait()
+        if code == _STOPPED:
+            threading.Event().wait(_GRACE_SECONDS)
         if code != 0:
             raise SystemExit(code)
         return code
 
     def start(self, extra: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start the command, with where this node stands in the job."""
-        self._process = subprocess.Popen([sys.executable, str(RUN_NET), *self.arguments, *extra])
+        command = [sys.executable, str(RUN_NET), *self.arguments, *extra]
+        self._process = subprocess.Popen(command, preexec_fn=_ignore_submitits_signal)
         return self._process
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
         """Have the command save and end; what is to be queued again."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait()
+            # submitit calls this from a signal handler, which interrupts `Popen.wait` with its lock held.
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         return submitit.helpers.DelayedSubmission(Run(self.arguments))
+
+
+def _ignore_submitits_signal() -> None:
+    """In the command's process, before it begins: its processes inherit this."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def place(environment: Any) -> list[str]:
@@ -65,7 +88,18 @@ def place(environment: Any) -> list[str]:
 
 
 def submit(args: argparse.Namespace) -> submitit.Job[int]:
-    """Put the job into the queue."""
+    """Put the job into the queue.
+
+    Raises:
+        AutoX3DError: there is no Slurm here, or it refuses the job.
+    """
+    try:
+        return _submit(args)
+    except (RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:
+        raise AutoX3DError(f"--cluster {args.cluster}: the job can't be submitted: {error}") from error
+
+
+def _submit(args: argparse.Namespace) -> submitit.Job[int]:
     executor = submitit.AutoExecutor(folder=args.folder, cluster=args.cluster)
     executor.update_parameters(
         name=args.name, nodes=args.nodes, tasks_per_node=1, gpus_per_node=args.gpus, cpus_per_task=args.cpus,
@@ -78,7 +112,7 @@ def submit(args: argparse.Namespace) -> submitit.Job[int]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Submit, say the job's number, and with --wait wait for it."""
+    """Submit, say the job's number, and with --wait wait for it; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", required=True, help="of submitit's files and the logs")
     parser.add_argument("--cluster", choices=("slurm", "local"), default="slurm", help="where to")
@@ -91,11 +125,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--wait", action="store_true", help="until the job is over")
     parser.add_argument("arguments", nargs="+", help="after --: what run_net.py takes")
     args = parser.parse_args(argv)
+    return run_safely(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
     job = submit(args)
     print(f"job {job.job_id}, logs in {args.folder}")
-    if args.wait:
+    if not args.wait:
+        return
+    try:
         job.result()
-    return 0
+    except submitit.core.utils.UncompletedJobError as error:
+        raise AutoX3DError(f"job {job.job_id} failed; its log is {job.paths.stderr}") from error
 
 
 if __name__ == "__main__":
