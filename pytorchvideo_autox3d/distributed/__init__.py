@@ -8,6 +8,7 @@ from pytorchvideo_autox3d.distributed.collectives import (
     is_distributed,
     is_main,
     rank,
+    relative_share,
     sum_gradients,
     world_size,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "is_main",
     "launch",
     "rank",
+    "relative_share",
     "seed_all",
     "shutdown",
     "sum_gradients",

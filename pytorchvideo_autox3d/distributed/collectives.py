@@ -48,6 +48,19 @@ def all_reduce_mean(tensor: Tensor) -> Tensor:
     return (summed / world_size()).to(tensor.device)
 
 
+def relative_share(clips: int) -> float:
+    """This process's clips over the mean of all processes; 1.0 where all have equally many.
+
+    The mean over processes of what each weights by it is the mean over the clips of all, also of an uneven last batch.
+
+    Args:
+        clips: of this process, at least one.
+    """
+    if not is_distributed():
+        return 1.0
+    return clips / float(all_reduce_mean(torch.tensor(float(clips), dtype=torch.float64)))
+
+
 def average_gradients(parameters: Iterable[Parameter]) -> None:
     """Average gradients over the processes, in place and in one message.
 

@@ -108,7 +108,8 @@ def launch(
 
     Under torchrun all but `backend` are ignored.
     Raises:
-        AutoX3DError: settings that make no job (`ConfigError`); a worker's own error; SIGTERM (`Interrupted`).
+        AutoX3DError: settings that make no job (`ConfigError`); a worker's own error; a worker that was killed;
+            SIGTERM (`Interrupted`).
     """
     if under_torchrun():
         return _run_in_group(fn, args, backend)
@@ -121,7 +122,7 @@ def launch(
             with _quiet_about_recorded_errors(scratch):
                 results = launch_agent(config, _worker, [fn, args, backend, num_processes, scratch])
         except ChildFailedError as failure:
-            raise _recorded_error(scratch) or failure from None
+            raise _recorded_error(scratch) or _killed(failure) or failure from None
         except SignalException as stop:
             if (recorded := _recorded_error(scratch)) is not None:
                 raise recorded from None
@@ -204,12 +205,24 @@ def _recorded_error(scratch: str) -> AutoX3DError | None:
     return error
 
 
+def _killed(failure: ChildFailedError) -> AutoX3DError | None:
+    """The error where a process was killed from outside; those that the agent ended after it count for nothing."""
+    for rank, process in failure.failures.items():
+        if process.exitcode < 0 and process.exitcode != -signal.SIGTERM:
+            name = signal.Signals(-process.exitcode).name
+            return AutoX3DError(
+                f"process {rank} of the job was killed by {name} (is there enough memory?); the same command goes on "
+                "from the last checkpoint"
+            )
+    return None
+
+
 @contextlib.contextmanager
 def _quiet_about_recorded_errors(scratch: str) -> Iterator[None]:
     """Keep the agent from logging tracebacks of an error that `launch` is about to raise as one line."""
 
     def keep(record: logging.LogRecord) -> bool:
-        return _recorded_error(scratch) is None
+        return _recorded_error(scratch) is None and not record.getMessage().startswith("failed (exitcode: -")
 
     logger = logging.getLogger(_AGENT_LOGGER)
     logger.addFilter(keep)

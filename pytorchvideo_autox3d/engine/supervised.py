@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.optimizer import clip_gradients
 from pytorchvideo_autox3d.engine.protocols import Batch, Loss, Position
 from pytorchvideo_autox3d.engine.runtime import Runtime
@@ -21,7 +22,7 @@ class SupervisedStep:
     """Forward and backward passes, and one update.
 
     Several batches make one update with the mean gradient of all their clips, which equals that of one large batch
-    except for batch norm.
+    except for batch norm. So do those of several processes, which may have unequally many clips.
 
     Args:
         model: in train mode, placed by `runtime`; may be wrapped in DistributedDataParallel.
@@ -55,13 +56,19 @@ class SupervisedStep:
         self.mix = mix
 
     def __call__(self, batches: Sequence[Batch], loop: Position) -> Mapping[str, Tensor | float]:
-        """Make one update; returns loss, top1_err and top5_err (percent), and grad_norm before clipping."""
+        """Make one update.
+
+        Returns:
+            loss, top1_err and top5_err (percent), such that their mean over the processes is that over all clips; and
+            grad_norm before clipping.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         clips = sum(len(batch.label_B) for batch in batches)
+        of_all = distributed.relative_share(clips) / clips
         totals = torch.zeros(3, device=self.runtime.device)
         for position, batch in enumerate(batches):
             with self._gradient_exchange(at_last=position == len(batches) - 1):
-                totals += self._backward(batch, share=len(batch.label_B) / clips)
+                totals += self._backward(batch, share=len(batch.label_B) * of_all)
         self.scaler.unscale_(self.optimizer)
         norm = clip_gradients(self.model.parameters(), max_norm=self.clip_norm, max_value=self.clip_value)
         self.scaler.step(self.optimizer)

@@ -196,10 +196,9 @@ class TrainLoop:
             hook.before_step(self)
         self._window = window
         own = self.step(window, self)
-        self.scalars, stop = self._reduce(own)
+        self.scalars, clips, stop = self._reduce(own, sum(len(batch.label_B) for batch in window))
         self._check_loss(own)
         self.data_time, self.compute_time = fetched - begin, time.perf_counter() - fetched
-        clips = sum(len(batch.label_B) for batch in window)
         self.means.add(self.scalars, clips=clips, data_time=self.data_time, compute_time=self.compute_time)
         self.step_in_epoch += 1
         for hook in self.hooks:
@@ -231,20 +230,24 @@ class TrainLoop:
             raise TrainingError(f"{self._where()}: the loader ended early, though it said {len(self.loader)} batches")
         return window
 
-    def _reduce(self, scalars: Mapping[str, Tensor | float]) -> tuple[dict[str, float], bool]:
-        """Average scalars, sum counters, and agree whether to stop and save, over all processes in one message."""
+    def _reduce(self, scalars: Mapping[str, Tensor | float], clips: int) -> tuple[dict[str, float], int, bool]:
+        """Average scalars, sum clips and counters, agree whether to stop and save: all processes, in one message.
+
+        Returns:
+            The means, the clips of all processes, and whether to stop.
+        """
         device = next((value.device for value in scalars.values() if isinstance(value, Tensor)), None)
         counters = {name: count for hook in self.hooks for name, count in hook.counters().items()}
         asked = [float(self._stop.number == number) for number in STOP_SIGNALS]
-        values = [*scalars.values(), *counters.values(), *asked, float(self.wants_save)]
+        values = [*scalars.values(), *counters.values(), *asked, float(self.wants_save), float(clips)]
         own = [torch.as_tensor(value, device=device).detach().reshape(()).double() for value in values]
         means = distributed.all_reduce_mean(torch.stack(own)).tolist()
         sums = [round(mean * distributed.world_size(), 6) for mean in means[len(scalars) :]]
         self.metrics.update(zip(counters, sums, strict=False))
-        *stops, save = sums[len(counters) :]
+        *stops, save, clips_of_all = sums[len(counters) :]
         self._stop_signal = next((number for number, asked in zip(STOP_SIGNALS, stops, strict=True) if asked), 0)
         self.wants_save, self.saves = False, save > 0
-        return dict(zip(scalars, means, strict=False)), self._stop_signal != 0
+        return dict(zip(scalars, means, strict=False)), round(clips_of_all), self._stop_signal != 0
 
     def _agree_to_stop(self) -> bool:
         self._stop_signal = max(distributed.all_gather_objects(self._stop.number))

@@ -55,7 +55,9 @@ class SubBatchNorm3d(nn.BatchNorm3d):
 
     def _track(self, parts_SBCTHW: Tensor) -> None:
         over = (1, 3, 4, 5)
-        _move(self, *_together(parts_SBCTHW.mean(over), parts_SBCTHW.var(over)))
+        mean_SC = parts_SBCTHW.mean(over)
+        share_SC = torch.full_like(mean_SC, 1 / self.num_splits)
+        _move(self, *_together(mean_SC, parts_SBCTHW.var(over), share_SC))
 
     def extra_repr(self) -> str:
         """The settings of `BatchNorm3d`, and the number of parts."""
@@ -65,8 +67,8 @@ class SubBatchNorm3d(nn.BatchNorm3d):
 class SyncBatchNorm3d(nn.BatchNorm3d):
     """Batch normalisation over the batches of several processes, as if they were one: statistics and gradients.
 
-    torch.nn.SyncBatchNorm does the same on GPUs alone, and DistributedDataParallel refuses it on the CPU. Every process
-    must have equally many positions, which the loaders of training see to.
+    torch.nn.SyncBatchNorm does the same on GPUs alone, and DistributedDataParallel refuses it on the CPU. Processes may
+    have unequally many positions, as in an uneven last batch.
 
     Args:
         num_features: C.
@@ -92,10 +94,11 @@ class SyncBatchNorm3d(nn.BatchNorm3d):
             return super().forward(input)
         values = input.float()
         variance_C, mean_C = torch.var_mean(values, _OVER_POSITIONS, unbiased=False)
-        mean_SC, variance_SC = _gather(torch.stack([mean_C, variance_C]), group, size).unbind(1)
-        mean_C, variance_C = _together(mean_SC, variance_SC)
-        count = size * values.numel() // values.shape[1]
-        _move(self, mean_C.detach(), variance_C.detach() * (count / (count - 1)))
+        count_C = torch.full_like(mean_C, values.numel() // values.shape[1])
+        mean_SC, variance_SC, count_SC = _gather(torch.stack([mean_C, variance_C, count_C]), group, size).unbind(1)
+        count_C = count_SC.detach().sum(0)
+        mean_C, variance_C = _together(mean_SC, variance_SC, count_SC.detach() / count_C)
+        _move(self, mean_C.detach(), variance_C.detach() * (count_C / (count_C - 1)))
         scale_C = self.weight * (variance_C + self.eps).rsqrt()
         shift_C = self.bias - mean_C * scale_C
         shape = (1, -1, 1, 1, 1)
@@ -126,9 +129,10 @@ def replace_norms(module: nn.Module, make: Callable[..., nn.Module]) -> None:
         setattr(module, name, new)
 
 
-def _together(mean_SC: Tensor, variance_SC: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (C,) of all values together, from those of equally large parts."""
-    return mean_SC.mean(0), variance_SC.mean(0) + mean_SC.var(0, unbiased=False)
+def _together(mean_SC: Tensor, variance_SC: Tensor, share_SC: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (C,) of all values together, from those of parts and the share of the values in each."""
+    mean_C = (share_SC * mean_SC).sum(0)
+    return mean_C, (share_SC * (variance_SC + (mean_SC - mean_C).square())).sum(0)
 
 
 @torch.no_grad()

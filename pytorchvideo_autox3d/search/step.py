@@ -239,7 +239,9 @@ class ParsecSearch(SupernetSearch):
     def _clips_of_all(self, batches: Sequence[Clips]) -> int:
         """The step's clips over all processes."""
         clips = sum(len(batch.target) for batch in batches)
-        return clips if self.spread_samples else clips * distributed.world_size()
+        if self.spread_samples:
+            return clips
+        return round(clips * distributed.world_size() / sum(batch.share for batch in batches))
 
     def update_policy(self, samples: Samples, loop: Position) -> None:
         """Move alpha by the samples that are draws of the policy."""

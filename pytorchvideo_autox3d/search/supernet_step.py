@@ -49,7 +49,8 @@ class Clips:
     Attributes:
         clip_BCTHW: normalised clips.
         target: classes (B,), or distributions over them (B, N) after mixup.
-        share: the batch's part of the clips of the step; the shares of a step's batches sum to 1.
+        share: the batch's part of the clips of the step. Over one process's batches the shares sum to its
+            `relative_share`, which is 1 where all processes have equally many clips.
     """
 
     clip_BCTHW: Tensor
@@ -157,13 +158,14 @@ class SupernetSearch:
     def prepared(self, batches: Sequence[Batch], mix: Mix | None) -> list[Clips]:
         """The batches on the device, normalised and mixed: what all samples of the step are given."""
         number = sum(len(batch.label_B) for batch in batches)
+        of_all = (1.0 if self.spread_samples else distributed.relative_share(number)) / number
         prepared = []
         for batch in batches:
             clip_BCTHW = self.runtime.prepare(batch.clip_BCTHW)
             target = batch.label_B.to(self.runtime.device, non_blocking=True)
             if mix is not None:
                 clip_BCTHW, target = mix(clip_BCTHW, target)
-            prepared.append(Clips(clip_BCTHW, target, len(target) / number))
+            prepared.append(Clips(clip_BCTHW, target, len(target) * of_all))
         return prepared
 
     def move_weights(self) -> Tensor:

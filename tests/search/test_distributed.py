@@ -32,8 +32,8 @@ class HalfLoader(ToyLoader):
 
     def __iter__(self):
         labels = torch.Generator().manual_seed(77 + self.seed + self.epoch)
-        for batch in super().__iter__():
-            other_B = torch.randint(self.classes, (self.batch_size,), generator=labels)
+        others = torch.randint(self.classes, (self.batches, self.batch_size), generator=labels)[self.start_batch :]
+        for batch, other_B in zip(super().__iter__(), others, strict=True):
             halves = [batch, replace(batch, label_B=other_B, video_B=batch.video_B + self.batch_size)]
             yield joined(halves[distributed.rank() :: distributed.world_size()])
 

@@ -118,7 +118,7 @@ def outcome(output: Path) -> dict[str, Any]:
     last = last_checkpoint(str(output))
     if last is not None:
         checkpoint = read_checkpoint(last)
-        found |= dict(_tensors({key: checkpoint[key] for key in ("model_state", "optimizer_state", "rng_states")}))
+        found |= dict(tensors({key: checkpoint[key] for key in ("model_state", "optimizer_state", "rng_states")}))
         found["step"] = Path(last).name
     for path in [*output.glob("*history.jsonl"), *output.glob("architecture.json")]:
         lines = [simplejson.loads(line) for line in path.read_text().splitlines()] if path.suffix == ".jsonl" else None
@@ -173,12 +173,12 @@ def _untimed(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in _TIMES}
 
 
-def _tensors(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def tensors(value: Any, name: str = "") -> list[tuple[str, Any]]:
     """The leaves of nested containers, by dotted name."""
     if isinstance(value, Mapping):
-        return [leaf for key, part in value.items() for leaf in _tensors(part, f"{name}.{key}")]
+        return [leaf for key, part in value.items() for leaf in tensors(part, f"{name}.{key}")]
     if isinstance(value, list | tuple):
-        return [leaf for number, part in enumerate(value) for leaf in _tensors(part, f"{name}.{number}")]
+        return [leaf for number, part in enumerate(value) for leaf in tensors(part, f"{name}.{number}")]
     return [(name, value)]
 
 
