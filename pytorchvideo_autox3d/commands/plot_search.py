@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.errors import AutoX3DError, SearchError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,14 @@ def run(args: argparse.Namespace) -> None:
             raise SearchError(f"{folder}: no such folder; name the OUTPUT_DIR of a search")
     output = args.output or args.folders[0]
     output.mkdir(parents=True, exist_ok=True)
-    for name, figure in _figures(args.folders).items():
+    try:
+        figures = _figures(args.folders)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, AutoX3DError):
+            raise
+        folders = ", ".join(map(str, args.folders))
+        raise SearchError(f"{folders}: holds a history or a result that no search wrote ({error!r})") from error
+    for name, figure in figures.items():
         path = output / f"{name}.png"
         print(save_figure(path, figure))
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import simplejson
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.errors import EvaluationError
 from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.plain_data import parse_json
 
 _logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class ScoreLog:
     def _open_folder(self, about: Mapping[str, str]) -> None:
         path = self._folder / "about.json"
         try:
-            before = simplejson.loads(path.read_text(encoding="utf8")) if path.is_file() else None
+            before = parse_json(path.read_text(encoding="utf8")) if path.is_file() else None
         except (OSError, ValueError):
             before = {}
         if before == dict(about):

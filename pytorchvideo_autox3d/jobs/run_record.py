@@ -13,6 +13,7 @@ from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.config import changed_keys
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.engine import Hook, TrainLoop
+from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.files import write_text
 from pytorchvideo_autox3d.plain_data import parse_yaml
 
@@ -26,9 +27,21 @@ _logger = logging.getLogger(__name__)
 
 
 def recorded_config(output_dir: str) -> dict[str, Any] | None:
-    """The config that a run left in its folder, as nested keys; None where there is none."""
+    """The config that a run left in its folder, as nested keys; None where there is none.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
     path = Path(output_dir, CONFIG_NAME)
-    return parse_yaml(path.read_text(encoding="utf8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        recorded = parse_yaml(path.read_text(encoding="utf8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: damaged ({str(error).splitlines()[0]}): remove it, or name another") from None
+    if not isinstance(recorded, dict):
+        raise ConfigError(f"{path}: holds no keys: remove it, or name another folder")
+    return recorded
 
 
 class RecordRun(Hook):

@@ -16,11 +16,13 @@ from pytorchvideo.models.resnet import create_resnet
 from pytorchvideo.models.x3d import create_x3d
 from torch import nn
 
+from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels import accelerate
 from pytorchvideo_autox3d.models.net import ClipNet, CommonArguments, check_depth
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
 # pytorchvideo's X3D builder asserts a crop of at least its stride; with the pool made adaptive no size matters.
+_MOST_DEPTH = 100  # X3D-XL has 5
 _X3D_CROP = 160
 DEPTHS = (50, 101, 152)
 
@@ -52,6 +54,8 @@ def create_x3d_baseline(
         ModelError: an argument is out of range; names it.
     """
     arguments = CommonArguments(model_num_class, input_clip_length, input_crop_size, dropout_rate)
+    if not 0 < depth_factor <= _MOST_DEPTH:
+        raise ModelError(f"depth_factor is {depth_factor:g}, expected above 0 and up to {_MOST_DEPTH}")
     net = create_x3d(
         input_clip_length=input_clip_length,
         input_crop_size=max(_X3D_CROP, input_crop_size),

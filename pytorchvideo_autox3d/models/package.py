@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import simplejson
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -66,9 +67,16 @@ class Package:
         Raises:
             ModelError: the weights do not fit the network that the card describes; names the file and the tensor.
         """
-        network = self.card.build()
         weights = self.folder / WEIGHTS_FILE
-        _load(network, _read_weights(weights), str(weights), self.card)
+        state = _read_weights(weights)
+        try:
+            with torch.device("meta"):  # takes no memory: a card may describe far more than its weights are
+                described = self.card.build()
+        except RuntimeError as error:  # torch's, of sizes beyond any memory
+            raise ModelError(f"{weights}: does not fit its card: {str(error).splitlines()[0]}") from None
+        _check_fits(described, state, str(weights), self.card)
+        network = self.card.build()
+        network.load_state_dict(state)
         if num_classes not in (None, self.card.num_classes):
             network.reset_classifier(num_classes)
         else:
@@ -162,7 +170,7 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
     if folder.exists() and (not folder.is_dir() or _strangers(folder)):
         raise ModelError(f"{folder}: holds something else than a package: name another folder")
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
-    _load(card.build(), state, "the network", card)
+    _check_fits(card.build(), state, "the network", card)
     (folder / CARD_FILE).unlink(missing_ok=True)
     with atomic_write(folder / WEIGHTS_FILE) as beside:
         beside.write_bytes(save(state, metadata={"format": "pt"}))
@@ -220,8 +228,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(network: ClipNet, state: Mapping[str, Tensor], source: str, card: ModelCard) -> None:
-    """Load a state into a network; `ModelError` names the first tensor that does not fit."""
+def _check_fits(network: ClipNet, state: Mapping[str, Tensor], source: str, card: ModelCard) -> None:
+    """Compare a state with a network; `ModelError` names the first tensor that does not fit."""
     own = network.state_dict()
     faults = [f"has no {key}" for key in own if key not in state]
     faults += [f"has a tensor {key} that the network lacks" for key in state if key not in own]
@@ -233,7 +241,6 @@ def _load(network: ClipNet, state: Mapping[str, Tensor], source: str, card: Mode
     if faults:
         network_of = f"{card.model} of {card.num_classes} classes"
         raise ModelError(f"{source}: does not fit the {network_of}: {faults[0]} ({len(faults)} tensors differ)")
-    network.load_state_dict(state)
 
 
 def download_package(name: str, **options: Any) -> Path:

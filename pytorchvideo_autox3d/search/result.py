@@ -140,7 +140,8 @@ def read_history(output_dir: str) -> list[dict[str, Any]]:
     """The records of `search_history.jsonl`, one for each epoch.
 
     Raises:
-        SearchError: there is no such file, or a line of it is not JSON; names the file and the line.
+        SearchError: there is no such file, or a line of it is not JSON or no record of an epoch; names the file and the
+            line.
     """
     path = Path(history_path(output_dir))
     if not path.is_file():
@@ -150,9 +151,12 @@ def read_history(output_dir: str) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf8", errors="surrogateescape")
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            records.append(parse_json(line))
+            record = parse_json(line)
         except simplejson.JSONDecodeError as error:
             raise SearchError(f"{path}:{number}: not JSON: {error.msg}") from error
+        if not isinstance(record, dict) or type(record.get("epoch")) is not int:
+            raise SearchError(f"{path}:{number}: no record of an epoch: {line[:80]}")
+        records.append(record)
     return records
 
 

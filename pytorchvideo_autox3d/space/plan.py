@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pytorchvideo_autox3d.errors import SpaceError
 from pytorchvideo_autox3d.space.search_space import SearchSpace
 
+MOST_BLOCKS = 1000
+"""Of a network. The deepest published of this kind, X3D-XL, has 55; a file could ask for a billion."""
+
 
 @dataclass(frozen=True)
 class BlockPlan:
@@ -37,10 +40,12 @@ def block_plan(space: SearchSpace, depth_factor: float = 1.0) -> tuple[tuple[Blo
     Returns:
         For each group its blocks, in order.
     Raises:
-        SpaceError: the depth factor is not a positive, finite number.
+        SpaceError: the depth factor is not a positive, finite number, or there are more than `MOST_BLOCKS`.
     """
     if not depth_factor > 0 or math.isinf(depth_factor):
         raise SpaceError(f"depth_factor {depth_factor} is not a positive number")
+    if (blocks := sum(math.ceil(group.blocks * depth_factor) for group in space.groups)) > MOST_BLOCKS:
+        raise SpaceError(f"{blocks} blocks (depth_factor {depth_factor:g}), expected {MOST_BLOCKS} or fewer")
     plan, position = [], 0
     for group in space.groups:
         position = 0 if group.stride > 1 else position

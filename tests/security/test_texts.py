@@ -1,13 +1,17 @@
 """Yaml, JSON and lists made to do harm: each is refused in one line, or read for what it says."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from pytorchvideo_autox3d.analysis.latency_table import LatencyTable
+from pytorchvideo_autox3d.commands import plot_search
 from pytorchvideo_autox3d.config import load_cfg
 from pytorchvideo_autox3d.data import read_list
+from pytorchvideo_autox3d.engine.score_log import ScoreLog
 from pytorchvideo_autox3d.evaluation.fusion import read_scores
+from pytorchvideo_autox3d.jobs.run_record import recorded_config
 from pytorchvideo_autox3d.models.package import read_package
 from pytorchvideo_autox3d.search.result import read_history
 from pytorchvideo_autox3d.space import Architecture, load_space
@@ -46,18 +50,31 @@ def written(path: Path, content: str | bytes) -> Path:
     return path
 
 
+def _recorded_config(path: str) -> None:
+    recorded_config(str(Path(path).parent))
+
+
 @pytest.mark.parametrize("kind", YAML)
-@pytest.mark.parametrize("reader", [load_cfg, load_space])
+@pytest.mark.parametrize("reader", [load_cfg, load_space, _recorded_config])
 def test_yaml(tmp_path, monkeypatch, kind, reader):
     monkeypatch.chdir(tmp_path)
-    path = written(tmp_path / "bad.yaml", YAML[kind])
+    path = written(tmp_path / "config.yaml", YAML[kind])
     assert limited(reader, str(path)) != HANDLED
-    assert [entry.name for entry in tmp_path.iterdir()] == ["bad.yaml"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.yaml"]
 
 
 def _history(path: str) -> None:
     written(Path(path).with_name("search_history.jsonl"), Path(path).read_bytes())
     read_history(str(Path(path).parent))
+
+
+def _score_log(path: str) -> None:
+    """What a stopped test left is of another test, or damaged: it is scored anew."""
+    folder = Path(path).with_name("test_scores")
+    folder.mkdir()
+    for name in ("about.json", "part_00000.scores"):
+        written(folder / name, Path(path).read_bytes())
+    ScoreLog(str(folder), {"list": "a"}, num_classes=3, num_views=1).close()
 
 
 def _package(path: str) -> None:
@@ -70,8 +87,37 @@ def _package(path: str) -> None:
 def test_json(tmp_path, kind, reader):
     path = written(tmp_path / "bad.json", JSON[kind])
     found = limited(reader, str(path))
-    if reader is not _history:  # a line of a history may be any JSON object
-        assert found != HANDLED
+    assert found != HANDLED
+
+
+@pytest.mark.parametrize("kind", JSON)
+def test_scores_of_a_stopped_test_that_are_damaged_count_for_nothing(tmp_path, kind):
+    assert limited(_score_log, str(written(tmp_path / "bad.json", JSON[kind]))) == HANDLED
+
+
+RESULTS = {
+    "an epoch that is none": {"search_history.jsonl": '{"epoch": "x"}\n'},
+    "a value that is none": {"search_history.jsonl": '{"epoch": 1, "gflops": [1]}\n'},
+    "a result that is none": {"search_result.json": '{"derived": 5}'},
+    "tables that are none": {"search_result.json": '{"policy": [{"kind": []}], "coverage": 5}'},
+    "rows that are none": {"pareto/pareto.json": "[1, 2]"},
+}
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_a_search_to_be_drawn(tmp_path, kind):
+    written(tmp_path / "search_history.jsonl", '{"epoch": 1, "gflops": 0.1, "entropy": 1.0, "ess": 2.0}\n')
+    (tmp_path / "pareto").mkdir()
+    for name, content in RESULTS[kind].items():
+        written(tmp_path / name, content)
+    assert limited(_plot, str(tmp_path)) != HANDLED
+    assert not list(tmp_path.glob("*.png"))
+
+
+def _plot(folder: str) -> None:
+    parser = argparse.ArgumentParser()
+    plot_search.add_arguments(parser)
+    plot_search.run(parser.parse_args([folder]))
 
 
 LISTS = {
