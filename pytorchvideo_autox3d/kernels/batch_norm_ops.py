@@ -48,6 +48,12 @@ def _cpu() -> ModuleType:
     return batch_norm_cpu
 
 
+def _gpu() -> ModuleType:
+    from pytorchvideo_autox3d.kernels import batch_norm_triton
+
+    return batch_norm_triton
+
+
 def _register_kernels(key: str, kernels: Any) -> None:
     """Make the operators of a backend's passes: `statistics`, `apply`, `reduce` and `gradient`."""
 
@@ -90,6 +96,7 @@ def _register_kernels(key: str, kernels: Any) -> None:
 
 
 _register_kernels("CPU", _cpu)
+_register_kernels("CUDA", _gpu)
 
 
 # --------------------------------------------------------------------------------------------- fake and autograd

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels import depthwise_ops
 from pytorchvideo_autox3d.kernels.activations import ACTIVATION_FUNCTIONS
-from pytorchvideo_autox3d.kernels.dispatch import KernelSwitch, is_plain, transformed
+from pytorchvideo_autox3d.kernels.dispatch import HAS_TRITON, KernelSwitch, is_plain, transformed
 
 _switch = KernelSwitch("AUTOX3D_DEPTHWISE")
 _SIZES = (1, 3, 5, 7)
@@ -69,7 +69,7 @@ def _operand_covered(x: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
         and dtype in _DTYPES.get(x.device.type, ())
         and is_plain(x)
         and is_plain(weight)
-        and (x.device.type != "cuda" or depthwise_ops.HAS_TRITON)
+        and (x.device.type != "cuda" or HAS_TRITON)
         and min(x.shape[2:]) > 0
     )
 

@@ -11,7 +11,6 @@ Shapes: x (B, C, T, H, W), weight (C, 1, t, s, s) with t and s odd, padding (t /
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from math import prod
 from types import ModuleType
@@ -78,8 +77,6 @@ def _gpu() -> ModuleType:
     return depthwise_triton
 
 
-# Triton comes with torch on Linux; elsewhere a GPU uses torch's convolution.
-HAS_TRITON = importlib.util.find_spec("triton") is not None
 _register_kernels("CPU", _cpu)
 _register_kernels("CUDA", _gpu)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.errors import ConfigError
+
+# Triton comes with torch on Linux; elsewhere a GPU uses torch's own operators.
+HAS_TRITON = importlib.util.find_spec("triton") is not None
 
 
 class KernelSwitch:

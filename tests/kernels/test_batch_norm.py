@@ -66,7 +66,7 @@ def results(chain, call, x, residual, grad):
 
 def check(chain, x, residual, tolerance):
     """The fused results of `chain` against the separate layers in float64."""
-    grad = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x.dtype)
+    grad = torch.randn(x.shape, generator=torch.Generator().manual_seed(1)).to(x)
     exact, chain = copy.deepcopy(chain).double(), copy.deepcopy(chain)
     assert uses_kernel(lambda: copy.deepcopy(chain)(x, residual))
     actual = results(chain, chain, x, residual, grad)
@@ -312,9 +312,9 @@ def test_other_layers_are_called(x, name, change):
 
 
 def test_maps_too_small_to_gain_are_left_to_torch(x, monkeypatch):
-    monkeypatch.setattr(batch_norm, "_LEAST_NUMBERS", x.numel() + 1)
+    monkeypatch.setitem(batch_norm._LEAST_NUMBERS, "cpu", x.numel() + 1)
     assert not uses_kernel(lambda: Chain(16)(x))
-    monkeypatch.setattr(batch_norm, "_LEAST_NUMBERS", x.numel())
+    monkeypatch.setitem(batch_norm._LEAST_NUMBERS, "cpu", x.numel())
     assert uses_kernel(lambda: Chain(16)(x))
 
 
