@@ -48,7 +48,7 @@ class Run:
         if code == _STOPPED:
             threading.Event().wait(_GRACE_SECONDS)
         if code != 0:
-            raise SystemExit(code)
+            raise AutoX3DError(f"the command ended with exit code {code}")
         return code
 
     def start(self, extra: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -8,7 +8,6 @@ does; in a training it overlaps with it, so that a training is faster than predi
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -168,35 +167,36 @@ def with_seconds(step: Step, seconds: float) -> Measured:
 def check(step: Step, processes: int, *, repeats: int = 5) -> tuple[float, float]:
     """Predicted and measured seconds of a step of several CPU processes, of one thread each, on this machine.
 
-    The same processes measure the link. Where there are more processes than cores they take turns, so the prediction
-    multiplies the computing time accordingly.
+    The same processes measure the link, and then their step without any exchange, all at the same time: on one machine
+    they share cores and memory, which processes with a GPU each do not, and which is no part of the prediction.
     """
+    if processes > 1:
+        alone, link, found = distributed.launch(
+            _measured_together, step, repeats, num_processes=processes, backend="gloo"
+        )
+        return predict(alone, step, link, processes), found
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        alone = measure(step, repeats=repeats)
+        found = measure(step, repeats=repeats).seconds
     finally:
         torch.set_num_threads(threads)
-    if processes == 1:
-        return alone.seconds, alone.seconds
-    found, link = distributed.launch(
-        _measured_together, step, alone.gradient_bytes, repeats, num_processes=processes, backend="gloo"
-    )
-    turns = max(1.0, processes / len(os.sched_getaffinity(0)))
-    return predict(Measured(alone.seconds * turns, alone.gradient_bytes), step, link, processes), found
+    return found, found
 
 
-def _measured_together(step: Step, gradient_bytes: int, repeats: int) -> tuple[float, Link]:
-    """In each process of a group: the seconds of a step of all together, and the link measured by exchanges alone."""
+def _measured_together(step: Step, repeats: int) -> tuple[Measured, Link, float]:
+    """In each process of a group: a step without exchange, the link by exchanges alone, the seconds of a real step."""
     torch.set_num_threads(1)
-    found = measure(step, repeats=repeats).seconds
-    slowest = max(distributed.all_gather_objects(found))
-    number, gradients, small = distributed.world_size(), torch.zeros(gradient_bytes // 4), torch.zeros(1)
+    together = measure(step, repeats=repeats)
+    slowest = max(distributed.all_gather_objects(together.seconds))
+    number, gradients, small = distributed.world_size(), torch.zeros(together.gradient_bytes // 4), torch.zeros(1)
     cpu = torch.device("cpu")
     whole = statistics.median(_timed(lambda: distributed.all_reduce_mean(gradients), cpu) for _ in range(repeats))
     latency = statistics.median(_timed(lambda: distributed.all_reduce_mean(small), cpu) for _ in range(10 * repeats))
-    speed = 2 * (number - 1) / number * gradient_bytes / max(whole - latency, 1e-9)
-    return slowest, Link(speed, latency)
+    speed = 2 * (number - 1) / number * together.gradient_bytes / max(whole - latency, 1e-9)
+    distributed.barrier()
+    distributed.shutdown()
+    return measure(step, repeats=repeats), Link(speed, latency), slowest
 
 
 def _prepared(step: Step, place: torch.device) -> tuple[Callable[[], object], list[torch.nn.Parameter]]:

@@ -1,5 +1,6 @@
 """The plan against sums by hand, and its parts on a tiny step."""
 
+import re
 from functools import partial
 
 import pytest
@@ -61,6 +62,17 @@ def test_the_command(capsys):
     printed = capsys.readouterr().out
     assert "MB of gradients" in printed
     assert "100.0%" in printed
+
+
+def test_real_processes_are_compared_with_what_was_predicted(capsys):
+    """A network without depthwise convolutions, whose kernels each process would compile."""
+    arguments = ["--model", "C2D", "--clip", "4x32", "--batch", "1", "--repeats", "1"]
+    assert cli.main(["plan", "--check", "1", "2", *arguments]) == 0
+    rows = re.findall(r"│ (\d) +│ ([\d.]+) +│ ([\d.]+) +│ ([-+]\d+)% +│", capsys.readouterr().out)
+    assert [number for number, *_ in rows] == ["1", "2"]
+    assert rows[0][1] == rows[0][2]
+    for _, predicted, measured, error in rows:
+        assert int(error) == pytest.approx(100 * (float(predicted) / float(measured) - 1), abs=2)
 
 
 @pytest.mark.parametrize(
