@@ -34,12 +34,12 @@ NORMALIZE = ClipNormalize()
 class Recipe:
     """SGD with Nesterov momentum, a warm-up, half a cosine; tested after every `test_period` epochs."""
 
-    epochs: int = 40
-    test_period: int = 4
+    epochs: int = 16
+    test_period: int = 2
     batch_size: int = 32
     base_lr: float = 0.1
     weight_decay: float = 1e-4
-    warmup_share: float = 0.2
+    warmup_share: float = 0.15
     clip_norm: float = 5.0
 
     @property

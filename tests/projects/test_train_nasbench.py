@@ -29,7 +29,7 @@ def recipe(load_script):
 @pytest.fixture
 def script(recipe, load_script, monkeypatch):
     module = load_script("train_nasbench")
-    monkeypatch.setattr(module, "RECIPE", recipe.Recipe(epochs=3, batch_size=16))
+    monkeypatch.setattr(module, "RECIPE", recipe.Recipe(epochs=3, test_period=4, batch_size=16))
     monkeypatch.setattr(module.os, "nice", lambda more: 0)
     videos = recipe.Videos(torch.randint(0, 256, (48, 3, 16, 28, 28), dtype=torch.uint8), torch.arange(48) % 24)
     monkeypatch.setattr(recipe, "load_bench", lambda folder: dict.fromkeys(recipe.SPLITS, videos))
