@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> None:
     _ = target_of(args.format).module
     network, card = model_of(args)
     size = size or (network.input_clip_length, network.input_crop_size, network.input_crop_size)
+    if args.test:
+        _check_test(args, card)
     calibrating = _listed(args.int8, args.prefix)[: args.calibration_clips] if args.int8 else []
     report = export_model(
         network.eval(), args.output, format=args.format, clip=example_clip((args.batch, network.in_channels, *size)),
@@ -91,22 +93,32 @@ def _listed(path: str, prefix: str) -> list[str]:
     return [paths[number * stride % len(paths)] for number in range(len(paths))]
 
 
-def _accuracy(
-    args: argparse.Namespace, network: ClipNet, card: ModelCard | None, report: ExportReport
-) -> dict[str, Any]:
-    """Top-1 of eager and of the file over the labelled list, by the middle clip of each video.
+def _check_test(args: argparse.Namespace, card: ModelCard | None) -> None:
+    """Check the labelled list before the network is exported.
 
     Raises:
         ConfigError: the network has fresh weights, so that there is nothing to measure.
+        DataError: the list can't be read, or has other classes than the network.
     """
+    from pytorchvideo_autox3d.predict import Recognizer
+    from pytorchvideo_autox3d.predict.measure import read_labelled
+
+    if card is None:
+        raise ConfigError(f"--test: {args.model} has fresh weights: name a checkpoint or package")
+    read_labelled(Recognizer(lambda clip: clip, card, device="cpu"), args.test, prefix=args.prefix)
+
+
+def _accuracy(
+    args: argparse.Namespace, network: ClipNet, card: ModelCard | None, report: ExportReport
+) -> dict[str, Any]:
+    """Top-1 of eager and of the file over the labelled list, by the middle clip of each video."""
     import torch
 
     from pytorchvideo_autox3d.export import load_exported
     from pytorchvideo_autox3d.predict import Recognizer
     from pytorchvideo_autox3d.predict.measure import accuracy, read_labelled
 
-    if card is None:
-        raise ConfigError(f"--test: {args.model} has fresh weights: name a checkpoint or package")
+    assert card is not None
     run = load_exported(report.path, threads=report.threads)
 
     def one_by_one(clips: Tensor) -> Tensor:

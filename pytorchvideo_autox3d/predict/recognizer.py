@@ -43,7 +43,7 @@ class Recognizer:
         reader: the name of the video reader.
         decode_seconds: how long one video may take to decode; 0 sets no limit.
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: an argument is out of range, or there is no such device.
         DataError: there is no such reader.
     """
 
@@ -66,7 +66,7 @@ class Recognizer:
         check_reader(reader)
         self.card = card
         self.views = Views.parse(views) if isinstance(views, str) else views or Views(card.num_clips, card.num_crops)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _device(device)
         self.network = network
         if isinstance(network, nn.Module):
             network.eval().to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -272,3 +272,13 @@ class Recognizer:
         """The name that a video has in results: `name`, or its path, or its shape."""
         shape = getattr(video, "shape", None)
         return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")
+
+
+def _device(name: str | torch.device | None) -> torch.device:
+    """The device of this name, by default a GPU where there is one; `ConfigError` where it can't be used."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        raise ConfigError(f"device {name}: can't be used here: {str(error).splitlines()[0]}") from None
+    return device

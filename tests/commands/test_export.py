@@ -33,6 +33,8 @@ def test_the_demos_package(tmp_path, capsys):
         (["--model", "x3d_s", "--format", "torch_export", "--clip", "13"], "--clip: '13'"),
         (["--model", "x3d_s", "--format", "torch_export", "--batch", "0"], "--batch is 0"),
         (["--model", "x3d_s", "--format", "torch_export", "--videos", "a.mp4"], "fresh weights"),
+        (["--model", "C2D", "--format", "torch_export", "--test", "a.csv"], "--test: C2D has fresh weights"),
+        (["--model", "demo", "--format", "torch_export", "--test", "a.csv"], "a.csv: no such list of videos"),
         (["--model", "demo", "--format", "torch_export", "--videos", "a.mp4"], "a.mp4: no such file"),
         (["--model", "demo", "--format", "torch_export", "--clip", "2x32", "--videos", "a.mp4"], "--clip asks for"),
         (["--model", "demo", "--format", "torch_export", "--classes", "c.json"], "--classes is for a checkpoint"),

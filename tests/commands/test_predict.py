@@ -99,6 +99,7 @@ def test_an_output_file_goes_on_after_an_interruption(checkpoint, videos, tmp_pa
         (["0.mp4", "broken.mp4", "--bad-videos", "error"], "broken.mp4: not a readable video"),
         (["*.gif"], "holds no videos"),
         (["0.mp4", "--views", "4x4"], "views"),
+        (["0.mp4", "--device", "abacus"], "device abacus: can't be used here"),
         (["0.mp4", "--model", "missing.pyth"], "missing.pyth: no such checkpoint"),
         (["0.mp4", "--model", "autox3d_s"], "no weights"),
         (["0.mp4", "--model", "nothing"], "nothing: no such package"),
