@@ -5,6 +5,7 @@ Only `jobs` turns a config into objects; nothing else reads one.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import warnings
 from collections.abc import Sequence
@@ -177,11 +178,26 @@ def _set(cfg: CfgNode, key: str, value: Any, *, source: str) -> None:
         parent, _, leaf = key.rpartition(".")
         (_find(cfg, parent, source=source) if parent else cfg)[leaf] = value
         return
+    if isinstance(default, list) and isinstance(value, str):
+        value = _unquoted(value)
     try:
         cfg.merge_from_list([key, value])
     except (ValueError, SyntaxError) as error:
         expected = type(default).__name__
         raise ConfigError(f"{source}: {key} must be of type {expected}, got {value!r}") from error
+
+
+def _unquoted(value: str) -> Any:
+    """A list of the command line whose names have no quotes, [[latency_ms, 15, 1.0]]; another value as it is."""
+    try:
+        ast.literal_eval(value)  # as yacs reads it
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        try:
+            found = parse_yaml(value)
+        except yaml.YAMLError:
+            return value
+        return found if isinstance(found, list) else value
+    return value
 
 
 def _is_int(value: Any) -> bool:

@@ -107,3 +107,16 @@ def test_a_value_that_nothing_could_run_with_names_its_key(key, value, expected)
     with pytest.raises(ConfigError) as caught:
         load_cfg([], [key, value])
     assert str(caught.value) == f"{key} is {expected}"
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_list_of_names_may_have_quotes_or_not(quote):
+    budgets = f"[[{quote}latency_ms{quote},15,1.0],[{quote}params_m{quote},0.5,1.0]]"
+    cfg = load_cfg([], ["SEARCH.ENABLE", True, "SEARCH.BUDGETS", budgets])
+    assert cfg.SEARCH.BUDGETS == [["latency_ms", 15, 1.0], ["params_m", 0.5, 1.0]]
+
+
+@pytest.mark.parametrize("value", ["[[latency_ms,15", "latency_ms", "[" * 5000])
+def test_what_is_no_list_is_refused(value):
+    with pytest.raises(ConfigError, match=r"SEARCH\.BUDGETS must be of type list"):
+        load_cfg([], ["SEARCH.ENABLE", True, "SEARCH.BUDGETS", value])

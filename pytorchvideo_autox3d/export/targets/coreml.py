@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import coremltools
 import torch
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d.export.targets.silence import silenced
+
+with silenced():  # it logs what it lacks elsewhere than on Apple's machines
+    import coremltools
 
 
 def write(
