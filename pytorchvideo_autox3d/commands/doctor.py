@@ -37,6 +37,7 @@ PARTS: dict[str, Part] = {
     "numpy": Part("numpy", "arrays"),
     "numba": Part("numba", "fast depthwise convolution, CPU"),
     "fvcore": Part("fvcore", "configs, registries, counting"),
+    "fsspec": Part("fsspec", "object stores"),
     "iopath": Part("iopath", "files, local or remote"),
     "pillow": Part("PIL", "photographs, pictures"),
     "simplejson": Part("simplejson", "architecture files, log lines"),
