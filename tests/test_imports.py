@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supernet": {"space", "layers", "models"},
     "engine": {"evaluation", "distributed"},
     "nasbench": {"space"},
-    "search": {"space", "models", "supernet", "analysis", "engine", "distributed"},
+    "search": {"space", "layers", "models", "supernet", "analysis", "engine", "distributed"},
     "latency": {"space", "layers", "models", "analysis", "export", "engine"},
     "export": {"kernels", "models", "analysis"},
     "report": {"space"},

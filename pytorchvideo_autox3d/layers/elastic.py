@@ -6,9 +6,7 @@ frames, H and W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,80 +16,12 @@ from pytorchvideo_autox3d.kernels.batch_norm import NO_EXCITE, activation_name, 
 from pytorchvideo_autox3d.kernels.batch_norm_affine import Excite
 from pytorchvideo_autox3d.kernels.depthwise_conv import depthwise_conv3d
 from pytorchvideo_autox3d.layers.mbconv import depthwise_conv
-
-
-@dataclass(frozen=True)
-class ChannelWindow(Sequence[int]):
-    """Neighbouring channels of a super-kernel, seen as a ring on which channel 0 follows the last.
-
-    As a sequence it holds the channels' numbers. A window over the whole ring begins at 0, so that it is a plain slice.
-
-    Args:
-        start: the first channel, taken modulo `ring`.
-        width: how many channels, from 1 to `ring`.
-        ring: channels of the super-kernel.
-    """
-
-    start: int
-    width: int
-    ring: int
-
-    def __post_init__(self) -> None:
-        assert 1 <= self.width <= self.ring, f"a window of {self.width} does not fit a ring of {self.ring}"
-        object.__setattr__(self, "start", 0 if self.width == self.ring else self.start % self.ring)
-
-    @property
-    def wrapped(self) -> int:
-        """How many channels lie past the end of the super-kernel, that is, at its beginning; 0 for a plain slice."""
-        return max(0, self.start + self.width - self.ring)
-
-    def __len__(self) -> int:
-        return self.width
-
-    @overload
-    def __getitem__(self, index: int) -> int: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[int, ...]: ...
-    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(self.width)))
-        return (self.start + range(self.width)[index]) % self.ring
-
-
-def whole(width: int) -> ChannelWindow:
-    """The window over all of `width` channels."""
-    return ChannelWindow(0, width, width)
-
-
-def slice_channels(tensor: torch.Tensor, window: ChannelWindow, dim: int = 0) -> torch.Tensor:
-    """The window's channels along `dim`, in the window's order: a view unless the window wraps around.
-
-    Joining two slices rather than gathering by index keeps the backward pass deterministic on every device.
-    """
-    assert tensor.shape[dim] == window.ring, f"{tuple(tensor.shape)} has no ring of {window.ring} in dimension {dim}"
-    if window.width == window.ring:
-        return tensor
-    rest = window.wrapped
-    first = tensor.narrow(dim, window.start, window.width - rest)
-    return torch.cat([first, tensor.narrow(dim, 0, rest)], dim) if rest else first
-
-
-def write_channels(tensor: torch.Tensor, window: ChannelWindow, values: torch.Tensor) -> None:
-    """Write `values` to the window's channels along dimension 0, in place: the inverse of `slice_channels`.
-
-    For statistics, not for parameters: autograd is not told, as when batch normalisation itself updates a buffer. In
-    training its backward pass uses the batch's statistics, so several forward passes may come before a backward one.
-    """
-    tensor = tensor.data
-    first = window.width - window.wrapped
-    tensor[window.start : window.start + first].copy_(values[:first])
-    if window.wrapped:
-        tensor[: window.wrapped].copy_(values[first:])
+from pytorchvideo_autox3d.layers.windows import ChannelWindow, select_channels, slice_channels, write_channels
 
 
 def weight_of(conv: nn.Conv1d | nn.Conv3d, out_indices: ChannelWindow, in_indices: ChannelWindow) -> torch.Tensor:
     """The convolution's weight for one window of its output channels and one of its input channels."""
-    return slice_channels(slice_channels(conv.weight, out_indices, 0), in_indices, 1)
+    return select_channels(conv.weight, out_indices, in_indices)
 
 
 class ElasticConv1d(nn.Conv1d):
@@ -101,7 +31,7 @@ class ElasticConv1d(nn.Conv1d):
         self, rows_BCL: torch.Tensor, out_indices: ChannelWindow, in_indices: ChannelWindow
     ) -> torch.Tensor:
         """(B, len(in_indices), L) -> (B, len(out_indices), L)."""
-        bias = None if self.bias is None else slice_channels(self.bias, out_indices)
+        bias = None if self.bias is None else select_channels(self.bias, out_indices)
         return F.conv1d(rows_BCL, weight_of(self, out_indices, in_indices), bias)
 
 
@@ -112,7 +42,7 @@ class ElasticConv3d(nn.Conv3d):
         self, clip_BCTHW: torch.Tensor, out_indices: ChannelWindow, in_indices: ChannelWindow
     ) -> torch.Tensor:
         """(B, len(in_indices), T, H, W) -> (B, len(out_indices), T, H, W)."""
-        bias = None if self.bias is None else slice_channels(self.bias, out_indices)
+        bias = None if self.bias is None else select_channels(self.bias, out_indices)
         return F.conv3d(clip_BCTHW, weight_of(self, out_indices, in_indices), bias)
 
 
@@ -152,7 +82,7 @@ class ElasticDepthwise3d(nn.Module):
         """(B, len(window), T, H, W) -> (B, len(window), T, ceil(H / stride), ceil(W / stride))."""
         conv = self.conv
         assert not isinstance(conv.padding, str)
-        return depthwise_conv3d(clip_BCTHW, slice_channels(conv.weight, window), None, conv.stride, conv.padding)
+        return depthwise_conv3d(clip_BCTHW, select_channels(conv.weight, window), None, conv.stride, conv.padding)
 
     def copy_to(self, plain: nn.Module, window: ChannelWindow) -> None:
         """Copy the window's weights to a plain depthwise convolution."""
@@ -198,7 +128,7 @@ class ElasticBatchNorm3d(nn.BatchNorm3d):
         assert self.running_var is not None
         assert self.momentum is not None, "a cumulative average would weight channels by how often they were used"
         mean, variance = slice_channels(self.running_mean, window), slice_channels(self.running_var, window)
-        affine = slice_channels(self.weight, window), slice_channels(self.bias, window)
+        affine = select_channels(self.weight, window), select_channels(self.bias, window)
         statistics: dict[str, Any] = {"training": self.training, "momentum": self.momentum, "eps": self.eps}
         name = activation_name(activation)
         if (

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.protocols import Batch, Position
+from pytorchvideo_autox3d.layers.windows import gradients_in_place
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
 from pytorchvideo_autox3d.search.budget import METRICS
@@ -30,6 +31,7 @@ from pytorchvideo_autox3d.search.sample_gradients import (
     NoGradient,
     SampleGradient,
 )
+from pytorchvideo_autox3d.search.shared_stem import SharedStem
 from pytorchvideo_autox3d.search.supernet_step import (
     Clips,
     SearchBatch,
@@ -37,6 +39,7 @@ from pytorchvideo_autox3d.search.supernet_step import (
     check_finite,
 )
 from pytorchvideo_autox3d.space import Architecture
+from pytorchvideo_autox3d.supernet import SharedMaps
 
 
 @dataclass(frozen=True)
@@ -106,21 +109,31 @@ class ParsecSearch(SupernetSearch):
 
     def weight_step(self, batches: Sequence[Batch], loop: Position) -> tuple[Samples, Tensor]:
         """One update of the weights by the importance-weighted gradient of K samples; returns them and its norm."""
-        accumulator = OnlineSoftmaxGradient(self.supernet.parameters())
+        clips = self.prepared(batches, self.mix)
+        stem = self._shared_stem(clips, loop)
+        accumulator = OnlineSoftmaxGradient([*self.supernet.parameters(), *stem.leaves])
         gradient = (GradientOfOneBatch if len(batches) == 1 else GradientOfBatches)(accumulator, self.scaler)
-        samples = self._run_samples(self.prepared(batches, self.mix), loop, gradient, self.ends(loop))
+        with gradients_in_place():
+            samples = self._run_samples(clips, loop, gradient, self.ends(loop), stem.maps)
         if self.spread_samples:
             accumulator.normalise_among(self._scores(samples.cost_K))
         else:
             accumulator.normalise()
+        stem.backward()
         return samples, self.move_weights()
 
     def policy_step(self, batches: Sequence[Batch], loop: Position) -> Samples:
         """One update of alpha on batches that the weights do not learn from."""
         with batch_statistics(self.supernet):
-            samples = self._run_samples(self.prepared(batches, None), loop, None, [])
+            clips = self.prepared(batches, None)
+            samples = self._run_samples(clips, loop, None, [], self._shared_stem(clips, loop).maps)
         self.update_policy(samples, loop)
         return samples
+
+    def _shared_stem(self, batches: Sequence[Clips], loop: Position) -> SharedStem:
+        """The stem's maps, for the samples that this process runs."""
+        own = sum(map(self._is_own, range(self.sample_count(self.warming_up(loop)))))
+        return SharedStem(self.supernet, [clips.clip_BCTHW for clips in batches], self.runtime, times=own)
 
     def ends(self, loop: Position) -> list[Architecture]:
         """The sandwich's architectures, which take the place of the first samples; the widest, the teacher, first."""
@@ -131,9 +144,17 @@ class ParsecSearch(SupernetSearch):
         return [Architecture.widest(self.supernet.space), *narrowest]
 
     def _run_samples(
-        self, batches: Sequence[Clips], loop: Position, gradient: SampleGradient | None, ends: Sequence[Architecture]
+        self,
+        batches: Sequence[Clips],
+        loop: Position,
+        gradient: SampleGradient | None,
+        ends: Sequence[Architecture],
+        shared: Sequence[SharedMaps],
     ) -> Samples:
-        """Run K samples forward; each loss and score is given to `gradient`, which runs backward."""
+        """Run K samples forward; each loss and score is given to `gradient`, which runs backward.
+
+        `shared` has what the samples have in common, by batch.
+        """
         settings, warming_up = self.settings, self.warming_up(loop)
         indices_KD = self.policy.sample_indices(self.sample_count(warming_up), self.generator)
         for number, end in enumerate(ends):
@@ -143,11 +164,15 @@ class ParsecSearch(SupernetSearch):
         scale = self._clips_counted(batches)
         teacher: list[Tensor] | None = [] if settings.distill and ends else None
         loss_K = torch.zeros(len(indices_KD), dtype=torch.float64)
-        for number, architecture in enumerate(self.policy.architectures(indices_KD)):
+        architectures = self.policy.architectures(indices_KD)
+        order = range(len(indices_KD))
+        # Without gradients the order is free: neighbours then begin with as many equal groups as there are.
+        for number in order if gradient else sorted(order, key=lambda number: architectures[number].indices):
+            architecture = architectures[number]
             self._count(float(macs_K[number]), batches, gradient is not None)
             if not self._is_own(number):
                 continue
-            own = self._loss_of(architecture, batches, gradient or NoGradient(), teacher)
+            own = self._loss_of(architecture, batches, gradient or NoGradient(), teacher, shared)
             loss_K[number] = self._agreed(own, architecture, loop)
             if gradient is not None and math.isfinite(loss_K[number]):
                 gradient.sample(self.score(scale * float(loss_K[number]) + float(penalty_K[number])))
@@ -198,10 +223,12 @@ class ParsecSearch(SupernetSearch):
         batches: Sequence[Clips],
         gradient: SampleGradient,
         teacher: list[Tensor] | None,
+        shared: Sequence[SharedMaps],
     ) -> Tensor:
         """The mean loss of the clips of all batches.
 
         Args:
+            shared: what the samples have in common, by batch.
             teacher: class probabilities (B, N) by batch, which the first sample, the widest, fills in and learns
                 nothing from; the weights of the others learn these in place of the labels (in-place distillation,
                 BigNAS, arXiv 2003.11142, section 3.1). Their likelihood is of the labels all the same.
@@ -210,7 +237,7 @@ class ParsecSearch(SupernetSearch):
         teaches = teacher is not None and not teacher
         for number, clips in enumerate(batches):
             with self.runtime.autocast():
-                logits_BN = self.supernet(clips.clip_BCTHW, architecture)
+                logits_BN = self.supernet(clips.clip_BCTHW, architecture, shared[number])
                 loss = self.loss(logits_BN, clips.target) * clips.share
                 learnt = loss
                 if teacher is not None and not teaches:

@@ -16,7 +16,6 @@ from torch import nn
 
 from pytorchvideo_autox3d.layers.attention import nonlocal_width
 from pytorchvideo_autox3d.layers.elastic import (
-    ChannelWindow,
     ElasticBatchNorm3d,
     ElasticConv1d,
     ElasticConv3d,
@@ -24,6 +23,7 @@ from pytorchvideo_autox3d.layers.elastic import (
     copy_norm,
 )
 from pytorchvideo_autox3d.layers.glore import NODE_RATIO, node_count
+from pytorchvideo_autox3d.layers.windows import ChannelWindow
 from pytorchvideo_autox3d.registry import ATTENTION_REGISTRY, ELASTIC_ATTENTION_REGISTRY
 from pytorchvideo_autox3d.supernet.selection import channel_windows
 

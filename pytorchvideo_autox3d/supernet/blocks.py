@@ -14,7 +14,6 @@ from torch import nn
 
 from pytorchvideo_autox3d.layers.attention import check_keeps_shape
 from pytorchvideo_autox3d.layers.elastic import (
-    ChannelWindow,
     ElasticBatchNorm3d,
     ElasticConv3d,
     ElasticDepthwise3d,
@@ -22,10 +21,10 @@ from pytorchvideo_autox3d.layers.elastic import (
     Excite,
     copy_conv,
     copy_norm,
-    slice_channels,
     weight_of,
 )
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
+from pytorchvideo_autox3d.layers.windows import ChannelWindow, select_channels
 from pytorchvideo_autox3d.space import BlockPlan, GroupChoice, GroupSpec, inner_width
 from pytorchvideo_autox3d.space.spec import Kernel
 from pytorchvideo_autox3d.supernet.attention import ElasticAttention, create_elastic_attention
@@ -161,9 +160,9 @@ class ElasticSqueezeExcitation(ElasticExcitation):
         assert self.restore.bias is not None
         return (
             weight_of(self.reduce, reduced, window),
-            slice_channels(self.reduce.bias, reduced),
+            select_channels(self.reduce.bias, reduced),
             weight_of(self.restore, window, reduced),
-            slice_channels(self.restore.bias, window),
+            select_channels(self.restore.bias, window),
         )
 
     def copy_to(self, block: nn.Module, window: ChannelWindow) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.layers.elastic import ChannelWindow, whole
+from pytorchvideo_autox3d.layers.windows import ChannelWindow, whole
 from pytorchvideo_autox3d.space import GroupChoice, GroupSpec
 from pytorchvideo_autox3d.supernet.blocks import ElasticGroup
 from pytorchvideo_autox3d.supernet.supernet import Supernet

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pytorchvideo_autox3d.errors import SearchError
-from pytorchvideo_autox3d.layers.elastic import ChannelWindow
+from pytorchvideo_autox3d.layers.windows import ChannelWindow
 from pytorchvideo_autox3d.registry import CHANNEL_SELECTION_REGISTRY
 
 Strategy = Callable[[Sequence[int], int], tuple[ChannelWindow, ...]]

@@ -14,13 +14,15 @@ from pytorchvideo.models.weight_init import init_net_weights
 from torch import nn
 
 from pytorchvideo_autox3d.errors import ModelError, SpaceError
-from pytorchvideo_autox3d.layers.elastic import ElasticBatchNorm3d, ElasticConv3d, copy_conv, whole
+from pytorchvideo_autox3d.layers.elastic import ElasticBatchNorm3d, ElasticConv3d, copy_conv
 from pytorchvideo_autox3d.layers.mbconv import SE_RATIO
+from pytorchvideo_autox3d.layers.windows import whole
 from pytorchvideo_autox3d.models import AutoX3DNet, create_autox3d, stem_temporal_kernel
 from pytorchvideo_autox3d.models.autox3d import create_stem
 from pytorchvideo_autox3d.models.heads import create_projected_head
 from pytorchvideo_autox3d.space import Architecture, SearchSpace, block_plan
 from pytorchvideo_autox3d.supernet.blocks import ElasticGroup
+from pytorchvideo_autox3d.supernet.shared_maps import SharedMaps
 
 
 class Supernet(nn.Module):
@@ -101,17 +103,25 @@ class Supernet(nn.Module):
         self.head_conv = ElasticConv3d(max(entering), space.head.channels, kernel_size=1, bias=False)
         init_net_weights(self)
 
-    def forward(self, clip_BCTHW: torch.Tensor, architecture: Architecture) -> torch.Tensor:
+    def forward(
+        self, clip_BCTHW: torch.Tensor, architecture: Architecture, shared: SharedMaps | None = None
+    ) -> torch.Tensor:
         """Logits (B, K) of `architecture` for a float clip (B, 3, T, H, W).
 
+        Args:
+            clip_BCTHW: the clips.
+            architecture: which network runs.
+            shared: what architectures that ran before on the same clips have in common with this one.
         Raises:
             ModelError: the clip has another shape.
             SpaceError: the architecture is of another space.
         """
         self._check(clip_BCTHW, architecture)
-        features = self.stem(clip_BCTHW)
-        for group, choice in zip(self.groups, architecture.groups, strict=True):
+        done, features = (0, self.stem(clip_BCTHW)) if shared is None else shared.start(architecture.groups)
+        for group, choice in zip(self.groups[done:], architecture.groups[done:], strict=True):
             features = group(features, choice)
+            if shared is not None:
+                shared.keep(choice, features)
         window = self.leaving[features.shape[1]]
         return self.head(self.head_conv(features, whole(self.head_conv.out_channels), window))
 
