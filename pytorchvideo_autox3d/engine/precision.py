@@ -37,3 +37,10 @@ class Precision:
     def scaler(self, device: torch.device) -> torch.amp.GradScaler:
         """A gradient scaler, which is enabled for fp16 only: bf16 has fp32's range and needs none."""
         return torch.amp.GradScaler(device.type, enabled=self.name == "fp16")
+
+    def is_slow_on(self, device: torch.device) -> bool:
+        """Whether `device` is a CPU without instructions for bfloat16, where products in it cost more than in fp32."""
+        if device.type != "cpu" or self.name != "bf16":
+            return False
+        found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # not in older torch
+        return not any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

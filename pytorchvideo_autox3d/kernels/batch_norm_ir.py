@@ -27,6 +27,7 @@ from pytorchvideo_autox3d.kernels.vector_ir import (
     new_function,
     offset,
     store,
+    store_past_caches,
 )
 
 # Rows of the coefficients, and of the sums of a run.
@@ -91,9 +92,8 @@ class _Pass:
         if not self.store_past_caches:
             self.element.store(self.builder, value, self.place(tensor, pixel))
             return
-        address = self.builder.inttoptr(self.place(tensor, pixel), value.type.as_pointer())
-        stored = self.builder.store(value, address, align=self.element.width * self.element.bytes)
-        stored.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        align = self.element.width * self.element.bytes
+        store_past_caches(self.module, self.builder, value, self.place(tensor, pixel), align)
 
     def value(self, tensor: str, pixel: ir.Value) -> ir.Value:
         """Load a pixel's numbers at the vector's channels from `tensor`."""

@@ -33,7 +33,8 @@ def _next_item(typingctx: Any, address: Any) -> Any:
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         counter = builder.bitcast(args[0], vector_ir.I64.as_pointer())
-        return builder.atomic_rmw("add", counter, ir.Constant(vector_ir.I64, 1), "monotonic")
+        # Ordered after what the thread has written; on x86 it also waits for what was written past the caches.
+        return builder.atomic_rmw("add", counter, ir.Constant(vector_ir.I64, 1), "acq_rel")
 
     return types.int64(types.voidptr), codegen
 

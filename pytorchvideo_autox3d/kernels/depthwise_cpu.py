@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pytorchvideo_autox3d.kernels.depthwise_ir import PLAIN, Kind
+from pytorchvideo_autox3d.kernels.depthwise_ir import MOST_ROW_BYTES, PLAIN, Kind
 from pytorchvideo_autox3d.kernels.depthwise_loops import (
     BIAS,
     ITEMS,
     OUT,
+    PAST_CACHES,
     SOURCE,
     WEIGHT,
     correlate_kernel,
@@ -32,10 +33,13 @@ from pytorchvideo_autox3d.kernels.depthwise_loops import (
 from pytorchvideo_autox3d.kernels.elements import ELEMENTS, vector_width
 from pytorchvideo_autox3d.kernels.shapes import output_shape
 from pytorchvideo_autox3d.kernels.threads import threads
+from pytorchvideo_autox3d.kernels.vector_ir import LINE_BYTES
 
 # Multiply-adds below which waking another thread costs more than it saves, and per item of a larger call.
 _WORK_PER_ITEM = 400_000
 _MOST_ITEMS = 256
+# Bytes of a result that is written past the caches: it would not stay in them until it is read.
+PAST_CACHES_BYTES = 1 << 24
 
 
 def _item_count(lines: int, work: int) -> int:
@@ -74,12 +78,13 @@ def _correlate_plan(
     size: int,
     strides: Strides,
     epilogue: str,
+    stores: str,
 ) -> tuple[Any, np.ndarray]:
     """The kernel for tensors of these shapes, and its parameters with the addresses still 0."""
     batch, channels, frames, rows, columns = out
     _, _, frames_in, rows_in, columns_in = source
     stride_t, stride = strides
-    kernel = correlate_kernel(ELEMENTS[dtype], vector_width(dtype, channels), kind, size, stride, epilogue)
+    kernel = correlate_kernel(ELEMENTS[dtype], vector_width(dtype, channels), kind, size, stride, epilogue, stores)
     items = _item_count(batch * rows, prod(out if kind == "forward" else source) * size_t * size * size)
     step_t, step_h, tap_t, tap_h = (1, 1, 1, 1) if kind == "forward" else (-1, -1, stride_t, stride)
     header = [0, items, 0, 0, 0, batch, frames_in, rows_in, columns_in, frames, rows, columns, channels,
@@ -89,7 +94,7 @@ def _correlate_plan(
     return kernel, np.array([*header, *spans_t, *spans_h], dtype=np.int64)
 
 
-def _correlate(
+def correlate(
     kind: Kind,
     source: Tensor,
     weight: Tensor,
@@ -104,13 +109,23 @@ def _correlate(
     """
     source, packed = source.contiguous(memory_format=torch.channels_last_3d), _pack(weight)
     size_t, size = weight.shape[2:4]
-    kernel, plan = _correlate_plan(kind, source.dtype, source.shape, out.shape, size_t, size, strides, epilogue)
+    kernel, plan = _correlate_plan(
+        kind, source.dtype, source.shape, out.shape, size_t, size, strides, epilogue, _stores(source, out)
+    )
     parameters = plan.copy()
     if epilogue != PLAIN:
         added = torch.zeros(weight.shape[0], dtype=packed.dtype) if bias is None else bias.to(packed.dtype).contiguous()
         parameters[BIAS] = added.data_ptr()
     parameters[SOURCE], parameters[WEIGHT], parameters[OUT] = source.data_ptr(), packed.data_ptr(), out.data_ptr()
     threads().run(kernel, parameters, min(int(parameters[ITEMS]), torch.get_num_threads()))
+
+
+def _stores(source: Tensor, out: Tensor) -> str:
+    """How a result is written: past the caches where it is large, no smaller than the source, and of whole lines."""
+    row = out.shape[1] * out.shape[4] * out.element_size()
+    lines = row % LINE_BYTES == 0 and out.data_ptr() % LINE_BYTES == 0 and row <= MOST_ROW_BYTES
+    large = out.nbytes >= max(PAST_CACHES_BYTES, source.nbytes)
+    return PAST_CACHES if lines and large else PLAIN
 
 
 def _pack(weight: Tensor) -> Tensor:
@@ -133,7 +148,7 @@ def forward(x: Tensor, weight: Tensor, strides: Strides) -> Tensor:
         return out.contiguous(memory_format=torch.channels_last_3d)
     out = torch.empty(output_shape(x.shape, *strides), dtype=x.dtype, memory_format=torch.channels_last_3d)
     if out.numel():
-        _correlate("forward", x, weight, out, strides)
+        correlate("forward", x, weight, out, strides)
     return out
 
 
@@ -146,7 +161,7 @@ def forward_activated(x: Tensor, weight: Tensor, bias: Tensor | None, strides: S
     """
     out = torch.empty(output_shape(x.shape, *strides), dtype=x.dtype, memory_format=torch.channels_last_3d)
     if out.numel():
-        _correlate("forward", x, weight, out, strides, bias, activation)
+        correlate("forward", x, weight, out, strides, bias, activation)
     return out
 
 
@@ -161,7 +176,7 @@ def input_gradient(grad: Tensor, weight: Tensor, shape: tuple[int, ...], strides
     """
     result = torch.empty(shape, dtype=grad.dtype, memory_format=torch.channels_last_3d)
     if result.numel():
-        _correlate("input_gradient", grad, weight, result, strides)
+        correlate("input_gradient", grad, weight, result, strides)
     return result
 
 

@@ -19,8 +19,10 @@ from llvmlite import ir
 from pytorchvideo_autox3d.kernels.activation_ir import activate
 from pytorchvideo_autox3d.kernels.vector_ir import (
     I64,
+    LINE_BYTES,
     Element,
     channel_vectors,
+    copy_past_caches,
     counted,
     load,
     multiply_add,
@@ -76,6 +78,8 @@ def input_columns(kind: Kind, stride: int, columns: int) -> list[int]:
     return list(range((columns - 1) * stride + 1, columns * stride + 1))
 
 
+# Output rows longer than this are not written past the caches: they are put together on the stack first.
+MOST_ROW_BYTES = 1 << 16
 _ARGUMENTS = ("x", "w", "out", "bias", "n_dt", "n_dh", "x_dt", "x_dh", "w_dt", "w_dh", "channels")
 # What a tile does with its sums before it stores them: nothing, or add the bias and apply an activation.
 PLAIN = "plain"
@@ -210,5 +214,24 @@ def correlate_row(
             inputs = offset(builder, arg["w_in"], (number, -x_step))
             switch_tiles(builder, kind, stride, range(least, most + least), columns, inputs,
                          lambda n, high: call(tiles.get(n, None, high), x, out))  # fmt: skip
+    builder.ret_void()
+    return builder.function
+
+
+def past_caches(module: ir.Module, element: Element, row: ir.Function) -> ir.Function:
+    """Emit a function like `row`, the result of `correlate_row`, that writes its output row past the caches.
+
+    A tile writes vectors of many pixels, each a piece of a line, which would have to be read first. So the row is put
+    together in a few kilobytes of the stack and copied from there, line by line. It must be whole lines, at most
+    `MOST_ROW_BYTES`, and begin at one.
+    """
+    names = (*_ARGUMENTS, "w_out", "w_in")
+    builder, arg = new_function(module, "row_past_caches", names)
+    size = builder.mul(builder.mul(arg["w_out"], arg["channels"]), ir.Constant(I64, element.bytes))
+    buffer = builder.alloca(ir.IntType(8), size=size)
+    buffer.align = LINE_BYTES
+    source = builder.ptrtoint(buffer, I64)
+    builder.call(row, [source if name == "out" else arg[name] for name in names])
+    copy_past_caches(module, builder, source, arg["out"], builder.udiv(size, ir.Constant(I64, LINE_BYTES)))
     builder.ret_void()
     return builder.function

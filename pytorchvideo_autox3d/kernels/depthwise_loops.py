@@ -24,16 +24,18 @@ _TAP_ROWS, _STEP_T, _STEP_H, _TAP_STEP_T, _TAP_STEP_H = range(13, 18)
 _TAP_FRAMES, _STRIDE_T, _SLOTS = range(13, 16)
 BIAS = 18
 _SPANS = 19
+PAST_CACHES = "past_caches"
 
 
 def _row_function(module: ir.Module, config: str) -> ir.Function:
     """Write the function for one row into `module`; the string is that of `_config`."""
     kind: Any
-    kind, element, width, size, stride, epilogue, _ = config.split("/")
+    kind, element, width, size, stride, epilogue, stores, _ = config.split("/")
     item = vector_ir.Element(element, int(width))
     if kind == "weight":
         return depthwise_weight_ir.weight_row(module, item, int(size), int(stride))
-    return depthwise_ir.correlate_row(module, item, kind, int(size), int(stride), epilogue)
+    row = depthwise_ir.correlate_row(module, item, kind, int(size), int(stride), epilogue)
+    return depthwise_ir.past_caches(module, item, row) if stores == PAST_CACHES else row
 
 
 call_row: Any = row_caller(_row_function)
@@ -45,13 +47,17 @@ def _revision() -> str:
     return revision(_GENERATORS)
 
 
-def _config(kind: str, element: str, width: int, size: int, stride: int, epilogue: str = PLAIN) -> str:
+def _config(
+    kind: str, element: str, width: int, size: int, stride: int, epilogue: str = PLAIN, stores: str = PLAIN
+) -> str:
     """All that a kernel is compiled for, as a plain string, which is the key of numba's disk cache."""
-    return f"{kind}/{element}/{width}/{size}/{stride}/{epilogue}/{_revision()}"
+    return f"{kind}/{element}/{width}/{size}/{stride}/{epilogue}/{stores}/{_revision()}"
 
 
 @cache
-def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: int, epilogue: str = PLAIN) -> Any:
+def correlate_kernel(
+    element: str, width: int, kind: Kind, size: int, stride: int, epilogue: str = PLAIN, stores: str = PLAIN
+) -> Any:
     """Compile the kernel of the forward pass or of the input gradient; the same arguments give the same kernel.
 
     Args:
@@ -61,8 +67,9 @@ def correlate_kernel(element: str, width: int, kind: Kind, size: int, stride: in
         size: width of the convolution's kernel.
         stride: along a row.
         epilogue: the activation that follows the sums and the bias; PLAIN leaves the sums as they are.
+        stores: PLAIN, or PAST_CACHES for large results whose rows are whole lines.
     """
-    config = _config(kind, element, width, size, stride, epilogue)
+    config = _config(kind, element, width, size, stride, epilogue, stores)
     item = vector_ir.Element(element, width)
     x_bytes, w_bytes = item.bytes, item.accumulator_bytes
 

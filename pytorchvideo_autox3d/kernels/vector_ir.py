@@ -15,6 +15,7 @@ from llvmlite import binding, ir
 from numba.core import cgutils
 
 I64 = ir.IntType(64)
+LINE_BYTES = 64
 
 
 @lru_cache(maxsize=1)
@@ -140,6 +141,25 @@ def new_function(module: ir.Module, name: str, arguments: Sequence[str]) -> tupl
     function.linkage = "internal"
     function.attributes.add("noinline")
     return ir.IRBuilder(function.append_basic_block("entry")), dict(zip(arguments, function.args, strict=True))
+
+
+def store_past_caches(module: ir.Module, builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int) -> None:
+    """Emit the store of a value past the caches; the lines are not read first where all of each is written."""
+    stored = builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
+    stored.set_metadata("nontemporal", module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
+
+def copy_past_caches(
+    module: ir.Module, builder: ir.IRBuilder, source: ir.Value, target: ir.Value, lines: ir.Value
+) -> None:
+    """Emit a copy of `lines` whole cache lines to `target`, which begins at one, past the caches."""
+    width = vector_bytes()
+    vector = ir.VectorType(ir.FloatType(), width // 4)
+    with counted(builder, lines) as line:
+        for part in range(0, LINE_BYTES, width):
+            place = builder.add(builder.mul(line, ir.Constant(I64, LINE_BYTES)), ir.Constant(I64, part))
+            value = load(builder, builder.add(source, place), vector, 4)
+            store_past_caches(module, builder, value, builder.add(target, place), width)
 
 
 def zeros(builder: ir.IRBuilder, element: Element, count: int) -> list[ir.Value]:

@@ -96,10 +96,10 @@ class OnlineSoftmaxGradient:
             accumulator.add(score)
 
     Args:
-        parameters: whose `.grad` the sum is accumulated in; gradients that they have are dropped first.
+        parameters: leaves whose `.grad` the sum is accumulated in; gradients that they have are dropped first.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+    def __init__(self, parameters: Iterable[torch.Tensor]) -> None:
         self._parameters = list(parameters)
         for parameter in self._parameters:
             parameter.grad = None

@@ -23,3 +23,13 @@ def test_a_forward_pass_has_the_number_format_asked_for(name, dtype):
     with runtime.autocast():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
     assert not runtime.scaler().is_enabled()
+
+
+@pytest.mark.parametrize(
+    "found", [{}, {"avx512_bf16": False}, {"amx_bf16": True}, {"avx512_bf16": True}, {"bf16": True}]
+)
+def test_bfloat16_is_slow_on_a_cpu_without_instructions_for_it(found, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert Precision("bf16").is_slow_on(CPU) is not any(found.values())
+    assert not Precision("fp32").is_slow_on(CPU)
+    assert not Precision("bf16").is_slow_on(torch.device("cuda"))

@@ -180,6 +180,23 @@ def test_same_result_for_any_number_of_threads(openmp, monkeypatch):
 
 
 @pytest.mark.usefixtures("_restore_threads")
+@pytest.mark.parametrize(("channels", "columns"), [(16, 7), (24, 8), (40, 14), (20, 3)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_writing_past_the_caches_changes_nothing(channels, columns, stride, monkeypatch):
+    """Rows of whole lines forward, backward or both, and rows that are not and so are written as ever."""
+    generator = torch.Generator().manual_seed(0)
+    clip = torch.randn((2, channels, 3, 5, columns), generator=generator)
+    weight = torch.randn((channels, 1, 3, 3, 3), generator=generator)
+    grad = torch.randn((2, channels, 3, -(-5 // stride), -(-columns // stride)), generator=generator)
+    expected = three_results(clip, weight, grad, (1, stride, stride), (1, 1, 1), depthwise_conv3d)
+    monkeypatch.setattr(depthwise_cpu, "PAST_CACHES_BYTES", 0)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found = three_results(clip, weight, grad, (1, stride, stride), (1, 1, 1), depthwise_conv3d)
+        assert all(map(torch.equal, expected, found))
+
+
+@pytest.mark.usefixtures("_restore_threads")
 def test_several_python_threads_at_once():
     torch.set_num_threads(2)
     expected = run_large_case()

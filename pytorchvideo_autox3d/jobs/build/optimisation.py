@@ -152,10 +152,13 @@ def precision_of(cfg: CfgNode) -> str:
 
 def build_runtime(cfg: CfgNode, device: torch.device) -> Runtime:
     """Where and how the config's network runs: DATA.MEAN and STD, AUTOX3D.CHANNELS_LAST, the number format."""
+    precision = Precision(precision_of(cfg))
+    if precision.is_slow_on(device):
+        _logger.warning("TRAIN.MIXED_PRECISION: this CPU has no instructions for bfloat16; float32 is faster here")
     return Runtime(
         device=device,
         preprocess=build_preprocess(cfg),
-        precision=Precision(precision_of(cfg)),
+        precision=precision,
         channels_last=cfg.AUTOX3D.CHANNELS_LAST,
     )
 

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.errors import ConfigError
@@ -7,6 +8,14 @@ from pytorchvideo_autox3d.jobs import build
 
 def cfg_of(*opts, file="autox3d/S.yaml"):
     return load_cfg(config_path(file), list(opts))
+
+
+def test_slow_bfloat16_is_said(caplog, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    for file_options, said in (([], False), (["TRAIN.MIXED_PRECISION", True], True)):
+        runtime = build.build_runtime(cfg_of(*file_options), torch.device("cpu"))
+        assert runtime.precision.name == ("bf16" if said else "fp32")
+        assert ("float32 is faster here" in caplog.text) is said
 
 
 def test_rates_scale_with_machines_where_the_recipe_says_so():
