@@ -25,13 +25,19 @@ def run(args: argparse.Namespace) -> None:
 
     from pytorchvideo_autox3d.engine import ProgressBar
     from pytorchvideo_autox3d.predict.features import FeatureFolder, feature_function
+    from pytorchvideo_autox3d.predict.loading import model_hash
     from pytorchvideo_autox3d.predict.sources import find_labelled
 
     recognizer = recognizer_of(args)
     function = feature_function(recognizer, args.kind)
     videos, labels = find_labelled(args.videos, prefix=args.prefix)
-    made_with = {"model": args.model, "kind": args.kind, "views": str(recognizer.views)}
-    made_with["card"] = recognizer.card.to_dict()
+    made_with = {
+        "model": args.model,
+        "kind": args.kind,
+        "views": str(recognizer.views),
+        "model file": model_hash(args.model),
+        "card": recognizer.card.to_dict(),
+    }
     folder = FeatureFolder(args.output, made_with, suffix=f".{args.format}")
     errors = Console(stderr=True)
     bar = ProgressBar(console=errors)

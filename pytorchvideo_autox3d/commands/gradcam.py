@@ -29,11 +29,12 @@ def run(args: argparse.Namespace) -> None:
     """Look at the clips of each video: the middle one, or those of --views."""
     from pytorchvideo_autox3d.predict.gradcam import look
     from pytorchvideo_autox3d.predict.records import unique_names
-    from pytorchvideo_autox3d.predict.sources import find_videos
+    from pytorchvideo_autox3d.predict.sources import find_videos, refuse_overwriting
 
     recognizer = recognizer_of(args)
     videos = find_videos(args.videos, prefix=args.prefix)
     names = unique_names(videos)
+    refuse_overwriting("--output", [args.output / f"{name}.mp4" for name in names.values()], videos)
     for video, clips in recognizer.decoded(videos):
         looks = [look(recognizer, clip, label=args.label, layer=args.layer) for clip in clips.clip_VCTHW]
         target = args.output / names[str(video)]

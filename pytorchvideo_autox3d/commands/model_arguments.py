@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytorchvideo_autox3d.predict import Recognizer
 
 
-EXPORTED = (".onnx", ".xml", ".pt2", ".pte", ".tflite")
+EXPORTED = (".onnx", ".xml", ".pt2", ".pte", ".tflite", ".mlpackage")
 """What exported files end in."""
 
 

@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotate", type=Path, default=None, metavar="FOLDER", help="write mp4s with label and score")
     parser.add_argument("--segments", action="store_true", help="for long videos: what they show when, in segments")
     parser.add_argument("--stride", type=float, default=None, help="seconds between two windows; default: half a clip")
-    parser.add_argument("--min-seconds", type=float, default=1.0, help="shorter segments are smoothed away")
+    parser.add_argument(
+        "--min-seconds", type=float, default=None, help="shorter segments are smoothed away; default: 1"
+    )
     parser.add_argument("--timeline", type=Path, default=None, metavar="FOLDER", help="pictures of the segments (PNG)")
     parser.add_argument("--bad-videos", choices=("skip", "error"), default="skip", help="what an unreadable one means")
 
@@ -48,25 +50,48 @@ def run(args: argparse.Namespace) -> None:
     """Predict; bad videos are named on standard error and left out."""
     from rich.console import Console
 
+    from pytorchvideo_autox3d.predict.loading import model_hash
     from pytorchvideo_autox3d.predict.output import ResumableRecords, segment_table, table_of, write_records
     from pytorchvideo_autox3d.predict.sources import find_videos
 
-    if args.timeline and not args.segments:
-        raise ConfigError("--timeline draws segments: give --segments too")
+    for option in ("timeline", "stride", "min_seconds"):
+        if getattr(args, option) is not None and not args.segments:
+            raise ConfigError(f"--{option.replace('_', '-')} is of segments: give --segments too")
+    args.min_seconds = 1.0 if args.min_seconds is None else args.min_seconds
     recognizer = recognizer_of(args, top=args.top)
     videos = find_videos(args.videos, prefix=args.prefix)
+    _refuse_overwriting(args, videos)
     kept = None
     if args.output:
         decisive = ("model", "backend", "top", "segments", "stride", "min_seconds")
         made_with = {name: getattr(args, name) for name in decisive}
         kept = ResumableRecords(
-            args.output, {**made_with, "views": str(recognizer.views), "card": recognizer.card.to_dict()}
+            args.output,
+            {
+                **made_with,
+                "views": str(recognizer.views),
+                "model file": model_hash(args.model),
+                "card": recognizer.card.to_dict(),
+            },
         )
     records = _records(args, recognizer, videos, kept)
     if args.json or args.csv:
         write_records(records, sys.stdout, form="csv" if args.csv else "json", top=args.top, segments=args.segments)
     else:
         Console().print((segment_table if args.segments else table_of)(list(records)))
+
+
+def _refuse_overwriting(args: argparse.Namespace, videos: list[str]) -> None:
+    """`ConfigError` where what is to be written would replace a video or a list."""
+    from pytorchvideo_autox3d.predict.records import unique_names
+    from pytorchvideo_autox3d.predict.sources import refuse_overwriting
+
+    if args.output:
+        refuse_overwriting("--output", [args.output], [*videos, *args.videos])
+    if args.annotate:
+        refuse_overwriting(
+            "--annotate", [args.annotate / f"{name}.mp4" for name in unique_names(videos).values()], videos
+        )
 
 
 def _records(
@@ -77,10 +102,11 @@ def _records(
     Raises:
         DataError: no video can be read.
     """
-    earlier = kept.records if kept else {}
+    earlier = dict(kept.records) if kept else {}
     yield from (earlier[video] for video in videos if "error" not in earlier.get(video, {"error": ""}))
     left = [video for video in videos if video not in earlier]
     faults: list[dict[str, Any]] = []
+    bad = sum("error" in earlier.get(video, ()) for video in videos)
     with kept.appending() if kept else nullcontext():
         for record in _new_records(args, recognizer, left, faults, kept):
             if kept is not None:
@@ -89,7 +115,7 @@ def _records(
     if kept is not None:
         kept.finish(videos, top=args.top)
         print(f"written: {args.output}", file=sys.stderr)
-    if len(faults) == len(videos):
+    if bad + len(faults) == len(videos):
         raise DataError(f"none of the {len(videos)} videos could be read")
 
 

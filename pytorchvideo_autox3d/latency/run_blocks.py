@@ -18,13 +18,15 @@ TOGETHER = 64  # files that are timed in turn, and kept in measured.json when al
 def main() -> None:
     """Time the files that measured.json does not hold yet."""
     parser = argparse.ArgumentParser(description="Time the .onnx files of this folder.")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--repeats", type=positive, default=7)
     parser.add_argument("--machine", default=platform.node() or "unnamed", help="its name, kept with the figures")
     args = parser.parse_args()
     folder = os.path.dirname(os.path.abspath(__file__))
-    with open(os.path.join(folder, "pieces.json"), encoding="utf8") as file:
-        given = json.load(file)
+    given = content_of(os.path.join(folder, "pieces.json"), "files")
+    absent = [name for name in given["files"].values() if not os.path.exists(os.path.join(folder, name))]
+    if absent:
+        raise SystemExit(f"{folder}: {len(absent)} of {len(given['files'])} files are missing: {absent[0]}")
     setting = {**given["setting"], "threads": args.threads, "machine": args.machine}
     path = os.path.join(folder, "measured.json")
     done = read(path, setting)
@@ -37,12 +39,29 @@ def main() -> None:
         print(f"{len(done)}/{len(given['files'])}: {some[-1]}: {done[some[-1]][0]:.2f} ms", flush=True)
 
 
+def positive(text: str) -> int:
+    """The whole number from 1 up that a text gives."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    return int(text)
+
+
+def content_of(path: str, key: str) -> dict:
+    """Read a JSON file of ours that has `setting` and `key`; exits where it is none."""
+    try:
+        with open(path, encoding="utf8") as file:
+            data = json.load(file)
+        dict(data["setting"]), dict(data[key])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SystemExit(f"{path}: can't be read: {error}") from None
+    return data
+
+
 def read(path: str, setting: dict) -> dict:
     """Read the times of an earlier run, and exit where they are of another setting."""
     if not os.path.exists(path):
         return {}
-    with open(path, encoding="utf8") as file:
-        data = json.load(file)
+    data = content_of(path, "pieces")
     if data["setting"] != setting:
         raise SystemExit(f"{path}: was measured with {data['setting']}, not {setting}: move it away to start anew")
     return data["pieces"]
@@ -65,8 +84,11 @@ def measure(paths: dict, threads: int, repeats: int) -> dict:
     Returns:
         Median, fastest and slowest milliseconds of each file, by key.
     """
-    import numpy
-    import onnxruntime
+    try:
+        import numpy
+        import onnxruntime
+    except ImportError as error:
+        raise SystemExit(f"run_blocks.py needs numpy and onnxruntime: {error}") from None
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from pytorchvideo_autox3d.errors import ConfigError, ModelError
 from pytorchvideo_autox3d.export import export_model, load_exported, read_metadata
 from pytorchvideo_autox3d.models import ModelCard
+from pytorchvideo_autox3d.predict.loading import kept_calibration
 from pytorchvideo_autox3d.predict.recognizer import Recognizer
 
 BACKENDS = ("eager", "onnx", "openvino")
@@ -22,20 +24,24 @@ BACKENDS = ("eager", "onnx", "openvino")
 def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Recognizer:
     """Open a file that `autox3d export` wrote; its metadata has the classes and the preprocessing.
 
+    A calibration of the file itself, which lies beside it, goes before that of the network that it was made of.
+
     Args:
         path: the file; its suffix names the format.
         threads: of the runtime; 0 leaves the number to it.
         options: as of `Recognizer`; it runs on the CPU.
     Raises:
         ExportError: there is no such file, or its runtime is not installed; names the extra.
-        ModelError: the file says nothing of classes and clips.
+        ModelError: the file says nothing of classes and clips, or the calibration is of another file.
     """
+    run = load_exported(path, threads=threads)
     metadata = read_metadata(path)
     if not metadata.get("model_card"):
         raise ModelError(f"{path}: says nothing of its classes and clips: export it from a checkpoint or a package")
     card = ModelCard.from_dict(json.loads(metadata["model_card"]), source=str(path))
+    card = replace(card, calibration=kept_calibration(str(path)) or card.calibration)
     clips = int(json.loads(metadata["clip"])[0])
-    return Recognizer(in_parts(load_exported(path, threads=threads), clips), card, **{**options, "device": "cpu"})
+    return Recognizer(in_parts(run, clips), card, **{**options, "device": "cpu"})
 
 
 def on_backend(recognizer: Recognizer, backend: str, *, threads: int = 0, **options: Any) -> Recognizer:

@@ -86,9 +86,12 @@ class FeatureFolder:
             raise ConfigError(f"features: {suffix!r} is none of {', '.join(SUFFIXES)}")
         self.folder, self._suffix = Path(folder), suffix
         self._made_with = simplejson.loads(simplejson.dumps({**made_with, "suffix": suffix}))
+        self._files: dict[str, str] = {}
         index = self.folder / INDEX
         if index.is_file():
-            before = read_index(self.folder)["made_with"]
+            content = read_index(self.folder)
+            self._files = {row["video"]: row["file"] for row in content["videos"]} | content.get("files", {})
+            before = content["made_with"]
             differs = [key for key in self._made_with if before.get(key) != self._made_with[key]]
             if differs:
                 raise DataError(f"{index}: was begun with another {differs[0]}: name another folder")
@@ -99,13 +102,14 @@ class FeatureFolder:
         videos: Sequence[str],
         function: Callable[[Tensor], Tensor],
         *,
-        labels: Sequence[int] | None = None,
+        labels: Sequence[int] | Sequence[str] | None = None,
         on_fault: Callable[[Any, DecodeError], None] | None = None,
         progress: Callable[[int], None] = lambda done: None,
     ) -> int:
         """Write the files that are not there yet, then the index.
 
-        A file holds `features`, one row for each view, and `spans`, start and end of each view in seconds.
+        A file holds `features`, one row for each view, and `spans`, start and end of each view in seconds. It is named
+        after its video; the index remembers which file is whose, since several videos may have one name.
 
         Args:
             recognizer: decodes the videos.
@@ -119,23 +123,36 @@ class FeatureFolder:
         Raises:
             DecodeError: a video can't be read, and there is no `on_fault`.
         """
-        names = {video: f"{name}{self._suffix}" for video, name in unique_names(videos).items()}
-        self._write_index([], names)  # so that a folder that is not finished says what it was begun with
-        left = [video for video in videos if not (self.folder / names[video]).is_file()]
+        left = [video for video in videos if not self._there(video)]
+        names = self._named(left)
+        self._files |= names
+        self._write_index([])  # so that a folder that is not finished says what it was begun with
         done = len(videos) - len(left)
         for video, clips in recognizer.decoded(left, on_fault=on_fault):
             features = function(clips.clip_VCTHW).numpy()
-            self._write(names[str(video)], {"features": features, "spans": np.array(clips.spans, np.float32)})
+            self._write(self._files[str(video)], {"features": features, "spans": np.array(clips.spans, np.float32)})
             done += 1
             progress(done)
-        there = [n for n, video in enumerate(videos) if (self.folder / names[video]).is_file()]
-        entries = [{"video": videos[n], **({"label": int(labels[n])} if labels is not None else {})} for n in there]
-        self._write_index(entries, names)
+        there = [n for n, video in enumerate(videos) if self._there(video)]
+        entries = [{"video": videos[n], **({"label": labels[n]} if labels is not None else {})} for n in there]
+        self._write_index(entries)
         return len(entries)
 
-    def _write_index(self, entries: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> None:
-        rows = [{**entry, "file": names[entry["video"]]} for entry in entries]
-        write_json(self.folder / INDEX, {"made_with": self._made_with, "videos": rows})
+    def _there(self, video: str) -> bool:
+        return video in self._files and (self.folder / self._files[video]).is_file()
+
+    def _named(self, videos: Sequence[str]) -> dict[str, str]:
+        """A file's name for each video: that of an earlier run, or one that no other video has."""
+        taken = {Path(file).stem for file in self._files.values()}
+        if self.folder.is_dir():
+            taken |= {file.stem for file in self.folder.glob(f"*{self._suffix}")}
+        fresh = [video for video in videos if video not in self._files]
+        names = unique_names(fresh, taken=taken)
+        return {video: self._files.get(video) or f"{names[video]}{self._suffix}" for video in videos}
+
+    def _write_index(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        rows = [{**entry, "file": self._files[entry["video"]]} for entry in entries]
+        write_json(self.folder / INDEX, {"made_with": self._made_with, "videos": rows, "files": self._files})
 
     def _write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         with atomic_write(self.folder / name) as beside:
@@ -147,7 +164,11 @@ class FeatureFolder:
 
 
 def read_index(folder: str | Path) -> dict[str, Any]:
-    """Read a folder's index: "made_with", and "videos", one entry for each (video, file and, where known, label).
+    """Read a folder's index.
+
+    Returns:
+        "made_with"; "videos", one entry for each (video, file and, where known, label: a name, or a number where there
+        are no names); and "files", the file of every video that was ever asked for here.
 
     Raises:
         DataError: there is no index, or the file is none.

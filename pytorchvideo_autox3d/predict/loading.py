@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError, DataError
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.jobs.build import build_card
 from pytorchvideo_autox3d.models import CARD_KEY, Calibration, ClipNet, ModelCard, file_hash
-from pytorchvideo_autox3d.models.package import CARD_FILE, find_package
+from pytorchvideo_autox3d.models.package import CARD_FILE, WEIGHTS_FILE, find_package
 from pytorchvideo_autox3d.models.x3d_checkpoints import convert_state
 from pytorchvideo_autox3d.plain_data import parse_yaml
 
@@ -129,7 +129,7 @@ def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tupl
             names = ModelCard.from_dict(checkpoint[CARD_KEY], source=path).classes
         if names is None:
             raise ModelError(f"{path}: does not name its classes: give a classes.json (--classes FILE, classes=...)")
-    calibration = _kept_calibration(path) or card.calibration
+    calibration = kept_calibration(path) or card.calibration
     try:
         return replace(card, classes=card.classes if names is None else names, calibration=calibration)
     except ModelError as error:
@@ -137,10 +137,10 @@ def _card(checkpoint: Mapping[str, Any], path: str, cfg: str | None, names: tupl
 
 
 def keep_calibration(model: str, calibration: Calibration) -> Path:
-    """Write a calibration into a package's card, or into a file beside a checkpoint.
+    """Write a calibration into a package's card, or into a file beside a checkpoint or an exported file.
 
     Args:
-        model: the path of either.
+        model: the path of any of them.
         calibration: what to write.
     Returns:
         The file that was written.
@@ -172,14 +172,25 @@ def calibration_file(model: str) -> Path:
     return folder / CARD_FILE
 
 
-def _kept_calibration(path: str) -> Calibration | None:
-    """The calibration beside a checkpoint, or None; `ModelError` where it was made of another checkpoint."""
+def model_hash(model: str) -> str:
+    """The SHA-256 of a model's weights: of a checkpoint, of an exported file, or of the weights in a package."""
+    if model.endswith(".xml"):
+        return file_hash(Path(model).with_suffix(".bin"))  # OpenVINO's weights lie beside its graph
+    return file_hash(model if os.path.isfile(model) else find_package(model) / WEIGHTS_FILE)
+
+
+def kept_calibration(path: str) -> Calibration | None:
+    """The calibration beside a checkpoint or an exported file; None where there is none.
+
+    Raises:
+        ModelError: it was made of another file, or can't be read.
+    """
     file = path + _CALIBRATION
     if not os.path.isfile(file):
         return None
     content = read_json(file)
     if not isinstance(content, dict) or content.pop("sha256", None) != file_hash(path):
-        raise ModelError(f"{file} is of another checkpoint: remove it, or run autox3d calibrate again")
+        raise ModelError(f"{file} is of another file of weights: remove it, or run autox3d calibrate again")
     return Calibration.from_dict(content)
 
 

@@ -110,11 +110,13 @@ class ResumableRecords:
         path: ends in .csv, or else holds JSON lines.
         made_with: what the records depend on (the model, its views); a file begun with something else is refused.
     Raises:
-        DataError: `<path>.partial` was begun with something else, or is damaged.
+        DataError: `path` is a folder, or `<path>.partial` was begun with something else, or is damaged.
     """
 
     def __init__(self, path: str | Path, made_with: Mapping[str, Any]) -> None:
         self.path = Path(path)
+        if self.path.is_dir():
+            raise DataError(f"{path}: is a folder: name a file")
         self.partial = Path(f"{path}.partial")
         self._made_with = simplejson.loads(simplejson.dumps(made_with))
         self.records = self._begun() if self.partial.is_file() else {}
@@ -122,6 +124,8 @@ class ResumableRecords:
     @contextmanager
     def appending(self) -> Iterator[None]:
         """Open `<path>.partial`; inside the `with`, `add` may be called.
+
+        An exception before there is any record leaves no file.
 
         Raises:
             AutoX3DError: the file can't be written.
@@ -132,7 +136,12 @@ class ResumableRecords:
             lines = [json_line(self._made_with), *map(json_line, self.records.values())]
             write_text(self.partial, "".join(f"{line}\n" for line in lines))
             with self.partial.open("a", encoding="utf8") as self._stream:
-                yield
+                try:
+                    yield
+                except BaseException:
+                    if not self.records:
+                        self.partial.unlink(missing_ok=True)
+                    raise
         except OSError as error:
             raise AutoX3DError(f"can't write {self.partial}: {error.strerror or error}") from error
 

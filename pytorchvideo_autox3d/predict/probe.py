@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,11 @@ class ProbeResult:
     test_videos: int
 
 
-def read_folder(folder: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def read_folder(folder: str | Path) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """Read a folder that `extract-features` wrote.
 
     Returns:
-        features_NC, the mean of each video's views, and label_N.
+        features_NC, the mean of each video's views, and label_N, names or numbers.
     Raises:
         DataError: there is no index, no label in it, or the features are maps.
     """
@@ -47,7 +48,7 @@ def read_folder(folder: str | Path) -> tuple[NDArray[np.float32], NDArray[np.int
     features = [read_features(Path(folder, row["file"])) for row in rows]
     if features[0].ndim != 2:
         raise DataError(f"{folder}: holds maps, a probe needs pooled features (--kind pooled)")
-    return np.stack([one.mean(axis=0) for one in features]), np.array([row["label"] for row in rows], dtype=np.int64)
+    return np.stack([one.mean(axis=0) for one in features]), np.array([row["label"] for row in rows])
 
 
 def probe(train: str | Path, test: str | Path, *, neighbours: int = 5, regularisation: float = 1.0) -> ProbeResult:
@@ -64,7 +65,7 @@ def probe(train: str | Path, test: str | Path, *, neighbours: int = 5, regularis
     Raises:
         ConfigError: scikit-learn is not installed, or an argument is out of range.
         DataError: a folder holds no labelled pooled features, the training's are all of one class, or the two are of
-            different networks.
+            different networks or name their classes differently.
     """
     try:
         from sklearn.linear_model import LogisticRegression
@@ -76,6 +77,9 @@ def probe(train: str | Path, test: str | Path, *, neighbours: int = 5, regularis
     (train_NC, train_N), (test_NC, test_N) = read_folder(train), read_folder(test)
     if train_NC.shape[1] != test_NC.shape[1]:
         raise DataError(f"{test}: features of {test_NC.shape[1]} channels, those of {train} have {train_NC.shape[1]}")
+    if train_N.dtype.kind != test_N.dtype.kind:
+        kinds = ["names" if labels_N.dtype.kind == "U" else "numbers" for labels_N in (test_N, train_N)]
+        raise DataError(f"{test}: classes are {kinds[0]}, those of {train} are {kinds[1]}")
     if len(np.unique(train_N)) < 2:
         raise DataError(f"{train}: all videos are of one class")
     if not 1 <= neighbours <= len(train_N):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -119,10 +119,10 @@ def caption_of(timeline: Timeline) -> Caption:
     return caption
 
 
-def unique_names(videos: Sequence[str]) -> dict[str, str]:
-    """A file name without suffix for each video: the video's own, with a number added where several share one."""
+def unique_names(videos: Sequence[str], *, taken: Iterable[str] = ()) -> dict[str, str]:
+    """A file name without suffix for each video: the video's own, with a number added where it is taken already."""
     names: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = set(taken)
     for video in videos:
         stem = name = Path(video).stem
         number = 1

@@ -6,12 +6,13 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data import read_list
 from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import ConfigError, DataError
 
 STDIN = "-"
 _LISTS = (".csv", ".txt", ".tsv", ".json")
@@ -32,7 +33,7 @@ def find_videos(names: Sequence[str], *, prefix: str = "", stdin: Iterable[str] 
     found: dict[str, None] = {}
     for name in names:
         if name == STDIN:
-            paths = [line.rstrip("\n") for line in (sys.stdin if stdin is None else stdin) if line.strip()]
+            paths = [line.rstrip("\r\n") for line in (sys.stdin if stdin is None else stdin) if line.strip()]
         else:
             paths = _named(name, prefix)
         if not paths:
@@ -60,15 +61,32 @@ def _in_folder(folder: str) -> list[str]:
     )
 
 
-def find_labelled(names: Sequence[str], *, prefix: str = "") -> tuple[list[str], list[int] | None]:
+def refuse_overwriting(option: str, targets: Iterable[str | Path], sources: Iterable[str]) -> None:
+    """Check that none of the files to write is one of those to read.
+
+    Args:
+        option: that names what is written, for the message.
+        targets: the files to write.
+        sources: the files to read.
+    Raises:
+        ConfigError: one of them is; names both.
+    """
+    read = {os.path.realpath(source): source for source in sources}
+    for target in targets:
+        source = read.get(os.path.realpath(target))
+        if source is not None:
+            raise ConfigError(f"{option}: {target} would replace {source}, which is read: name another")
+
+
+def find_labelled(names: Sequence[str], *, prefix: str = "") -> tuple[list[str], list[int] | list[str] | None]:
     """Find videos as `find_videos` does, and their classes where they are known.
 
     Args:
         names: as of `find_videos`; classes are known where it is a single list or folder that has them.
         prefix: joined before a list's relative paths.
     Returns:
-        The paths, and the classes' numbers or None. The numbers are the list's own (see `read_list`), whatever a model
-        calls its classes.
+        The paths, and the classes: their names, or the list's numbers (see `read_list`) where they have no names, or
+        None.
     Raises:
         DataError: a name stands for no video, or a list is malformed.
     """
@@ -82,5 +100,7 @@ def find_labelled(names: Sequence[str], *, prefix: str = "") -> tuple[list[str],
                 raise
         else:
             if manifest.labelled:
-                return list(manifest.paths), manifest.labels.tolist()
+                numbers: list[int] = manifest.labels.tolist()
+                names_K = manifest.classes.names
+                return list(manifest.paths), [names_K[number] for number in numbers] if names_K else numbers
     return find_videos(names, prefix=prefix), None

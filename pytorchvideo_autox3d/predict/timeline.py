@@ -74,8 +74,8 @@ def read_timeline(
     """
     if recognizer.modality != "rgb":
         raise ConfigError(f"segments: the network sees {recognizer.modality}, sliding windows are of rgb alone")
-    if min_seconds < 0:
-        raise ConfigError(f"min_seconds: {min_seconds:g} is below 0")
+    if not min_seconds >= 0:
+        raise ConfigError(f"min_seconds: {min_seconds:g}, expected 0 or more")
     with recognizer.stream(video) as source:
         found = source.metadata()
         windows = Windows.over(found, recognizer.card.preprocessing, stride=stride)

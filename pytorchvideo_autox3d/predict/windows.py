@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,10 +42,10 @@ class Windows:
             clip: how a clip is made.
             stride: seconds between the starts of two clips; by default half a clip.
         Raises:
-            ConfigError: the stride is not positive.
+            ConfigError: the stride is no positive number.
         """
         seconds = clip.seconds / 2 if stride is None else stride
-        if not seconds > 0:
+        if not (seconds > 0 and math.isfinite(seconds)):
             raise ConfigError(f"stride: {seconds:g} seconds, expected a positive number")
         span = clip_span(clip.num_frames, clip.sampling_rate, clip.fps, video.fps)
         return cls(video, span, max(1.0, seconds * video.fps), clip.num_frames)

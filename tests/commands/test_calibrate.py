@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d import cli
+from pytorchvideo_autox3d.export import export_model
 from pytorchvideo_autox3d.kernels.depthwise import depthwise_kernels
 from pytorchvideo_autox3d.models import Release, load_package, write_package
 from pytorchvideo_autox3d.models.package import CARD_FILE, find_package
@@ -61,6 +62,18 @@ def test_predict_honours_it(folder, name, capsys):
     assert not any(one["rejected"] for one in predicted(folder, folder / name))
 
 
+def test_an_exported_file_has_a_calibration_of_its_own(folder, capsys):
+    file = folder / "m.onnx"
+    network = load_package(folder / "package")
+    export_model(network, file, format="onnx", clip=network.card.preprocessing.clip)
+    assert "rejected" not in predicted(folder, file)[0]
+    assert calibrate(folder, file, "--keep", "0.5") == 0
+    assert [one["rejected"] for one in predicted(folder, file)].count(True) in (1, 2)
+    file.write_bytes(file.read_bytes() + b"\n")
+    assert cli.main(["predict", "--model", str(file), str(folder / "0.mp4")]) == 1
+    assert "m.onnx" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_package_keeps_its_hash_and_other_weights_lose_the_calibration(folder, capsys):
     assert calibrate(folder, folder / "package") == 0
     assert load_package(folder / "package").card.calibration.temperature > 0
@@ -68,7 +81,7 @@ def test_a_package_keeps_its_hash_and_other_weights_lose_the_calibration(folder,
     content = torch.load(folder / "m.pyth", weights_only=True)
     torch.save({**content, "epoch": 3}, folder / "m.pyth")
     assert cli.main(["predict", "--model", str(folder / "m.pyth"), str(folder / "0.mp4")]) == 1
-    assert "m.pyth.calibration.json is of another checkpoint" in capsys.readouterr().err
+    assert "m.pyth.calibration.json is of another file of weights" in capsys.readouterr().err
 
 
 def test_a_share_that_is_none(folder, capsys):

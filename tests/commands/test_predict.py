@@ -98,6 +98,11 @@ def test_an_output_file_goes_on_after_an_interruption(checkpoint, videos, tmp_pa
         (["broken.mp4", "missing.mp4"], "none of the 2 videos"),
         (["0.mp4", "broken.mp4", "--bad-videos", "error"], "broken.mp4: not a readable video"),
         (["*.gif"], "holds no videos"),
+        (["0.mp4", "--stride", "1"], "--stride is of segments: give --segments too"),
+        (["0.mp4", "--min-seconds", "1"], "--min-seconds is of segments"),
+        (["0.mp4", "--segments", "--min-seconds", "nan"], "min_seconds: nan"),
+        (["0.mp4", "--segments", "--stride", "inf"], "stride: inf seconds"),
+        (["0.mp4", "--model", "net.mlpackage"], "net.mlpackage: coreml can't be run on this machine"),
         (["0.mp4", "--views", "4x4"], "views"),
         (["0.mp4", "--device", "abacus"], "device abacus: can't be used here"),
         (["0.mp4", "--model", "missing.pyth"], "missing.pyth: no such checkpoint"),
@@ -111,6 +116,38 @@ def test_bad_input_is_one_line_and_exit_code_1(checkpoint, videos, capsys, monke
     monkeypatch.chdir(videos)
     assert predict(checkpoint, *arguments) == 1
     assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_nothing_that_is_read_is_written_over(checkpoint, tmp_path, capsys):
+    video = write_grey(tmp_path / "0.mp4", range(20))
+    (tmp_path / "list.csv").write_text("0.mp4\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    listed = [tmp_path / "list.csv", "--prefix", tmp_path]
+    for arguments, words in (
+        ([video, "--annotate", tmp_path], "--annotate: "),
+        ([video, "--output", video], "--output: "),
+        ([*listed, "--output", tmp_path / "list.csv"], "list.csv would replace"),
+        ([*listed, "--output", tmp_path], "is a folder"),
+    ):
+        assert predict(checkpoint, *arguments) == 1
+        assert words in capsys.readouterr().err.splitlines()[-1]
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert cli.main(["gradcam", "--model", str(checkpoint), str(video), "--output", str(tmp_path)]) == 1
+    assert "--output: " in capsys.readouterr().err.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_other_weights_under_the_same_name_start_anew(checkpoint, videos, tmp_path, capsys):
+    model, output = tmp_path / "model.pyth", tmp_path / "out.csv"
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save(content, model)
+    broken = ["broken.mp4", "--bad-videos", "error"]
+    arguments = [videos / "0.mp4", *(videos / broken[0], *broken[1:]), "--output", output, "--batch-size", "1"]
+    assert predict(model, *arguments) == 1
+    assert (tmp_path / "out.csv.partial").exists()
+    torch.save({**content, "epoch": 1}, model)
+    assert predict(model, *arguments) == 1
+    assert "out.csv.partial: was begun with another model file" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_segments_with_picture_and_film(checkpoint, videos, tmp_path, capsys):

@@ -105,6 +105,55 @@ def test_the_script_for_other_machines(pieces, tmp_path):
     assert "was measured with" in refused.stderr
 
 
+def test_a_folder_of_other_pieces_is_refused(pieces, tmp_path):
+    setting = Setting(**{**vars(SETTING), "backend": "onnx"})
+    one = dict(list(pieces.items())[:1])
+    write_portable(one, setting, tmp_path)
+    (tmp_path / "00000.onnx").write_bytes(b"kept")
+    write_portable(one, Setting(**{**vars(setting), "threads": 7, "machine": "another"}), tmp_path)
+    assert (tmp_path / "00000.onnx").read_bytes() == b"kept"
+    before = (tmp_path / "pieces.json").read_text()
+    with pytest.raises(SpaceError, match=r"pieces\.json: was begun with another clip: name another folder"):
+        write_portable(one, Setting(**{**vars(setting), "clip": (5, 16, 16)}), tmp_path)
+    with pytest.raises(SpaceError, match="another files"):
+        write_portable(dict(list(pieces.items())[1:2]), setting, tmp_path)
+    assert (tmp_path / "pieces.json").read_text() == before
+    (tmp_path / "pieces.json").write_text("{}")
+    with pytest.raises(SpaceError, match=r"pieces\.json: lists no pieces"):
+        write_portable(one, setting, tmp_path)
+
+
+def test_files_of_an_unknown_folder_are_made_anew(pieces, tmp_path):
+    (tmp_path / "00000.onnx").write_bytes(b"of something else")
+    write_portable(dict(list(pieces.items())[:1]), Setting(**{**vars(SETTING), "backend": "onnx"}), tmp_path)
+    assert len((tmp_path / "00000.onnx").read_bytes()) > 200
+
+
+@pytest.mark.parametrize(
+    ("prepare", "arguments", "words"),
+    [
+        (lambda folder: (folder / "00000.onnx").unlink(), [], "1 of 1 files are missing: 00000.onnx"),
+        (lambda folder: (folder / "pieces.json").write_text("{"), [], "pieces.json: can't be read"),
+        (lambda folder: (folder / "measured.json").write_text("[]"), [], "measured.json: can't be read"),
+        (
+            lambda folder: (folder / "numpy.py").write_text("raise ImportError('none')"),
+            [],
+            "needs numpy and onnxruntime",
+        ),
+        (lambda folder: None, ["--repeats", "0"], "'0' is no whole number from 1 up"),
+    ],
+)
+def test_the_scripts_errors_are_one_line(pieces, tmp_path, prepare, arguments, words):
+    write_portable(dict(list(pieces.items())[:1]), Setting(**{**vars(SETTING), "backend": "onnx"}), tmp_path)
+    prepare(tmp_path)
+    found = subprocess.run(
+        [sys.executable, str(tmp_path / "run_blocks.py"), *arguments], capture_output=True, text=True, check=False
+    )
+    assert found.returncode in (1, 2)
+    assert words in found.stderr.splitlines()[-1]
+    assert "Traceback" not in found.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

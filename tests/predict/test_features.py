@@ -64,6 +64,39 @@ def test_a_file_for_every_video_and_what_is_missing_is_made(tiny, videos, broken
         FeatureFolder(tmp_path / "f", {**MADE_WITH, "views": "1x1"}, suffix=suffix)
 
 
+def test_videos_of_one_name_in_different_lists_have_files_of_their_own(tiny, tmp_path):
+    function = feature_function(tiny, "pooled")
+    for part in "ab":
+        (tmp_path / part).mkdir()
+    dark, bright = (str(write_grey(tmp_path / part / "clip.mp4", [60 * n] * 12)) for n, part in enumerate("ab"))
+    for videos in ([dark], [bright], [dark]):
+        folder = FeatureFolder(tmp_path / "f", MADE_WITH, suffix=".npz")
+        assert folder.extract(tiny, videos, function) == 1
+        (row,) = read_index(tmp_path / "f")["videos"]
+        clips = tiny._clips(videos[0]).clip_VCTHW
+        found = read_features(tmp_path / "f" / row["file"])
+        np.testing.assert_allclose(found, function(clips).numpy(), rtol=1e-5)
+    assert len(list((tmp_path / "f").glob("*.npz"))) == 2
+
+
+def test_what_an_interrupted_run_made_is_known(tiny, videos, tmp_path):
+    function = feature_function(tiny, "pooled")
+
+    def interrupted(clip):
+        if len(list((tmp_path / "f").glob("*.npz"))) == 2:
+            raise KeyboardInterrupt
+        return function(clip)
+
+    with pytest.raises(KeyboardInterrupt):
+        FeatureFolder(tmp_path / "f", MADE_WITH, suffix=".npz").extract(tiny, videos, interrupted)
+    asked = []
+    FeatureFolder(tmp_path / "f", MADE_WITH, suffix=".npz").extract(
+        tiny, videos, lambda clip: asked.append(clip) or function(clip)
+    )
+    assert len(asked) == 1
+    assert [row["video"] for row in read_index(tmp_path / "f")["videos"]] == videos
+
+
 def test_what_has_no_features_is_named(recognizer, tmp_path):
     with pytest.raises(ConfigError, match="exported"):
         feature_function(recognizer, "pooled")
@@ -108,11 +141,16 @@ def test_probe_names_what_is_wrong(tmp_path, videos):
     good = write_folder(tmp_path / "good", np.ones((6, 3)) * np.arange(6)[:, None], [0, 1] * 3)
     maps = write_folder(tmp_path / "maps", ones, [0, 1, 0, 1], shape=(1, 1, 1))
     wide = write_folder(tmp_path / "wide", np.ones((2, 5)), [0, 1])
+    named = write_folder(tmp_path / "named", ones[:2], [0, 1])
+    index = json.loads((named / "index.json").read_text())
+    rows = [{**row, "label": "ab"[row["label"]]} for row in index["videos"]]
+    (named / "index.json").write_text(json.dumps({**index, "videos": rows}))
     same = write_folder(tmp_path / "same", ones, [1, 1, 1, 1])
     cases = [
         ((good, maps), {}, "maps"),
         ((good, wide), {}, "5 channels"),
         ((same, good), {}, "one class"),
+        ((good, named), {}, "named: classes are names, those of .*good are numbers"),
         ((good, tmp_path), {}, "no index"),
         ((good, good), {"neighbours": 9}, "neighbours"),
         ((good, good), {"regularisation": 0.0}, "regularisation"),

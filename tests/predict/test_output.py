@@ -60,6 +60,23 @@ def test_goes_on_after_an_interruption_and_ends_in_the_lists_order(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["out.jsonl"]
 
 
+def test_what_has_no_record_leaves_no_file(tmp_path):
+    kept = begun(tmp_path / "out.csv")
+    with pytest.raises(ValueError, match="the first video"), kept.appending():
+        raise ValueError("the first video can't be read")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="the second"), kept.appending():
+        kept.add(A)
+        raise ValueError("the second can't be read")
+    assert begun(tmp_path / "out.csv").records == {"a.mp4": A}
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(DataError, match="is a folder: name a file"):
+        begun(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_begun_with_another_model_is_refused(tmp_path):
     path = tmp_path / "out.csv"
     with begun(path).appending():

@@ -1,7 +1,7 @@
 import pytest
 
-from pytorchvideo_autox3d.errors import DataError
-from pytorchvideo_autox3d.predict.sources import find_videos
+from pytorchvideo_autox3d.errors import ConfigError, DataError
+from pytorchvideo_autox3d.predict.sources import find_labelled, find_videos, refuse_overwriting
 
 
 @pytest.fixture
@@ -23,6 +23,7 @@ def test_each_form(folder):
     assert named(folder / "list.csv", prefix=str(folder)) == ["b.mp4", "/elsewhere/x.mp4"]
     assert named("x.mp4", "x.mp4", folder / "b.mp4") == ["x.mp4", "b.mp4"]
     assert named("-", stdin=["one two.mp4\n", "\n", "three.mp4"]) == ["one two.mp4", "three.mp4"]
+    assert named("-", stdin=["from windows.mp4\r\n"]) == ["from windows.mp4"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
@@ -37,3 +38,21 @@ def test_what_stands_for_no_video_is_named(tmp_path, name):
     with pytest.raises(DataError, match="no videos") as raised:
         find_videos([given], stdin=[])
     assert given in str(raised.value)
+
+
+def test_classes_are_their_names_where_there_are_names(tmp_path):
+    """So that two lists by themselves, each of which numbers its own names, agree."""
+    (tmp_path / "one.csv").write_text("a.mp4 left\nb.mp4 right\n")
+    (tmp_path / "other.csv").write_text("c.mp4 right\n")
+    (tmp_path / "numbers.csv").write_text("d.mp4 1\n")
+    assert find_labelled([str(tmp_path / "one.csv")])[1] == ["left", "right"]
+    assert find_labelled([str(tmp_path / "other.csv")])[1] == ["right"]
+    assert find_labelled([str(tmp_path / "numbers.csv")])[1] == [1]
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    read = [str(tmp_path / "a.mp4"), "s3://bucket/b.mp4"]
+    refuse_overwriting("--output", [tmp_path / "b.mp4", tmp_path / "deep" / "a.mp4"], read)
+    with pytest.raises(ConfigError, match=r"--output: .*link/a\.mp4 would replace .*a\.mp4, which is read"):
+        refuse_overwriting("--output", [tmp_path / "link" / "a.mp4"], read)
