@@ -3,6 +3,7 @@
 Each process of a job does all of it; what they end with is compared with one process, not with each other.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -14,10 +15,12 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.data import ClipBatch, ClipLoader, build_loader
 from pytorchvideo_autox3d.engine import (
+    CounterHook,
     CrossEntropy,
     EvalSettings,
     EvalViews,
@@ -144,6 +147,42 @@ def recorded(sent: list[int]) -> Iterator[None]:
         dist.all_reduce = reduce
 
 
+class Messages(Hook):
+    """The number of elements of each message that a step reduces over the processes, as torch's profiler sees them.
+
+    DistributedDataParallel sends its own from C++, which no function of Python's in between would see.
+    """
+
+    def __init__(self) -> None:
+        self.of_steps: list[list[int]] = []
+
+    def before_step(self, loop) -> None:
+        self._profile = profile(activities=[ProfilerActivity.CPU], record_shapes=True)
+        self._profile.start()
+
+    def after_step(self, loop) -> None:
+        self._profile.stop()
+        shapes = [event.input_shapes[0] for event in self._profile.events() if event.name == "gloo:all_reduce"]
+        self.of_steps.append([math.prod(shape) for shape in shapes])
+
+
+def training_messages(folder: str) -> list[list[int]]:
+    """Of each of four updates, made of two batches; process 1 counts skipped videos."""
+    model, messages = tiny_model(seed=3), Messages()
+    train(
+        model,
+        SharedLoader(batches=8, batch_size=CLIPS),
+        optimizer=build_optimizer(model, base_lr=0.2),
+        schedule=make_schedule(base_lr=0.2, max_epoch=1),
+        loss=CrossEntropy(),
+        runtime=RUNTIME,
+        output_dir=folder,
+        settings=TrainSettings(max_epoch=1, checkpoint_period=1, log_period=100, accumulation=2),
+        extra_hooks=[messages, CounterHook(lambda: {"skipped": 1.0, "bad_videos": 1.0})],
+    )
+    return messages.of_steps
+
+
 def searched(spread: str, sent: list[int]) -> dict[str, list[torch.Tensor]]:
     """Ten steps of alpha and of the weights, by clips or by samples; five samples, for two processes or three.
 
@@ -192,13 +231,19 @@ def everything(folder: str) -> list[dict]:
         "test": scored(),
         "search by clips": searched("clips", by_clips := []),
         "search by samples": searched("samples", by_samples := []),
-        "messages": {"clips": by_clips, "samples": by_samples},
+        "messages": {"clips": by_clips, "samples": by_samples, "training": training_messages(f"{folder}/messages")},
     }
     return distributed.all_gather_objects(own)
 
 
-def check_messages(clips: list[int], samples: list[int]) -> None:
-    """A search's weight steps reduce their gradients once, and besides the count of clips and five losses."""
+def check_messages(clips: list[int], samples: list[int], training: list[list[int]]) -> None:
+    """Each step reduces its gradients once, and besides the count of clips and the losses.
+
+    A training's other message has loss, two errors, the gradient's norm, two counters, the clips, and whether to stop
+    (by two signals) or to save: ten numbers.
+    """
+    gradients = sum(parameter.numel() for parameter in tiny_model().parameters())
+    assert training == [[1, gradients, 10]] * 4
     steps = STEPS // 2
     assert len(clips) == 7 * steps
     assert all(clips[7 * step : 7 * step + 6] == [1] * 6 and clips[7 * step + 6] > 100 for step in range(steps))
@@ -209,7 +254,7 @@ def check_messages(clips: list[int], samples: list[int]) -> None:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> dict:
     (found,) = everything(str(tmp_path_factory.mktemp("one")))
-    assert found.pop("messages") == {"clips": [], "samples": []}
+    assert found.pop("messages") == {"clips": [], "samples": [], "training": [[]] * 4}
     return found
 
 
