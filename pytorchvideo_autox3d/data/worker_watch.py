@@ -6,11 +6,12 @@ import importlib
 import multiprocessing
 import os
 import re
+import signal
 import threading
 import time
 import weakref
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -126,9 +127,34 @@ def begin_worker(worker: int, *, imports: Sequence[str] = ()) -> None:
         worker: its number; `DataLoader` gives it, and it is not used.
         imports: modules; a worker that was forked has them already.
     """
+    leave_signals_to_parent()
     die_with_parent()
     for module in imports:
         importlib.import_module(module)
+
+
+def leave_signals_to_parent() -> None:
+    """In a new worker: outlive SIGINT and SIGTERM that come from anybody but the process that reads its batches.
+
+    A terminal, torchrun and Slurm send them to every process of a job. A worker that went at once would take with it
+    the batch that the job waits for, and so the checkpoint that it saves when it is asked to stop. The reader itself
+    ends its workers by SIGTERM, also one that does not come back from a decode.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    # Threads that were there before, as in a worker that is not forked, don't have the mask: torchrun signals a group.
+    with suppress(OSError):
+        os.setsid()
+
+    def watch() -> None:
+        while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent.pid:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True, name="leave-signals-to-parent").start()
 
 
 def die_with_parent() -> None:

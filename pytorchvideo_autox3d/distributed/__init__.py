@@ -7,12 +7,20 @@ from pytorchvideo_autox3d.distributed.collectives import (
     barrier,
     is_distributed,
     is_main,
+    raise_together,
     rank,
     relative_share,
     sum_gradients,
     world_size,
 )
-from pytorchvideo_autox3d.distributed.launch import ProcessInfo, init_from_env, launch, shutdown, under_torchrun
+from pytorchvideo_autox3d.distributed.launch import (
+    ProcessInfo,
+    init_from_env,
+    launch,
+    said_before,
+    shutdown,
+    under_torchrun,
+)
 from pytorchvideo_autox3d.distributed.seed import seed_all
 
 __all__ = [
@@ -25,8 +33,10 @@ __all__ = [
     "is_distributed",
     "is_main",
     "launch",
+    "raise_together",
     "rank",
     "relative_share",
+    "said_before",
     "seed_all",
     "shutdown",
     "sum_gradients",

@@ -10,6 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
+from pytorchvideo_autox3d.errors import AutoX3DError
+
 T = TypeVar("T")
 
 
@@ -101,6 +103,22 @@ def all_gather_objects(item: T) -> list[T]:
     items: list[T | None] = [None] * world_size()
     dist.all_gather_object(items, item)
     return items  # type: ignore[return-value]
+
+
+def raise_together(error: AutoX3DError | None) -> None:
+    """Raise an error of any process in every process, so that none goes on to wait for one that is gone.
+
+    Args:
+        error: this process's own, where it has one. Every process must call this.
+
+    Raises:
+        AutoX3DError: this process's own, or the first of the others'.
+    """
+    said = all_gather_objects("" if error is None else str(error))
+    if error is not None:
+        raise error
+    if first := next(filter(None, said), ""):
+        raise AutoX3DError(first)
 
 
 def _communication_device() -> torch.device:

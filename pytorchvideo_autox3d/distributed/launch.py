@@ -11,15 +11,18 @@ with one GPU each make one job of N processes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +38,9 @@ from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError, Interrupted
 
 _TORCHRUN_KEYS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _RENDEZVOUS_TIMEOUT_SECONDS = 900
+_STORE_TIMEOUT = timedelta(seconds=10)
+# How gloo says that the other end is gone; it raises no class of its own.
+_LOST = re.compile(r"gloo.*(closed by peer|reset by peer|Broken pipe|Timed out waiting)", re.DOTALL)
 _AGENT_LOGGER = "torch.distributed.elastic.multiprocessing.api"
 
 
@@ -112,7 +118,7 @@ def launch(
             SIGTERM (`Interrupted`).
     """
     if under_torchrun():
-        return _run_in_group(fn, args, backend)
+        return _run_under_torchrun(fn, args, backend)
     _check_job(num_processes, num_shards, shard_id, init_method)
     if num_processes * num_shards == 1:
         return fn(*args)
@@ -156,6 +162,39 @@ def _own_device(backend: str, local_rank: int, local_world_size: int) -> torch.d
     device = torch.device("cuda", local_rank)
     torch.cuda.set_device(device)
     return device
+
+
+def said_before(line: str) -> bool:
+    """Whether another process of this machine has asked so about the same line; the first to ask is to print it.
+
+    Only under torchrun, whose agent keeps a store that outlives the processes; elsewhere False.
+    """
+    if not under_torchrun() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return False
+    place = [os.environ.get(key, "0") for key in ("GROUP_RANK", "TORCHELASTIC_RESTART_COUNT")]
+    key = "/".join(["said", *place, hashlib.sha256(line.encode()).hexdigest()])
+    try:
+        address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        return dist.TCPStore(*address, is_master=False, timeout=_STORE_TIMEOUT).add(key, 1) > 1
+    except (RuntimeError, ValueError):  # the agent is gone: better twice than not at all
+        return False
+
+
+def _run_under_torchrun(fn: Callable[..., Any], args: tuple[Any, ...], backend: str | None) -> Any:
+    """`_run_in_group`, with one line where another process is gone; its own error, if it had one, it prints itself.
+
+    Raises:
+        AutoX3DError: the connection to another process is lost.
+    """
+    try:
+        return _run_in_group(fn, args, backend)
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
+            raise
+        raise AutoX3DError(
+            f"the connection to another process of the job is lost ({str(error).splitlines()[0]}): see what that one "
+            "or torchrun says; the same command goes on from the last checkpoint"
+        ) from error
 
 
 def _run_in_group(fn: Callable[..., Any], args: tuple[Any, ...], backend: str | None) -> Any:

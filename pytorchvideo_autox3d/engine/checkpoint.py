@@ -29,7 +29,7 @@ from pytorchvideo_autox3d.engine.checkpoint_folder import (
 )
 from pytorchvideo_autox3d.engine.protocols import ProcessStateful, Stateful
 from pytorchvideo_autox3d.engine.weights import load_model_state, unwrapped
-from pytorchvideo_autox3d.errors import CheckpointError
+from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError
 
 _logger = logging.getLogger(__name__)
 _WEIGHTS_ALONE = (
@@ -92,12 +92,16 @@ class Checkpointer:
         process_states = distributed.all_gather_objects(own)
         buffers = self._gathered_buffers() if loop_state["step"] else []
         path = checkpoint_path(self.output_dir, loop_state["epoch"], loop_state["step"])
+        found: AutoX3DError | None = None
         if distributed.is_main():
             content = self._content(loop_state, rng_states, process_states)
             serialised = io.BytesIO()
             torch.save(content | ({"process_buffers": buffers} if buffers else {}), serialised)
-            write_checkpoint(path, serialised.getbuffer(), self.keeping)
-        distributed.barrier()
+            try:
+                write_checkpoint(path, serialised.getbuffer(), self.keeping)
+            except AutoX3DError as error:
+                found = error
+        distributed.raise_together(found)
         return path
 
     def resume(self) -> dict[str, Any] | None:

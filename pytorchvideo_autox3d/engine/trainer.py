@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -200,6 +201,11 @@ def distribute(model: nn.Module, device: torch.device) -> nn.Module:
     if not distributed.is_distributed():
         return model
     devices = [device.index] if device.type == "cuda" else None
+    # What torch 2.14 would have in its place broadcasts the buffers once; after a resume inside an epoch each process
+    # has its own.
+    warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated", category=FutureWarning)
+    # Of convolutions of 1 x 1 x 1, where the layouts that it compares are the same one.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides", category=UserWarning)
     return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 

@@ -69,9 +69,7 @@ def run(cfg: CfgNode) -> None:
     if info.device.type == "cpu":
         keep_freed_memory()
     with ExitStack() as held:
-        if distributed.is_main():
-            held.enter_context(output_lock(cfg.OUTPUT_DIR))
-        _open_output(cfg)
+        _open_output(cfg, held)
         held.enter_context(naming_lost_workers())
         _run_jobs(cfg, jobs, info)
 
@@ -117,11 +115,18 @@ def make_jobs(cfg: CfgNode) -> list[Job]:
     return jobs
 
 
-def _open_output(cfg: CfgNode) -> None:
+def _open_output(cfg: CfgNode, held: ExitStack) -> None:
+    """Lock OUTPUT_DIR until `held` is left, and log to it; where one process can't, none goes on."""
+    found: ConfigError | None = None
     try:
+        if distributed.is_main():
+            held.enter_context(output_lock(cfg.OUTPUT_DIR))
         setup_logging(cfg.OUTPUT_DIR)
+    except ConfigError as error:
+        found = error
     except OSError as error:
-        raise ConfigError(f"OUTPUT_DIR: can't write to {cfg.OUTPUT_DIR}: {error.strerror}") from error
+        found = ConfigError(f"OUTPUT_DIR: can't write to {cfg.OUTPUT_DIR}: {error.strerror}")
+    distributed.raise_together(found)
 
 
 def _backend(cfg: CfgNode) -> str:

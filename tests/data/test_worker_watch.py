@@ -144,6 +144,40 @@ def test_workers_end_with_a_process_that_was_killed():
     assert ended
 
 
+def _be_signalled(pipe) -> None:
+    """As a terminal, torchrun or Slurm do to all processes of a job; then what this process does to its own workers."""
+    loader = build_loader(
+        Blank(5, stall), batch_size=1, shuffle=False, drop_last=False, num_workers=1, multiprocessing_context="fork"
+    )
+    batches = iter(loader)
+    seen = next(batches).video_B.tolist()
+    (worker,) = loader._loader._iterator._workers
+    pipe.send(worker.pid)
+    pipe.recv()
+    seen += [video for _ in range(3) for video in next(batches).video_B.tolist()]
+    while not loader._watch.busy():
+        threading.Event().wait(0.05)
+    worker.terminate()
+    worker.join()
+    pipe.send((seen, worker.exitcode))
+    os._exit(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_leaves_a_stop_to_its_reader(number):
+    """By the end it is stalled in a video, and the reader's SIGTERM ends it all the same."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_be_signalled, args=(theirs,))
+    process.start()
+    assert ours.poll(120)
+    worker = ours.recv()
+    os.kill(worker, number)
+    ours.send("signalled")
+    assert ours.poll(120)
+    assert ours.recv() == ([0, 1, 2, 3], 0)
+    process.join()
+
+
 def test_a_batch_names_its_files():
     loader = build_loader(Blank(-1, stall), batch_size=2, shuffle=False, drop_last=False)
     assert [loader.files(batch) for batch in loader][1] == ["videos/2.mp4", "videos/3.mp4"]

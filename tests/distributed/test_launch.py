@@ -7,10 +7,11 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.distributed import launch
-from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
+from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError, ConfigError
 
 
 def _collectives(offset: int) -> dict:
@@ -35,6 +36,16 @@ def _fail_on_the_second() -> None:
     if distributed.rank() == 1:
         raise CheckpointError("weights.pyth: truncated")
     distributed.barrier()
+
+
+def _fail_together() -> list[str]:
+    """What each process is told where the second of them fails."""
+    own = CheckpointError("weights.pyth: truncated") if distributed.rank() == 1 else None
+    try:
+        distributed.raise_together(own)
+    except AutoX3DError as error:
+        return distributed.all_gather_objects(f"{type(error).__name__}: {error}")
+    return []
 
 
 def test_one_process_needs_no_group():
@@ -62,6 +73,30 @@ def test_a_worker_error_arrives_as_it_was(capfd):
     with pytest.raises(CheckpointError, match=r"^weights\.pyth: truncated$"):
         launch(_fail_on_the_second, num_processes=2, backend="gloo")
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_where_one_process_fails_all_do():
+    said = launch(_fail_together, num_processes=2, backend="gloo")
+    assert said == ["AutoX3DError: weights.pyth: truncated", "CheckpointError: weights.pyth: truncated"]
+    distributed.raise_together(None)
+    with pytest.raises(ConfigError, match="alone"):
+        distributed.raise_together(ConfigError("alone"))
+
+
+def test_a_line_that_all_processes_of_a_machine_would_print_is_printed_once(monkeypatch):
+    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)  # as torchrun's agent has it
+    environment = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}
+    for key, value in {**environment, "MASTER_PORT": str(store.port), "GROUP_RANK": "0"}.items():
+        monkeypatch.setenv(key, value)
+    assert not distributed.said_before("no agent keeps a store")
+    assert not distributed.said_before("no agent keeps a store")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    assert [distributed.said_before("error: a") for _ in range(3)] == [False, True, True]
+    assert not distributed.said_before("error: b")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert not distributed.said_before("error: a")
+    monkeypatch.setenv("GROUP_RANK", "1")
+    assert not distributed.said_before("error: a")
 
 
 def test_joins_the_job_that_torchrun_describes(monkeypatch):

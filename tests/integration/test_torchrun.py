@@ -1,51 +1,111 @@
-"""torchrun starts a job again after one of its two workers was killed, and the job goes on where it was."""
+"""Two processes under torchrun: started again after one was killed, stopped by SIGTERM, refused a folder in use."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import simplejson
 
 from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
+from pytorchvideo_autox3d.jobs.output_lock import output_lock
 from tests.integration.test_run_net import SMALL
 
 ROOT = Path(__file__).parents[2]
-# Imported by AUTOX3D.IMPORTS: process 1 is killed in the second epoch, unless torchrun has started it again.
-DYING = """
-import os, signal
+# Imported by AUTOX3D.IMPORTS: in the second epoch process 1, or a worker of it, does something else first.
+ACTING = """
+import os, pathlib, signal
 from pytorchvideo_autox3d.data import Kinetics
 from pytorchvideo_autox3d.registry import DATASET_REGISTRY
 
 
-@DATASET_REGISTRY.register(name="dying")
-class Dying(Kinetics):
+def parent(process):
+    return int(pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def act():
+    %s
+
+
+@DATASET_REGISTRY.register(name="acting")
+class Acting(Kinetics):
     def __getitem__(self, key):
         if key[0] == 1 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
-            os.kill(os.getpid(), signal.SIGKILL)
+            act()
         return super().__getitem__(key)
 """
+DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+# A loader's worker, its process, torchrun; which sends the signal on to all of each process's group.
+STOP_TORCHRUN = "os.kill(parent(os.getppid()), signal.SIGTERM)"
 
 
-def test_a_killed_worker_is_started_again_and_the_job_goes_on(tmp_path):
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
     settings = DemoSettings(train_per_class=1, val_per_class=1, test_per_class=1, num_frames=8)
-    data = make_demo_data(tmp_path / "data", settings=settings, show_progress=False)
-    (tmp_path / "dying.py").write_text(DYING)
-    output = tmp_path / "out"
+    return make_demo_data(tmp_path_factory.mktemp("data") / "demo", settings=settings, show_progress=False)
+
+
+def train_two(
+    data: Path, folder: Path, act: str, *options: str, workers: int = 0, epochs: int = 2
+) -> subprocess.CompletedProcess[str]:
+    """Epochs of two steps by two processes under torchrun, into `folder`/out."""
+    (folder / "acting.py").write_text(ACTING % act)
     changes = {
-        **SMALL, "DATA.PATH_TO_DATA_DIR": data, "DATA.PATH_PREFIX": data, "OUTPUT_DIR": output, "TEST.ENABLE": False,
-        "TRAIN.DATASET": "dying", "AUTOX3D.IMPORTS": "[dying]", "SOLVER.MAX_EPOCH": 2, "TRAIN.CHECKPOINT_PERIOD": 1,
-        "TRAIN.EVAL_PERIOD": 0, "BN.USE_PRECISE_STATS": False,
+        **SMALL, "DATA.PATH_TO_DATA_DIR": data, "DATA.PATH_PREFIX": data, "OUTPUT_DIR": folder / "out",
+        "TEST.ENABLE": False, "TRAIN.DATASET": "acting", "AUTOX3D.IMPORTS": "[acting]", "SOLVER.MAX_EPOCH": epochs,
+        "TRAIN.CHECKPOINT_PERIOD": 1, "TRAIN.EVAL_PERIOD": 0, "BN.USE_PRECISE_STATS": False,
+        "DATA_LOADER.NUM_WORKERS": workers,
     }  # fmt: skip
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "--max-restarts", "1",
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *options,
         str(ROOT / "tools" / "run_net.py"), "--cfg", str(config_path("autox3d/demo.yaml")),
         *(str(item) for pair in changes.items() for item in pair),
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
+
+
+def own_lines(error_output: str) -> list[str]:
+    """What the processes said, without what torchrun says; a traceback of theirs fails the test."""
+    assert "]: Traceback" not in error_output, error_output
+    assert "Warning" not in error_output, error_output
+    return [line for line in error_output.splitlines() if line.startswith(("error: ", "interrupted: "))]
+
+
+def test_a_killed_worker_is_started_again_and_the_job_goes_on(data, tmp_path):
+    done = train_two(data, tmp_path, DIE, "--max-restarts", "1")
+    output = tmp_path / "out"
     assert done.returncode == 0, done.stderr
     assert "resuming from" in (output / "stdout.log").read_text()
     assert [simplejson.loads(line)["epoch"] for line in (output / "history.jsonl").read_text().splitlines()] == [1, 2]
     assert (output / "checkpoints" / "checkpoint_epoch_00002.pyth").is_file()
+
+
+def test_without_a_restart_the_other_process_ends_with_one_line(data, tmp_path):
+    done = train_two(data, tmp_path, DIE)
+    assert done.returncode == 1
+    (line,) = own_lines(done.stderr)
+    assert line.startswith("error: the connection to another process of the job is lost")
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+
+
+def test_a_stop_that_reaches_the_loaders_workers_too_is_saved_and_said_once(data, tmp_path):
+    """So many epochs that the signal gets round before they are over."""
+    done = train_two(data, tmp_path, STOP_TORCHRUN, workers=1, epochs=200)
+    assert done.returncode == 1  # torchrun's
+    (line,) = own_lines(done.stderr)
+    assert line.startswith("interrupted: training was interrupted in epoch ")
+    saved = (tmp_path / "out" / "checkpoints" / "latest.pyth").resolve()
+    assert saved.is_file()
+    assert f"saved {saved}" in line
+
+
+def test_a_folder_in_use_is_refused_in_one_line(data, tmp_path):
+    with output_lock(str(tmp_path / "out")):
+        done = train_two(data, tmp_path, "pass")
+    assert done.returncode == 1
+    (line,) = own_lines(done.stderr)
+    assert line.startswith(f"error: OUTPUT_DIR: {tmp_path / 'out'} is in use by process {os.getpid()} on ")
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == [".lock"]
