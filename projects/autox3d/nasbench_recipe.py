@@ -101,13 +101,19 @@ def build(architecture: Architecture, *, stem: str | None = None) -> nn.Module:
 def train(
     architecture: Architecture, data: dict[str, Videos], recipe: Recipe, *, seed: int, stem: str | None = None
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Train from scratch; return the network and its curves.
+    """Train an architecture from scratch by `train_net`; return the network and its curves."""
+    torch.manual_seed(seed)
+    net = build(architecture, stem=stem)
+    return net, train_net(net, data, recipe, seed=seed)
 
-    The curves hold by split and checkpoint the number of videos told right and the mean cross-entropy in nats;
+
+def train_net(net: nn.Module, data: dict[str, Videos], recipe: Recipe, *, seed: int) -> dict[str, Any]:
+    """Train a network in place; return its curves.
+
+    They hold by split and checkpoint the number of videos told right and the mean cross-entropy in nats;
     `seconds` is the CPU time of training alone, testing left out.
     """
-    torch.manual_seed(seed)
-    net = build(architecture, stem=stem).train()
+    net.train()
     optimizer = build_optimizer(net, base_lr=recipe.base_lr, weight_decay=recipe.weight_decay)
     schedule = make_schedule(
         base_lr=recipe.base_lr, max_epoch=recipe.epochs, warmup_epochs=recipe.warmup_share * recipe.epochs,
@@ -130,7 +136,7 @@ def train(
             right, loss = evaluate(net, data[split])
             curves[f"{split}_right"].append(right)
             curves[f"{split}_loss"].append(loss)
-    return net, {**curves, "seconds": seconds}
+    return {**curves, "seconds": seconds}
 
 
 def evaluate(net: nn.Module, videos: Videos) -> tuple[int, float]:

@@ -1,7 +1,10 @@
 import pytest
 import torch
+from torch import nn
 
-from pytorchvideo_autox3d.layers.elastic import ChannelWindow, slice_channels
+from pytorchvideo_autox3d.kernels.batch_norm import batch_norm_kernels
+from pytorchvideo_autox3d.layers.elastic import ElasticBatchNorm3d
+from pytorchvideo_autox3d.layers.windows import ChannelWindow, slice_channels
 from pytorchvideo_autox3d.space import Architecture, GroupSpec, HeadSpec, SearchSpace, StemSpec
 from pytorchvideo_autox3d.supernet import Supernet
 from pytorchvideo_autox3d.supernet.mixture import group_choices, mixture_logits, place_channels
@@ -54,3 +57,21 @@ def test_half_and_half_is_the_mean_before_the_next_group():
     last = supernet.groups[1](wide, Architecture.widest(SPACE).groups[1])
     logits = supernet.head(torch.nn.functional.conv3d(last, supernet.head_conv.weight))
     torch.testing.assert_close(mixture_logits(supernet, clip, even), logits)
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+def test_candidates_that_share_statistics_run_backward_together(kernels):
+    norm = ElasticBatchNorm3d(24).train()
+    clip = torch.randn(8, 16, 4, 24, 24).contiguous(memory_format=torch.channels_last_3d)
+    windows = [ChannelWindow(0, 16, 24), ChannelWindow(4, 16, 24), ChannelWindow(16, 16, 24)]
+    # The kernels have no tanh, so that both forms move one layer's statistics before either runs backward.
+    activations = [nn.Tanh(), None, nn.Tanh()]
+    with batch_norm_kernels(kernels):
+        outs = [norm(clip, window, activation=act) for window, act in zip(windows, activations, strict=True)]
+        sum(out.square().sum() for out in outs).backward()
+    mean, moved = clip.mean(dim=(0, 2, 3, 4)), torch.zeros(24)
+    for window in windows:
+        for place in range(16):
+            channel = (window.start + place) % 24
+            moved[channel] += 0.1 * (mean[place] - moved[channel])
+    torch.testing.assert_close(norm.running_mean, moved)

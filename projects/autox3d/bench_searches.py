@@ -1,0 +1,207 @@
+"""Searches that train a supernet, over the space of the table of networks, from several seeds.
+
+    python projects/autox3d/bench_searches.py            # a CPU core for minutes a search; stop it, start it again
+
+Each search is one process of one thread on the table's training videos, so that its CPU time and peak memory are its
+own. What was found and what it cost goes to results/bench_searches.json, a row a search; `nas_methods.py` looks up what
+the table knows of it. Budgets, rates, clips and batch are those of the table; METHODS says what else a search does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nasbench_recipe
+import numpy as np
+import simplejson
+import torch
+from bench_supernet import RUNTIME, CentreClips, TrainingClips, make_supernet
+from nasbench_recipe import Videos
+from rich.progress import Progress
+
+from pytorchvideo_autox3d import nasbench
+from pytorchvideo_autox3d.engine import build_optimizer, make_schedule
+from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.search import (
+    Budget,
+    Budgets,
+    Evolution,
+    Ledger,
+    Policy,
+    SearchSettings,
+    WeightAverage,
+    cost_table,
+    derive,
+    inherited_score,
+    search,
+    split_halves,
+)
+from pytorchvideo_autox3d.space import SearchSpace, load_space
+
+RESULTS = Path(__file__).parent / "results" / "bench_searches.json"
+COMMAND = "projects/autox3d/bench_searches.py"
+BATCH, BASE_LR, BN_BATCHES = 32, 0.1, 16
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search, as the SEARCH keys of the same names have it.
+
+    Args:
+        method: SEARCH.METHOD.
+        selection: SEARCH.CHANNEL_SELECTION.
+        derive: SEARCH.DERIVE.
+        rank_by: SEARCH.RANK_BY, where candidates are ranked.
+        best_of, networks: how many candidates are ranked by "best_of" and by "evolution".
+        weight_decay: of the supernet.
+        ema_decay: SEARCH.EMA_DECAY; 0 ranks by the last weights.
+        floor: SEARCH.BUDGET_FLOOR; 0 sets none.
+        settings: the rest, arguments of `SearchSettings`. Epochs are of the whole list: where alpha has half of it,
+            there are twice as many of half the steps.
+    """
+
+    method: str = "parsec"
+    selection: str = "fair"
+    derive: str = "within_budgets"
+    rank_by: str = "loss"
+    best_of: int = 16
+    networks: int = 64
+    weight_decay: float = 1e-4
+    ema_decay: float = 0.0
+    floor: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+# Equal passes of the weights, 10 epochs of four samples: half of them warm up, where there is a policy.
+_PARSEC = {"epochs": 10, "warmup_epochs": 5, "num_samples": 4}
+_PAPER = Method(settings=_PARSEC)
+METHODS = {
+    "parsec, naive": replace(_PAPER, selection="naive"),
+    "parsec, fair": _PAPER,
+    # FP-NAS's K falls with the entropy, from as many samples as one more than PARSEC's to as few as two.
+    "adaptive samples (FP-NAS)": replace(_PAPER, settings={**_PARSEC, "adaptive_samples": True, "num_samples": 6}),
+    "one_shot_evolution": replace(
+        _PAPER, method="one_shot_evolution", derive="evolution", settings={**_PARSEC, "shared": True}
+    ),
+    "darts": replace(_PAPER, method="darts", settings={**_PARSEC, "num_samples": 1}),
+}
+
+
+def main() -> None:
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(range(5)))
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    args = parser.parse_args()
+    bench = nasbench.load()
+    target = float(np.quantile(bench.table.macs_N, 0.5, method="lower")) / 1e9
+    tasks = [
+        (args.data, bench.space, METHODS[name], seed, target, name)
+        for seed in args.seeds
+        for name in args.methods
+    ]  # fmt: skip
+    run_missing(tasks, args)
+
+
+def run_missing(tasks: list[tuple[Any, ...]], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run the searches that the results lack, and write each as it ends."""
+    rows = simplejson.loads(args.results.read_text(encoding="utf8")) if args.results.is_file() else []
+    done = {(row["method"], row["seed"]) for row in rows}
+    left = [task for task in tasks if (task[5], task[3]) not in done]
+    nasbench_recipe.load_bench(args.data)
+    context = multiprocessing.get_context("spawn")
+    with Progress() as progress, context.Pool(args.workers, maxtasksperchild=1) as pool:
+        bar = progress.add_task("searches", total=len(left))
+        for row in pool.imap_unordered(_run, left):
+            rows = [*rows, row]
+            write_json(args.results, rows)
+            progress.advance(bar)
+    return rows
+
+
+def _run(task: tuple[Path, SearchSpace | str, Method, int, float, str]) -> dict[str, Any]:
+    folder, space, method, seed, target, name = task
+    torch.set_num_threads(1)
+    os.nice(2)
+    space = load_space(space) if isinstance(space, str) else space
+    data = nasbench_recipe.load_bench(folder)
+    return {"method": name, "seed": seed, **run_search(space, data, method, seed=seed, target_gflops=target)}
+
+
+def run_search(
+    space: SearchSpace, data: dict[str, Videos], method: Method, *, seed: int, target_gflops: float
+) -> dict[str, Any]:
+    """Search under a budget; return the network that was derived, what is left of the entropy, and the cost."""
+    settings = SearchSettings(**_settings(method), clip_norm=5.0, log_period=10**6, seed=seed)
+    torch.manual_seed(seed)
+    ledger, supernet, policy = Ledger(), make_supernet(space, method.selection), Policy(space=space)
+    table = cost_table(supernet)
+    budgets = Budgets(table, [Budget("gflops", target_gflops)])
+    weights, own = _loaders(data["train"], shared=settings.shared, seed=seed)
+    average = WeightAverage(supernet, method.ema_decay) if method.ema_decay else None
+    schedule = make_schedule(
+        base_lr=BASE_LR, max_epoch=settings.epochs, warmup_epochs=0.2 * settings.epochs, cosine_after_warmup=True
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        history = search(
+            supernet, policy, weights, own,
+            optimizer=build_optimizer(supernet, base_lr=BASE_LR, weight_decay=method.weight_decay),
+            schedule=schedule, settings=settings, budgets=budgets.budgets, runtime=RUNTIME, output_dir=folder,
+            method=method.method, average=average, ledger=ledger,
+        )  # fmt: skip
+    score = inherited_score(
+        average.supernet if average else supernet, CentreClips(data["val"]), weights, bn_batches=BN_BATCHES,
+        runtime=RUNTIME, rank_by=method.rank_by, budgets=budgets, ledger=ledger,
+    )  # fmt: skip
+    evolution = Evolution(networks=method.networks, population=16, sample=8, seed=seed)
+    found = derive(
+        policy, budgets=budgets, method=method.derive, count=method.best_of, score=score, evolution=evolution
+    )
+    return {
+        "recipe": method.to_dict(),
+        "target_gflops": target_gflops,
+        "architecture": list(found.architecture.indices),
+        "most_likely": list(policy.most_likely().indices),
+        "gflops": found.costs["gflops"],
+        "score": found.score,
+        "entropy_left": float(policy.entropy().detach()) / float(np.log(space.size)),
+        "alpha_snr": history[-1].get("alpha_snr"),
+        "loss": history[-1]["loss"],
+        **ledger.to_dict(),
+        "command": COMMAND,
+    }
+
+
+def _settings(method: Method) -> dict[str, Any]:
+    values = dict(method.settings)
+    if not values.get("shared", False):
+        values["epochs"], values["warmup_epochs"] = 2 * values["epochs"], 2 * values["warmup_epochs"]
+    return values
+
+
+def _loaders(videos: Videos, *, shared: bool, seed: int) -> tuple[TrainingClips, TrainingClips | None]:
+    """The whole list for the weights, or half for them and half for alpha."""
+    if shared:
+        return TrainingClips(videos, BATCH, seed=seed), None
+    parts = [
+        TrainingClips(Videos(videos.frames_VCTHW[part], videos.label_V[part]), BATCH, seed=2 * seed + number)
+        for number, part in enumerate(split_halves(len(videos), 0.5, seed=seed))
+    ]
+    return parts[0], parts[1]
+
+
+if __name__ == "__main__":
+    main()
