@@ -93,6 +93,13 @@ METHODS = {
     "one_shot_evolution": replace(
         _PAPER, method="one_shot_evolution", derive="evolution", settings={**_PARSEC, "shared": True}
     ),
+    # What supernet_ranking.py found to order networks best, and candidates ranked by it.
+    "ours": replace(
+        _PAPER,
+        derive="best_of",
+        weight_decay=0.0,
+        settings={**_PARSEC, "sandwich": True, "sandwich_after_warmup": True, "distill": True},
+    ),
     "darts": replace(_PAPER, method="darts", settings={**_PARSEC, "num_samples": 1}),
 }
 
