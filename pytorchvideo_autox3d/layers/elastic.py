@@ -127,7 +127,7 @@ class ElasticBatchNorm3d(nn.BatchNorm3d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None, "a cumulative average would weight channels by how often they were used"
-        # As in `write_channels`: torch keeps its slice for the backward pass, and several candidates may come before that.
+        # As in `write_channels`: torch keeps its slice for the backward pass, before which other candidates may come.
         mean, variance = (slice_channels(buffer.data, window) for buffer in (self.running_mean, self.running_var))
         affine = select_channels(self.weight, window), select_channels(self.bias, window)
         statistics: dict[str, Any] = {"training": self.training, "momentum": self.momentum, "eps": self.eps}
