@@ -25,8 +25,10 @@ def run(args: argparse.Namespace) -> None:
     from torch import nn
 
     from pytorchvideo_autox3d.models import Release, write_package
+    from pytorchvideo_autox3d.models.package import check_package_folder
     from pytorchvideo_autox3d.predict.measure import accuracy, cost, read_labelled
 
+    check_package_folder(args.output)  # before anything is measured
     recognizer = recognizer_of(args)
     network = recognizer.network
     if not isinstance(network, nn.Module):

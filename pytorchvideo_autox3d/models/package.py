@@ -167,8 +167,7 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
         ModelError: the folder holds something else, or the network is not the card's.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or _strangers(folder)):
-        raise ModelError(f"{folder}: holds something else than a package: name another folder")
+    check_package_folder(folder)
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
     _check_fits(card.build(), state, "the network", card)
     (folder / CARD_FILE).unlink(missing_ok=True)
@@ -180,9 +179,16 @@ def write_package(folder: str | Path, network: nn.Module, card: ModelCard, relea
     return folder
 
 
-def _strangers(folder: Path) -> bool:
-    """Whether the folder holds files that no package has."""
-    return bool({path.name for path in folder.iterdir()} - {WEIGHTS_FILE, CARD_FILE, README_FILE})
+def check_package_folder(folder: str | Path) -> None:
+    """Check that a package can be written to a folder.
+
+    Raises:
+        ModelError: it is a file, or holds files that no package has.
+    """
+    folder = Path(folder)
+    known = {WEIGHTS_FILE, CARD_FILE, README_FILE}
+    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= known):
+        raise ModelError(f"{folder}: holds something else than a package: name another folder")
 
 
 def _read_card(path: Path) -> dict[str, Any]:

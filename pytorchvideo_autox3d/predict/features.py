@@ -136,6 +136,8 @@ class FeatureFolder:
         there = [n for n, video in enumerate(videos) if self._there(video)]
         entries = [{"video": videos[n], **({"label": labels[n]} if labels is not None else {})} for n in there]
         self._write_index(entries)
+        if not any((self.folder / file).is_file() for file in self._files.values()):
+            (self.folder / INDEX).unlink()  # nothing could be read, now or earlier
         return len(entries)
 
     def _there(self, video: str) -> bool:

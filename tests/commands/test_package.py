@@ -46,6 +46,15 @@ def test_a_package_measured_and_used(checkpoint, tmp_path, capsys):
     assert measured["top1_acc"] == round(100 * right / 3, 2)
 
 
+def test_a_folder_of_something_else_is_refused_before_anything_is_measured(checkpoint, tmp_path, capsys, monkeypatch):
+    from pytorchvideo_autox3d.predict import measure
+
+    monkeypatch.setattr(measure, "cost", lambda recognizer: pytest.fail("measured"))
+    assert cli.main(["package", "--model", str(checkpoint), "--output", str(tmp_path)]) == 1
+    assert "holds something else than a package" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pyth"]
+
+
 @pytest.mark.parametrize(
     ("lines", "words"), [("0.mp4\n", "no labels"), ("0.mp4 d\n", "'d'"), ("0.mp4 3\n", "label 3 is out of range")]
 )

@@ -97,6 +97,12 @@ def test_what_an_interrupted_run_made_is_known(tiny, videos, tmp_path):
     assert [row["video"] for row in read_index(tmp_path / "f")["videos"]] == videos
 
 
+def test_where_nothing_can_be_read_nothing_is_left(tiny, broken, tmp_path):
+    folder = FeatureFolder(tmp_path / "f", MADE_WITH, suffix=".npz")
+    assert folder.extract(tiny, [str(broken)], feature_function(tiny, "pooled"), on_fault=lambda *_: None) == 0
+    assert list((tmp_path / "f").iterdir()) == []
+
+
 def test_what_has_no_features_is_named(recognizer, tmp_path):
     with pytest.raises(ConfigError, match="exported"):
         feature_function(recognizer, "pooled")
