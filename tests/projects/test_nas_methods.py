@@ -13,7 +13,12 @@ from pytorchvideo_autox3d.space import load_space
 
 @pytest.fixture
 def methods(load_script):
-    return load_script("nas_methods")
+    own = ("nasbench_recipe", "bench_supernet", "bench_searches")
+    for name in own:
+        load_script(name)
+    yield load_script("nas_methods")
+    for name in own:
+        del sys.modules[name]
 
 
 @pytest.fixture
@@ -36,10 +41,47 @@ def test_picture(methods):
         for name in ("random", "zero_cost_zen")
         for seed in (0, 1)
     ]
-    figure = methods.draw({"rows": rows, "trainings": 8.0, "best_accuracy": 80.0})
+    searches = [{"method": "darts", "trainings": 5.0, "accuracy": accuracy} for accuracy in (60.0, 75.0, 79.0)]
+    figure = methods.draw({"rows": rows, "supernet_rows": searches, "trainings": 8.0, "best_accuracy": 80.0})
     (axes,) = figure.axes
+    (dot,) = (one for one in axes.containers if one.get_label() == "darts")
+    assert dot.lines[0].get_xydata().tolist() == [[5.0, 75.0]]
     medians = {line.get_label(): line.get_ydata() for line in axes.lines[:2]}
     assert medians["random"][-1] == medians["zero cost zen"][-1] == 70.5
+
+
+def test_a_search_is_charged_the_training_of_what_it_found(methods):
+    space = load_space("configs/spaces/nasbench.yaml")
+    # Network n has n + 1 multiply-adds and n right answers of 216 whatever the seed, so that the dearest is the best.
+    right = np.repeat(np.repeat(np.arange(216)[:, None, None], 3, axis=1), 2, axis=2)
+    nothing = np.zeros(right.shape)
+    bench = NasBench(
+        Table(
+            space, {"videos": {"train": 10, "val": 216, "test": 216}, "clip": [8, 24, 24], "num_classes": 24},
+            np.arange(3), np.array([1, 2]), right, right, nothing, nothing, np.full((216, 3), 4.0),
+            np.arange(216) + 1, np.arange(216), np.arange(216),
+        )
+    )  # fmt: skip
+    found = {
+        "method": "darts", "seed": 1, "entropy_left": 0.5, "gflops": 91e-9, "peak_bytes": 1, "command": "",
+        "target_gflops": 100e-9, "architecture": list(bench.architectures[90].indices), "macs": 3000.0,
+        "cpu_seconds": 10.0,
+    }  # fmt: skip
+    (row,) = methods.looked_up(bench, [found])
+    assert row["network"] == 90
+    assert row["percentile"] == pytest.approx(90.5)  # 90 of 100 are worse, and it is level with itself
+    assert row["regret"] == pytest.approx(100 * 9 / 216)
+    training = 3 * 91 * 10 * 2
+    assert row["macs"] == pytest.approx(3000 + training)
+    assert row["trainings"] == pytest.approx((3000 + training) / (3 * 50.5 * 10 * 2))
+    assert row["seconds"] == pytest.approx(14.0)
+    # About two trainings at random: the better of two of 100 has rank two thirds.
+    assert 55 < row["random_percentile"] < 80
+
+
+def test_paired_interval(methods):
+    # Mean 2, standard deviation 1 of three, t of 2 degrees of freedom 4.303: a half-width of 2.48.
+    assert methods.paired([1.0, 2.0, 3.0]) == "+2.0 (-0.5 to +4.5)"
 
 
 def test_spread_by_hand(qualify):

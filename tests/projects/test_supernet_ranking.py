@@ -50,7 +50,7 @@ def script(load_script, monkeypatch, bench):
 def test_a_run_scores_what_the_table_has_gained(script, bench, tmp_path, monkeypatch, capsys):
     args = argparse.Namespace(
         data=tmp_path, journal=tmp_path / "rows", output=tmp_path, results=tmp_path / "r.json", variants=["one"],
-        seeds=[0],
+        seeds=[0], networks=None,
     )  # fmt: skip
     args.journal.mkdir()
     script.run(args, bench)
@@ -70,3 +70,11 @@ def test_a_run_scores_what_the_table_has_gained(script, bench, tmp_path, monkeyp
     monkeypatch.setitem(script.VARIANTS, "one", script.SupernetRecipe(epochs=2))
     with pytest.raises(DataError, match="trained by another recipe"):
         script.run(args, bench)
+
+
+def test_networks_are_drawn_once(script):
+    known = dict.fromkeys(range(9), 50.0)
+    assert script.drawn(known, None) == list(range(9))
+    few, more = script.drawn(known, 3), script.drawn(known, 5)
+    assert len(few) == 3
+    assert set(few) < set(more)
