@@ -41,7 +41,7 @@ COMMANDS: dict[str, str] = {
     "complexity": "multiply-adds, parameters and largest activation of an architecture",
     "fuse": "late fusion of two tests' results, as of colours and flow",
     "draw": "draw an architecture in the manner of the paper's Figure 5",
-    "convert-checkpoint": "X3D checkpoints between PySlowFast's, PyTorchVideo's and our key names",
+    "convert-checkpoint": "public weights (PySlowFast, PyTorchVideo, torchvision, TSM) as ours; X3D's both ways",
     "plot-search": "pictures of a search: its curve, the policy, the filters' coverage",
     "plan": "step time, efficiency and days of a training or a search on N processes",
     "bench": "benchmarks: cost, model, depthwise, step, loader, deploy, nas, search",

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert, and say what was done."""
+    from pytorchvideo_autox3d.predict.sources import refuse_overwriting
+
+    refuse_overwriting("destination", [args.destination], [args.source])
     if args.to:
         done = convert_checkpoint(args.source, args.destination, target=args.to)
         print(f"{args.source} ({done.source}) -> {args.destination} ({done.target}): {done.tensors} tensors")

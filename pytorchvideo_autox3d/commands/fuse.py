@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 
@@ -23,12 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fuse, print each accuracy and the mean's, and write."""
     from pytorchvideo_autox3d.evaluation import fuse, read_scores, topk_accuracy
+    from pytorchvideo_autox3d.predict.sources import refuse_overwriting
 
+    if args.output:
+        written = [args.output / f"test_results.{ending}" for ending in ("json", "npz")]
+        read = [Path(path.removesuffix(".npz").removesuffix(".json") + ".json") for path in args.results]
+        refuse_overwriting("--output", written, [str(path) for one in read for path in (one, one.with_suffix(".npz"))])
     results = [read_scores(path) for path in args.results]
     weights = args.weights or [1.0] * len(results)
     fused = fuse(results, weights)
     for one, weight in zip(results, weights, strict=True):
-        accuracies = (topk_accuracy(one.score_NK, one.label_N, k) for k in (1, 5))
+        accuracies = (topk_accuracy(one.score_NK, one.label_N, k) if fused.labelled else math.nan for k in (1, 5))
         print("{}: top-1 {:.2f}%, top-5 {:.2f}%, weight {:g}".format(one.name, *accuracies, weight))
     print(f"fused: top-1 {fused.top1_acc:.2f}%, top-5 {fused.top5_acc:.2f}%, {len(fused.video_N)} videos")
     if args.output:

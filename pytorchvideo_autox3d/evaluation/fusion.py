@@ -5,7 +5,9 @@ Shapes: N videos, K classes.
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,22 +51,26 @@ def read_scores(path: str | Path) -> TestScores:
         path: of its json or its npz, or the same without an ending.
 
     Raises:
-        EvaluationError: one of the two files is missing or damaged; names it.
+        EvaluationError: one of the two files is missing or damaged, or their shapes don't agree; names it.
     """
     base = str(path).removesuffix(".npz").removesuffix(".json")
     try:
         record = parse_json(Path(f"{base}.json").read_text(encoding="utf8"))
         with np.load(f"{base}.npz", allow_pickle=False) as arrays:
             video_N, label_N, score_NK = (arrays[key] for key in ("video", "label", "score"))
+        paths = {entry["video"]: entry["path"] for entry in record.get("videos", []) if "path" in entry}
+        list_hash, num_views = str(record.get("list_hash", "")), int(record.get("num_views", 1))
     except FileNotFoundError as error:
         raise EvaluationError(f"{error.filename}: no such file; a test writes {base}.json and {base}.npz") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except KeyError as error:
+        raise EvaluationError(f"{base}: not the result of a test: it has no {error}") from None
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise EvaluationError(f"{base}: not the result of a test: {str(error).splitlines()[0]}") from None
-    videos = record.get("videos", [])
-    paths = {entry["video"]: entry["path"] for entry in videos if "path" in entry}
-    return TestScores(
-        f"{base}.json", record.get("list_hash", ""), record.get("num_views", 1), paths, video_N, label_N, score_NK
-    )
+    if score_NK.ndim != 2 or not video_N.shape == label_N.shape == score_NK.shape[:1] or not score_NK.size:
+        shapes = ", ".join(f"{key} {array.shape}" for key, array in
+                           zip(("video", "label", "score"), (video_N, label_N, score_NK), strict=True))  # fmt: skip
+        raise EvaluationError(f"{base}.npz: expected shapes (N), (N) and (N, K) of at least one video, got {shapes}")
+    return TestScores(f"{base}.json", list_hash, num_views, paths, video_N, label_N, score_NK)
 
 
 def fuse(results: Sequence[TestScores], weights: Sequence[float]) -> MultiViewResult:
@@ -72,13 +78,13 @@ def fuse(results: Sequence[TestScores], weights: Sequence[float]) -> MultiViewRe
 
     Args:
         results: two or more, of the same videos.
-        weights: one for each result, above 0; only their ratios matter.
+        weights: one for each result, finite and above 0; only their ratios matter.
 
     Raises:
         EvaluationError: fewer than two results, weights that are not one each and positive, or results of two lists;
             names the files.
     """
-    if len(results) < 2 or len(weights) != len(results) or min(weights) <= 0:
+    if len(results) < 2 or len(weights) != len(results) or not all(0 < one < math.inf for one in weights):
         raise EvaluationError(
             f"expected two results or more and a positive weight each, got {len(results)} and {list(weights)}"
         )
@@ -88,10 +94,13 @@ def fuse(results: Sequence[TestScores], weights: Sequence[float]) -> MultiViewRe
     shares = np.asarray(weights, dtype=np.float64) / sum(weights)
     fused_NK = sum(share * one.score_NK for share, one in zip(shares, results, strict=True))
     score_NK = np.asarray(fused_NK, dtype=np.float32)
-    confusion_KK = confusion_matrix(score_NK.argmax(axis=1), first.label_N, score_NK.shape[1])
+    # A list without labels has -1 for all of them, and its results are predictions.
+    known_N = first.label_N >= 0
+    labelled = bool(known_N.any())
+    confusion_KK = confusion_matrix(score_NK.argmax(axis=1)[known_N], first.label_N[known_N], score_NK.shape[1])
     return MultiViewResult(
-        top1_acc=topk_accuracy(score_NK, first.label_N, 1),
-        top5_acc=topk_accuracy(score_NK, first.label_N, 5),
+        top1_acc=topk_accuracy(score_NK, first.label_N, 1) if labelled else math.nan,
+        top5_acc=topk_accuracy(score_NK, first.label_N, 5) if labelled else math.nan,
         per_class_acc=tuple(per_class_accuracy(confusion_KK).tolist()),
         confusion_KK=confusion_KK,
         video_N=first.video_N,
@@ -99,6 +108,7 @@ def fuse(results: Sequence[TestScores], weights: Sequence[float]) -> MultiViewRe
         score_NK=score_NK,
         num_views=sum(one.num_views for one in results),
         ensemble="sum",
+        labelled=labelled,
     )
 
 
@@ -106,6 +116,8 @@ def _check_same(first: TestScores, other: TestScores) -> None:
     what = ""
     if first.list_hash and other.list_hash and first.list_hash != other.list_hash:
         what = "they are of two lists"
+    elif not (np.isfinite(first.score_NK).all() and np.isfinite(other.score_NK).all()):
+        what = "a score is not a finite number"
     elif first.score_NK.shape[1] != other.score_NK.shape[1]:
         what = f"{first.score_NK.shape[1]} and {other.score_NK.shape[1]} classes"
     elif not np.array_equal(first.video_N, other.video_N):

@@ -7,7 +7,7 @@ import pytest
 import simplejson
 
 from pytorchvideo_autox3d.commands import fuse as command
-from pytorchvideo_autox3d.errors import EvaluationError
+from pytorchvideo_autox3d.errors import ConfigError, EvaluationError
 from pytorchvideo_autox3d.evaluation import fuse, read_scores
 
 LABELS = [0, 1, 2]
@@ -64,6 +64,7 @@ def test_the_command_writes_a_result_that_can_be_fused_again(pair, tmp_path, cap
         ({"videos": (0, 1, 3)}, "3 and 3 videos that are not the same"),
         ({"labels": [0, 1, 1]}, "other labels of the same videos"),
         ({"score": [[0.5, 0.5]] * 3}, "3 and 2 classes"),
+        ({"score": [[0.5, 0.5, float("nan")]] * 3}, "not a finite number"),
     ],
 )
 def test_results_that_do_not_belong_together(tmp_path, changes, message):
@@ -76,7 +77,7 @@ def test_results_that_do_not_belong_together(tmp_path, changes, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("weights", [[1], [1, 0], [1, 1, 1]])
+@pytest.mark.parametrize("weights", [[1], [1, 0], [1, 1, 1], [1, float("nan")], [1, float("inf")]])
 def test_weights(pair, weights):
     with pytest.raises(EvaluationError, match="a positive weight each"):
         fuse([read_scores(path) for path in pair], weights)
@@ -92,3 +93,46 @@ def test_files_that_are_none(tmp_path):
     path.with_suffix(".npz").unlink()
     with pytest.raises(EvaluationError, match=r"test_results\.npz: no such file"):
         read_scores(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("[1]", "not the result of a test"),
+        ('{"videos": [{"path": "x"}]}', "it has no 'video'"),
+        ('{"videos": 3}', "not the result of a test"),
+    ],
+)
+def test_a_record_of_another_form(tmp_path, record, message):
+    path = write(tmp_path / "rgb", RGB)
+    path.write_text(record)
+    with pytest.raises(EvaluationError, match=message) as caught:
+        read_scores(path)
+    assert "\n" not in str(caught.value)
+    assert str(path).removesuffix(".json") in str(caught.value)
+
+
+def test_arrays_that_do_not_agree_or_are_empty(tmp_path):
+    path = write(tmp_path / "short", RGB[:2])
+    with pytest.raises(EvaluationError, match=r"got video \(3,\), label \(3,\), score \(2, 3\)"):
+        read_scores(path)
+    path.with_suffix(".npz").write_bytes(b"")
+    with pytest.raises(EvaluationError, match="not the result of a test"):
+        read_scores(path)
+
+
+def test_predictions_are_fused_without_accuracies(tmp_path):
+    paths = [write(tmp_path / name, RGB, labels=[-1, -1, -1]) for name in ("rgb", "flow")]
+    fused = fuse([read_scores(path) for path in paths], [1, 1])
+    assert not fused.labelled
+    assert np.isnan(fused.top1_acc)
+    assert fused.confusion_KK.sum() == 0
+
+
+def test_nothing_that_is_read_is_written_over(pair):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    before = pair[0].read_bytes()
+    with pytest.raises(ConfigError, match="--output"):
+        command.run(parser.parse_args([*map(str, pair), "--output", str(pair[0].parent)]))
+    assert pair[0].read_bytes() == before

@@ -1,5 +1,6 @@
 """Public checkpoints' layouts: made state dicts with the names that their code bases give, brought into ours."""
 
+import argparse
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from torchvision.models.video import S3D, r2plus1d_18
 
 from pytorchvideo_autox3d.commands import convert_checkpoint as command
-from pytorchvideo_autox3d.errors import CheckpointError
+from pytorchvideo_autox3d.errors import CheckpointError, ConfigError
 from pytorchvideo_autox3d.models.hub import HUB
 from pytorchvideo_autox3d.models.public_weights import convert_public, convert_public_checkpoint, fitted
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
@@ -198,8 +199,6 @@ def test_what_does_not_fit_is_named(tmp_path):
 
 
 def test_the_command_writes_what_training_starts_from(tmp_path, capsys):
-    import argparse
-
     from pytorchvideo_autox3d.engine import load_weights
 
     torch.manual_seed(0)
@@ -215,3 +214,13 @@ def test_the_command_writes_what_training_starts_from(tmp_path, capsys):
     assert (summary.classes_in_file, summary.classes_in_model) == (6, 3)
     assert isinstance(model.blocks[3].conv[0][0], nn.Conv3d)
     assert torch.equal(model.blocks[3].conv[0][0].weight[:, :, 0], flat.features[3].conv[0][0].weight)
+
+
+def test_the_command_writes_over_no_source(tmp_path):
+    source = tmp_path / "imagenet.pth"
+    source.write_bytes(b"weights")
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with pytest.raises(ConfigError, match="destination"):
+        command.run(parser.parse_args([str(source), str(source), "--model", "tsm_r50"]))
+    assert source.read_bytes() == b"weights"
