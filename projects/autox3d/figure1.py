@@ -24,7 +24,7 @@ def main() -> None:
 
 def draw(results: list[Result]) -> Figure:
     """The paper's points, and the curves measured here."""
-    figure = Figure(figsize=(12, 5), layout="constrained")
+    figure = Figure(figsize=(12, 6), layout="constrained")
     paper, here = figure.subplots(1, 2)
     markers = "osD^v<>Ph*Xd"
     for number, one in enumerate(results):
@@ -44,7 +44,7 @@ def draw(results: list[Result]) -> Figure:
         ylabel="top-1, %",
         title="This data; dotted: centre crop, solid: all",
     )
-    paper.legend(frameon=False, fontsize=7, ncols=2)
+    figure.legend(*paper.get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=8, ncols=6)
     for axes in (paper, here):
         axes.xaxis.set_minor_formatter(NullFormatter())
     return figure
