@@ -13,6 +13,11 @@ from torch import Tensor
 from pytorchvideo_autox3d.errors import CheckpointError
 
 WRAPPER_PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
+# Keys that only checkpoints of this package have, and so of one kind each.
+_OWN_KINDS = {
+    "model_card": dict, "loop_state": dict, "rng_states": list, "process_states": list, "process_buffers": list,
+    "extra_states": dict, "scaler_state": dict,
+}  # fmt: skip
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(d")
 _OLDER_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # torch's magic number, pickled
 
@@ -42,7 +47,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             raise CheckpointError(f"{path}: truncated, or no checkpoint of tensors and plain values") from error
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
+    for key, kind in _OWN_KINDS.items():
+        if key in checkpoint and not isinstance(checkpoint[key], kind):
+            found = type(checkpoint[key]).__name__
+            raise CheckpointError(f"{path}: its {key} is a {found}, expected a {kind.__name__}")
     return checkpoint
+
+
+def epochs_done(checkpoint: Mapping[str, Any], path: str | Path) -> int:
+    """The number of whole epochs that a checkpoint's training has behind it; 0 where it does not say.
+
+    Raises:
+        CheckpointError: what it says is no number of an epoch; names the file.
+    """
+    last = checkpoint.get("epoch", -1)
+    if not isinstance(last, int) or last < -1:
+        raise CheckpointError(f"{path}: its epoch is {str(last)[:40]!r}, expected a number from 0")
+    return last + 1
 
 
 def checkpoint_model_state(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Tensor]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
+from pytorchvideo_autox3d.commands.arguments import check_at_least, check_device, clip_of
 from pytorchvideo_autox3d.commands.run import split_config_files
 from pytorchvideo_autox3d.errors import ConfigError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytorchvideo_autox3d.benchmarks.scaling import Step
 
+_MOST_A_CORE = 8  # processes that --check starts
 _EPOCHS = {"train": 300, "search": 600}
 
 
@@ -55,6 +57,11 @@ def run(args: argparse.Namespace) -> None:
     numbers = [*args.processes, *args.check]
     if min(numbers) < 1 or not (args.link_gbit > 0 and args.latency_us >= 0):
         raise ConfigError("--processes, --check and --link-gbit are above 0, --latency-us is 0 or more")
+    if args.step_seconds is not None and not 0 < args.step_seconds < float("inf"):
+        raise ConfigError(f"--step-seconds is {args.step_seconds:g}, expected a time above 0")
+    if max(args.check, default=1) > (most := _MOST_A_CORE * (os.cpu_count() or 1)):
+        raise ConfigError(f"--check is {max(args.check)}, expected at most {most} processes on this machine's cores")
+    check_device(args.device)
     step, what, epochs = _of_config(args) if args.cfg else _of_names(args)
     console = Console()
     if args.check:

@@ -139,6 +139,8 @@ def _read_with_base(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     base = values.pop("_BASE_", None)
     if base is None:
         return values
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: _BASE_ is {base!r}, expected the name of a file")
     return _overlay(_read_with_base(str(Path(path).parent / base), (*seen, path)), values)
 
 

@@ -68,7 +68,9 @@ def check_values(cfg: CfgNode) -> None:
         cfg, ("SEARCH.PARETO_GFLOPS", "SEARCH.PARETO_LATENCY_MS"), _positive_numbers, "a list of numbers above 0"
     )
     _check_all(cfg, ("DATA.STD",), _positive_numbers, "numbers above 0")
-    _check_all(cfg, ("OUTPUT_DIR",), bool, "the name of a folder")
+    _check_all(cfg, ("OUTPUT_DIR",), lambda name: name and "\0" not in name, "the name of a folder")
+    _check_all(cfg, ("OUTPUT_DIR",), lambda name: "://" not in name, "a folder of this machine's file system")
+    _check_all(cfg, ("RNG_SEED",), lambda seed: seed < 2**62, "below 2^62")
     _check_together(cfg)
 
 

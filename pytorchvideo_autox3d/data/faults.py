@@ -113,7 +113,7 @@ class FaultCounter:
         self._counts, self._messages = {}, {}
         for state in state_dicts:
             for video, count in state["counts"].items():
-                self._counts[video] = self._counts.get(video, 0) + count
+                self._counts[int(video)] = self._counts.get(video, 0) + int(count)
             self._messages = {**state["messages"], **self._messages}
 
     def metrics(self) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from pytorchvideo_autox3d.errors import DataError, NoListError
 
 TRAIN = "train"
 _LINES_LOOKED_AT = 50
+_OBJECT_STORES = "pytorchvideo_autox3d.data.object_store"
 
 
 def find_list(
@@ -39,7 +41,8 @@ def find_list(
     """
     path = _list_path(folder, mode)
     if not g_pathmgr.exists(path):
-        raise NoListError(f"{folder}: holds no {mode}.csv, no {mode}.json and no folder {mode} of class folders")
+        absent = f"holds no {mode}.csv, no {mode}.json and no folder {mode} of class folders"
+        raise NoListError(f"{folder}: {absent}{_store_hint(folder)}")
     entries = _read(path, path_prefix)
     ClassNames.find(*_folders_of(path)).check_agrees(classes)
     _refuse_numbers_beside_names(path, entries)
@@ -82,6 +85,13 @@ def read_list(
     _refuse_numbers_beside_names(path, entries)
     classes = classes or _numbering(path, entries) or _own_numbering(entries)
     return entries.numbered(classes, num_classes=num_classes)
+
+
+def _store_hint(folder: str) -> str:
+    """What to do about a folder of an object store while nothing that opens those is imported."""
+    if "://" not in folder or _OBJECT_STORES in sys.modules:
+        return ""
+    return f"; object stores need AUTOX3D.IMPORTS [{_OBJECT_STORES}]"
 
 
 def _numbering(path: str, entries: Entries) -> ClassNames:

@@ -19,7 +19,7 @@ from iopath.common.file_io import g_pathmgr
 from torch import Tensor, nn
 
 from pytorchvideo_autox3d import distributed
-from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, read_checkpoint
+from pytorchvideo_autox3d.checkpoint_files import checkpoint_model_state, epochs_done, read_checkpoint
 from pytorchvideo_autox3d.engine.checkpoint_folder import (
     Keeping,
     checkpoint_path,
@@ -28,6 +28,8 @@ from pytorchvideo_autox3d.engine.checkpoint_folder import (
     write_checkpoint,
 )
 from pytorchvideo_autox3d.engine.protocols import ProcessStateful, Stateful
+from pytorchvideo_autox3d.engine.rng import check_rng_state
+from pytorchvideo_autox3d.engine.state_checks import check_loop_state, check_optimizer, fitting
 from pytorchvideo_autox3d.engine.weights import load_model_state, unwrapped
 from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError
 
@@ -141,10 +143,13 @@ class Checkpointer:
         extra_states = checkpoint.get("extra_states", {})
         for name, extra in self.extras.items():
             self._restore(name, extra, extra_states, path)
-        self._restore_buffers(checkpoint.get("process_buffers", []))
-        for name, process_extra in self.process_extras.items():
-            process_extra.load_state_dicts([one[name] for one in checkpoint.get("process_states", []) if name in one])
-        return self._loop_state(checkpoint)
+        with fitting("process_buffers", path):
+            self._restore_buffers(checkpoint.get("process_buffers", []))
+        with fitting("process_states", path):
+            for name, process_extra in self.process_extras.items():
+                states = [one[name] for one in checkpoint.get("process_states", []) if name in one]
+                process_extra.load_state_dicts(states)
+        return self._loop_state(checkpoint, path)
 
     def _content(
         self, loop_state: Mapping[str, Any], rng_states: list[Any], process_states: list[Any]
@@ -184,20 +189,20 @@ class Checkpointer:
             return
         if key not in states:
             raise CheckpointError(f"{path}: has no {key}; {_WEIGHTS_ALONE}")
-        try:
+        with fitting(key, path, f"; {_WEIGHTS_ALONE}"):
+            groups = [dict(group) for group in getattr(target, "param_groups", ())]
             target.load_state_dict(states[key])
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"{path}: its {key} does not fit ({reason}); {_WEIGHTS_ALONE}") from error
+            if isinstance(target, torch.optim.Optimizer):
+                check_optimizer(target, groups)
 
     @staticmethod
-    def _loop_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    def _loop_state(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
         """The loop's state, with the random generators of this process.
 
         A checkpoint of PySlowFast has the epoch alone. With another number of processes the generators can't be
         restored, and keep the state that the caller seeded.
         """
-        bare = {"epoch": int(checkpoint.get("epoch", -1)) + 1, "step": 0, "steps_per_epoch": 0}
+        bare = {"epoch": epochs_done(checkpoint, path), "step": 0, "steps_per_epoch": 0}
         empty = {"means": {"sums": {}, "clips": {}, "times": [0.0, 0.0]}, "history": []}
         rng_states = checkpoint.get("rng_states", [])
         same_job = len(rng_states) == distributed.world_size()
@@ -208,4 +213,10 @@ class Checkpointer:
                 distributed.world_size(),
             )
         rng = rng_states[distributed.rank()] if same_job else None
-        return {**bare, **empty, **checkpoint.get("loop_state", {}), "rng": rng}
+        if rng is not None:
+            with fitting("rng_states", path):
+                check_rng_state(rng)
+        state = {**bare, **empty, **checkpoint.get("loop_state", {}), "rng": rng, "source": path}
+        with fitting("loop_state", path):
+            check_loop_state(state)
+        return state

@@ -42,7 +42,13 @@ class EpochMeans:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict()` returned."""
-        self._sums = dict(state["sums"])
-        self._clips = dict(state["clips"])
-        self.data_time, self.compute_time = state["times"]
+        """Restore what `state_dict()` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        self._sums = {name: float(total) for name, total in dict(state["sums"]).items()}
+        self._clips = {name: int(count) for name, count in dict(state["clips"]).items()}
+        self.data_time, self.compute_time = map(float, state["times"])
+        if self._sums.keys() != self._clips.keys() or any(count < 1 for count in self._clips.values()):
+            raise ValueError("sums without their clips")

@@ -30,11 +30,34 @@ def rng_state() -> dict[str, Any]:
 
 def restore_rng_state(state: dict[str, Any]) -> None:
     """Restore the generators to what `rng_state` returned; a CUDA state is ignored where there is no GPU."""
-    python_version, python_words, python_gauss = state["python"]
-    random.setstate((python_version, tuple(python_words), python_gauss))
-    position, has_gauss, gauss = state["numpy_rest"]
-    key = state["numpy_key"].cpu().numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", key, position, has_gauss, gauss))
+    random.setstate(_python_state(state))
+    np.random.set_state(_numpy_state(state))
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+def check_rng_state(state: dict[str, Any]) -> None:
+    """Check that `restore_rng_state` can take a state, without touching the global generators.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError, RuntimeError: it can't.
+    """
+    random.Random().setstate(_python_state(state))
+    np.random.RandomState().set_state(_numpy_state(state))
+    torch.Generator().set_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.Generator("cuda").set_state(state["cuda"].cpu())
+
+
+def _python_state(state: dict[str, Any]) -> tuple[Any, ...]:
+    version, words, gauss = state["python"]
+    return version, tuple(words), gauss
+
+
+def _numpy_state(state: dict[str, Any]) -> tuple[Any, ...]:
+    position, has_gauss, gauss = state["numpy_rest"]
+    key = state["numpy_key"].cpu().numpy().astype(np.uint32)
+    if not 0 <= position <= len(key):  # NumPy reads from there without looking
+        raise ValueError(f"position {position} of {len(key)}")
+    return "MT19937", key, position, has_gauss, gauss

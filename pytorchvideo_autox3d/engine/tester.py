@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.interrupt import StopRequest
 from pytorchvideo_autox3d.engine.logs import duration_text, log_json_stats
 from pytorchvideo_autox3d.engine.progress import ProgressBar
-from pytorchvideo_autox3d.engine.protocols import LeavesOut, Loader
+from pytorchvideo_autox3d.engine.protocols import Batch, LeavesOut, Loader, NamesFiles
 from pytorchvideo_autox3d.engine.runtime import Runtime
 from pytorchvideo_autox3d.engine.score_log import ScoreLog
-from pytorchvideo_autox3d.errors import Interrupted
+from pytorchvideo_autox3d.errors import EvaluationError, Interrupted
 from pytorchvideo_autox3d.eval_mode import evaluating
 from pytorchvideo_autox3d.evaluation import MultiViewResult, MultiViewScores
 from pytorchvideo_autox3d.evaluation.multiview import Ensemble
@@ -117,6 +117,7 @@ def multiview_scores(
                 clock.fetched()
                 parts = batch.clip_BCTHW.split(settings.batch_size)
                 score_BK = torch.cat([model(runtime.prepare(part)).float().softmax(dim=1) for part in parts])
+                _check_finite(score_BK, batch, views.loader)
                 scores.update(batch.video_B, batch.view_B, score_BK, batch.label_B)
                 if log is not None:
                     log.append(batch.video_B, batch.view_B, batch.label_B, score_BK)
@@ -171,6 +172,18 @@ def run_test(
     if log is not None:
         log.remove()
     return result
+
+
+def _check_finite(score_BK: Tensor, batch: Batch, loader: Loader) -> None:
+    """Refuse scores that are not finite, by the file where the loader names files.
+
+    Raises:
+        EvaluationError: there are some.
+    """
+    if not isinstance(loader, NamesFiles) or bool(score_BK.isfinite().all()):
+        return  # without names, `MultiViewScores` says the video's number
+    files = ", ".join(loader.files(batch))
+    raise EvaluationError(f"{files}: the scores are not finite; has the training diverged (lower SOLVER.BASE_LR)?")
 
 
 def _take_over(scores: MultiViewScores, log: ScoreLog, loader: Loader) -> None:

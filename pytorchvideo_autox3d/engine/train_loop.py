@@ -146,9 +146,9 @@ class TrainLoop:
         """
         if state["step"] and state["steps_per_epoch"] != self.steps_per_epoch:
             raise CheckpointError(
-                f"the checkpoint was saved in mid-epoch, after step {state['step']} of {state['steps_per_epoch']}, but "
-                f"an epoch now has {self.steps_per_epoch}: keep list, batch size and processes, or start from a "
-                "checkpoint of a whole epoch"
+                f"{state.get('source', 'the checkpoint')}: saved in mid-epoch, after step {state['step']} of "
+                f"{state['steps_per_epoch']}, but an epoch now has {self.steps_per_epoch}: keep list, batch size and "
+                "processes, or start from a checkpoint of a whole epoch"
             )
         self.epoch = state["epoch"]
         self.step_in_epoch = state["step"]

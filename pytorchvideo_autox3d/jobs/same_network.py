@@ -14,7 +14,8 @@ from pytorchvideo_autox3d.engine import last_checkpoint, read_checkpoint
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs import build
 from pytorchvideo_autox3d.jobs.run_record import recorded_config
-from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.jobs.trained import card_of
+from pytorchvideo_autox3d.models import ModelCard
 
 # What a network's builder takes that decides nothing of its weights or of what they mean.
 _FREE_ARGUMENTS = ("dropout_rate", "input_clip_length", "input_crop_size")
@@ -37,7 +38,7 @@ def check_resumes_same_network(cfg: CfgNode, model: nn.Module) -> None:
     if last is None:
         return
     checkpoint = read_checkpoint(last)
-    difference = _other_weights(checkpoint, model) or _other_arguments(checkpoint, cfg)
+    difference = _other_weights(checkpoint, model) or _other_arguments(card_of(checkpoint, last), cfg)
     if difference:
         where = _changed_network_key(cfg) or difference
         raise ConfigError(f"OUTPUT_DIR: {cfg.OUTPUT_DIR} holds a run with {where}: name another folder")
@@ -53,17 +54,15 @@ def _other_weights(checkpoint: Mapping[str, Any], model: nn.Module) -> str | Non
     return None
 
 
-def _other_arguments(checkpoint: Mapping[str, Any], cfg: CfgNode) -> str | None:
+def _other_arguments(card: ModelCard | None, cfg: CfgNode) -> str | None:
     """The first argument of the network's builder that differs: weights of one shape can mean two networks."""
-    card = checkpoint.get(CARD_KEY)
     if card is None:
         return None
-    here = build.build_card(cfg).to_dict()
-    if card["model"] != here["model"]:
-        return f"MODEL.MODEL_NAME {card['model']!r}, not {here['model']!r}"
-    saved = card["arguments"]
-    for key, value in here["arguments"].items():
-        if key not in _FREE_ARGUMENTS and key in saved and saved[key] != value:
+    here = build.build_card(cfg)
+    if card.model != here.model:
+        return f"MODEL.MODEL_NAME {card.model!r}, not {here.model!r}"
+    for key, value in here.arguments.items():
+        if key not in _FREE_ARGUMENTS and key in card.arguments and card.arguments[key] != value:
             return f"another {key}"
     return None
 

@@ -8,6 +8,7 @@ from typing import Any
 from fvcore.common.config import CfgNode
 from torch import nn
 
+from pytorchvideo_autox3d.checkpoint_files import epochs_done
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.engine import check_fits, checkpoint_model_state, last_checkpoint, read_checkpoint
 from pytorchvideo_autox3d.errors import CheckpointError, ConfigError, DataError
@@ -45,7 +46,7 @@ def check_something_is_left(cfg: CfgNode, checkpoint: Mapping[str, Any], path: s
     Raises:
         CheckpointError: it has none.
     """
-    done = int(checkpoint.get("epoch", -1)) + 1
+    done = epochs_done(checkpoint, path)
     if not cfg.TRAIN.CHECKPOINT_EPOCH_RESET and done >= cfg.SOLVER.MAX_EPOCH:
         raise CheckpointError(
             f"{path}: has trained {done} epochs, and SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}: nothing is left to "

@@ -12,7 +12,7 @@ from fvcore.common.config import CfgNode
 from pytorchvideo_autox3d.config import leaves, value_at
 from pytorchvideo_autox3d.data import ClassNames
 from pytorchvideo_autox3d.errors import CheckpointError
-from pytorchvideo_autox3d.models import CARD_KEY
+from pytorchvideo_autox3d.models import CARD_KEY, ModelCard
 from pytorchvideo_autox3d.plain_data import parse_yaml
 from pytorchvideo_autox3d.search.result import RETRAIN_NAME
 
@@ -25,9 +25,19 @@ INPUT_KEYS = (
 
 def classes_of(checkpoint: Mapping[str, Any], path: str) -> ClassNames:
     """The classes of a checkpoint, or else of the run whose folder it lies in; no names where neither has any."""
-    if CARD_KEY in checkpoint:
-        return ClassNames.unpadded(checkpoint[CARD_KEY]["classes"], path)
+    card = card_of(checkpoint, path)
+    if card is not None:
+        return ClassNames.unpadded(card.classes, path)
     return ClassNames.find(str(_run_folder(path)))
+
+
+def card_of(checkpoint: Mapping[str, Any], path: str) -> ModelCard | None:
+    """The card that a checkpoint keeps; None where there is none, as in a search's.
+
+    Raises:
+        ModelError: it is damaged; names the file and the key.
+    """
+    return ModelCard.from_dict(checkpoint[CARD_KEY], source=path) if CARD_KEY in checkpoint else None
 
 
 def changed_input(checkpoint: Mapping[str, Any], path: str, cfg: CfgNode) -> list[str]:

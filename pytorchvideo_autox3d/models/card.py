@@ -6,7 +6,7 @@ carries it as metadata.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
@@ -155,6 +155,8 @@ class ModelCard:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.classes, Sequence) or isinstance(self.classes, str):
+            raise ModelError(f"classes: expected a list of names, found {type(self.classes).__name__}")
         object.__setattr__(self, "classes", tuple(self.classes))
         if type(self.num_classes) is not int or self.num_classes < 1:
             raise ModelError(f"num_classes: {self.num_classes!r} is no whole number from 1 up")

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from pytorchvideo_autox3d.errors import ModelError
+from pytorchvideo_autox3d.errors import AutoX3DError, ModelError
 from pytorchvideo_autox3d.files import atomic_write, write_json, write_text
 from pytorchvideo_autox3d.models.card import ModelCard
 from pytorchvideo_autox3d.models.net import ClipNet
@@ -72,6 +72,8 @@ class Package:
         try:
             with torch.device("meta"):  # takes no memory: a card may describe far more than its weights are
                 described = self.card.build()
+        except AutoX3DError as error:
+            raise ModelError(f"{self.folder / CARD_FILE}: {error}") from None
         except RuntimeError as error:  # torch's, of sizes beyond any memory
             raise ModelError(f"{weights}: does not fit its card: {str(error).splitlines()[0]}") from None
         _check_fits(described, state, str(weights), self.card)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_MOST_STEPS = 2**53  # that a float counts one by one
+
 
 class GradientNoise:
     """Running mean and spread of the gradients of an epoch, by Welford's method."""
@@ -45,6 +47,17 @@ class GradientNoise:
         """The count, mean and sum of squares so far, for a search that is resumed within an epoch."""
         return {"count": self.count, "mean": self._mean, "squares": self._squares}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict()` returned."""
-        self.count, self._mean, self._squares = state["count"], state["mean"], state["squares"]
+    def load_state_dict(self, state: dict[str, Any], *, length: int) -> None:
+        """Restore what `state_dict()` returned.
+
+        Args:
+            state: the state.
+            length: of the gradients to come.
+
+        Raises:
+            ValueError: it is of gradients of another length.
+        """
+        mean = None if state["mean"] is None else state["mean"].double()
+        if (mean is not None and mean.shape != (length,)) or not 0 <= state["count"] < _MOST_STEPS:
+            raise ValueError(f"a mean of {state['count']} gradients, of other lengths than {length}")
+        self.count, self._mean, self._squares = int(state["count"]), mean, float(state["squares"])

@@ -93,5 +93,12 @@ class Lagrangian:
         return {"multipliers": list(self.multipliers)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict()` returned."""
-        self.multipliers = list(state["multipliers"])
+        """Restore what `state_dict()` returned.
+
+        Raises:
+            ValueError: it is of another number of budgets.
+        """
+        multipliers = [float(one) for one in state["multipliers"]]
+        if len(multipliers) != len(self.budgets.budgets):
+            raise ValueError(f"{len(multipliers)} multipliers for {len(self.budgets.budgets)} budgets")
+        self.multipliers = multipliers

@@ -53,5 +53,5 @@ class Ledger:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict()` returned."""
-        self.macs, self._seconds_before = state["macs"], state["cpu_seconds"]
+        self.macs, self._seconds_before = float(state["macs"]), float(state["cpu_seconds"])
         self._start = time.process_time()

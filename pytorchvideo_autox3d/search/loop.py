@@ -224,7 +224,8 @@ def _check_same_space(path: str, supernet: Supernet) -> None:
     Raises:
         SearchError: the checkpoint is of another space or selection, or not of a search.
     """
-    saved = read_checkpoint(path).get("extra_states", {}).get("search", {}).get("space")
+    state = read_checkpoint(path).get("extra_states", {}).get("search")
+    saved = state.get("space") if isinstance(state, Mapping) else None
     if saved is None:
         raise SearchError(f"{path}: is no checkpoint of a search; choose another OUTPUT_DIR")
     if saved != space_text(supernet):

@@ -140,8 +140,8 @@ def read_history(output_dir: str) -> list[dict[str, Any]]:
     """The records of `search_history.jsonl`, one for each epoch.
 
     Raises:
-        SearchError: there is no such file, or a line of it is not JSON or no record of an epoch; names the file and the
-            line.
+        SearchError: there is no such file, it is empty, or a line of it is not JSON or no record of an epoch; names the
+            file and the line.
     """
     path = Path(history_path(output_dir))
     if not path.is_file():
@@ -157,6 +157,8 @@ def read_history(output_dir: str) -> list[dict[str, Any]]:
         if not isinstance(record, dict) or type(record.get("epoch")) is not int:
             raise SearchError(f"{path}:{number}: no record of an epoch: {line[:80]}")
         records.append(record)
+    if not records:
+        raise SearchError(f"{path}: holds no record of an epoch")
     return records
 
 

@@ -214,8 +214,8 @@ class SupernetSearch:
         self.generator.set_state(state["generator"].cpu())
         if "ledger" in state:
             self.ledger.load_state_dict(state["ledger"])
-            self.noise.load_state_dict(state["noise"])
-            self._noise_epoch = state["noise_epoch"]
+            self.noise.load_state_dict(state["noise"], length=self.policy.alpha.numel())
+            self._noise_epoch = int(state["noise_epoch"])
         if self.lagrangian is not None and "lagrangian" in state:
             self.lagrangian.load_state_dict(state["lagrangian"])
 

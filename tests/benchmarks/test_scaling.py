@@ -79,6 +79,10 @@ def test_real_processes_are_compared_with_what_was_predicted(capsys):
     ("arguments", "message"),
     [
         (["--processes", "0"], "--processes"),
+        (["--check", "1000000"], "--check is 1000000, expected at most"),
+        (["--step-seconds", "0"], "--step-seconds is 0, expected a time above 0"),
+        (["--step-seconds", "nan"], "--step-seconds is nan, expected a time above 0"),
+        (["--device", "nonesuch"], "--device nonesuch: can't be used here: "),
         (["--model", "nonesuch"], "no model 'nonesuch': it is no architecture's JSON and none of S, M, L, autox3d_s"),
         (["--space", "nonesuch"], "nonesuch"),
         (["--kind", "train", "--space", "table2"], "--space: a train has none"),

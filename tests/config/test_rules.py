@@ -73,3 +73,12 @@ def test_numbers_out_of_range_name_their_key(options, message):
 def test_flow_and_what_goes_with_it(options, message):
     with pytest.raises(ConfigError, match=message):
         load(*options)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("RNG_SEED", 10**20), ("OUTPUT_DIR", "a\0b"), ("OUTPUT_DIR", ""), ("OUTPUT_DIR", "s3://bucket/out")],
+)
+def test_values_that_torch_or_the_system_would_not_take(key, value):
+    with pytest.raises(ConfigError, match=f"^{key} is "):
+        load(key, value)

@@ -1,5 +1,7 @@
 """Lists and videos in an object store: through the handlers over fsspec, here its memory, and through a user's own."""
 
+import sys
+
 import fsspec
 import pytest
 import torch
@@ -9,6 +11,7 @@ from pytorchvideo_autox3d.data import (
     Kinetics,
     Manifest,
     build_loader,
+    find_list,
     object_store,
     open_video,
     read_list,
@@ -72,6 +75,12 @@ def test_what_is_not_there_or_no_video_is_named(bucket):
         open_video(f"{bucket}/videos/none.mp4")
     with pytest.raises(DecodeError, match=r"memory://bucket/videos/b\.mp4: not a readable video"):
         open_video(f"{bucket}/videos/b.mp4")
+
+
+def test_a_store_that_nothing_opens_says_what_does(monkeypatch):
+    monkeypatch.delitem(sys.modules, object_store.__name__)
+    with pytest.raises(DataError, match=r"^ftp://b: holds no .*; object stores need AUTOX3D.IMPORTS \[pytorchvideo"):
+        find_list("ftp://b", "train")
 
 
 def test_a_store_without_its_package_or_that_refuses_is_one_line(monkeypatch):

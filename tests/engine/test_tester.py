@@ -104,3 +104,19 @@ def test_without_labels_there_are_predictions_and_nothing_is_said_of_accuracy(tm
     assert "top1" not in caplog.text
     assert "top-1" not in caplog.text
     np.testing.assert_array_equal(result.score_NK, score(ViewLoader(videos=VIDEOS, views=VIEWS), model).score_NK)
+
+
+class NamedLoader(ViewLoader):
+    def files(self, batch) -> list[str]:
+        return [f"{int(batch.video_B[0])}.mp4"]
+
+
+def test_scores_that_are_not_finite_are_told_with_the_file():
+    class Diverged(torch.nn.Module):
+        def forward(self, clip_BCTHW):
+            return torch.full((len(clip_BCTHW), CLASSES), float("nan"))
+
+    with pytest.raises(EvaluationError, match=r"^0\.mp4: the scores are not finite"):
+        score(NamedLoader(videos=VIDEOS, views=VIEWS), Diverged())
+    with pytest.raises(EvaluationError, match=r"^video 0, view 0: the scores are not finite"):
+        score(ViewLoader(videos=VIDEOS, views=VIEWS), Diverged())

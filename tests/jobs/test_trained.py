@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
 
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import UNNAMED
-from pytorchvideo_autox3d.errors import CheckpointError
-from pytorchvideo_autox3d.jobs.trained import changed_input, classes_of, refuse_search_checkpoint
+from pytorchvideo_autox3d.errors import CheckpointError, ModelError
+from pytorchvideo_autox3d.jobs.trained import card_of, changed_input, classes_of, refuse_search_checkpoint
+from pytorchvideo_autox3d.models import ModelCard, Preprocessing
 
 
 @pytest.fixture
@@ -15,12 +18,22 @@ def path(tmp_path):
 
 def test_classes_are_those_of_the_card_else_of_the_run(tmp_path, path):
     (tmp_path / "run").mkdir()
-    card = {"classes": ["a", "b", "unnamed class 2"]}  # of a network with an output that no class has
-    assert classes_of({"model_card": card}, path).names == ("a", "b")
+    preprocessing = Preprocessing(num_frames=4, sampling_rate=1, fps=30, crop_size=8, short_side=8)
+    unnamed = ModelCard("C2D", {}, 3, preprocessing)
+    named = replace(unnamed, classes=("a", "b", "unnamed class 2"))  # of a network with an output that no class has
+    assert classes_of({"model_card": named.to_dict()}, path).names == ("a", "b")
     assert classes_of({}, path) == UNNAMED
     (tmp_path / "run" / "classes.json").write_text('{"y": 1, "x": 0}')
     assert classes_of({}, path).names == ("x", "y")
-    assert classes_of({"model_card": {"classes": []}}, path) == UNNAMED
+    assert classes_of({"model_card": unnamed.to_dict()}, path) == UNNAMED
+
+
+@pytest.mark.parametrize(
+    ("card", "said"), [({"classes": []}, "has no 'model'"), ({"model": "C2D", "nonesuch": 1}, "unknown key 'nonesuch'")]
+)
+def test_a_card_that_is_none_is_told_with_its_file(path, card, said):
+    with pytest.raises(ModelError, match=f"checkpoint_epoch_00001.pyth: the card: {said}"):
+        card_of({"model_card": card}, path)
 
 
 def test_what_differs_of_the_input_is_told_by_key(path):

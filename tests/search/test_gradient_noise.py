@@ -32,7 +32,10 @@ def test_it_goes_on_from_its_state():
         whole.add(row)
     for row in rows[:4]:
         first.add(row)
-    second.load_state_dict(first.state_dict())
+    for wrong in (2, 4):
+        with pytest.raises(ValueError, match=f"other lengths than {wrong}"):
+            second.load_state_dict(first.state_dict(), length=wrong)
+    second.load_state_dict(first.state_dict(), length=3)
     for row in rows[4:]:
         second.add(row)
     assert second.signal_to_noise == whole.signal_to_noise

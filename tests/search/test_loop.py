@@ -8,7 +8,7 @@ import torch
 
 from pytorchvideo_autox3d.engine import Hook, Runtime, build_optimizer, make_schedule
 from pytorchvideo_autox3d.errors import SearchError
-from pytorchvideo_autox3d.search import Budget, Budgets, SearchSettings, cost_table, search
+from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, search
 from tests.search.conftest import ToyLoader
 
 
@@ -83,6 +83,19 @@ def test_history_has_the_search_curve(make_pair, make_loader, tmp_path):
     lines = Path(tmp_path, "search_history.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
     assert history[-1]["gflops"] == pytest.approx(Budgets(cost_table(supernet)).cost_of(policy.most_likely())["gflops"])
+
+
+@pytest.mark.parametrize(("log_period", "expected"), [(100, 3), (2, 6)])
+def test_entropy_and_costs_are_computed_when_they_are_logged(
+    make_pair, make_loader, tmp_path, monkeypatch, log_period, expected
+):
+    """Three epochs of three steps: at the end of each, or at its second step too."""
+    computed = []
+    entropy, cost_of = Policy.entropy, Budgets.cost_of
+    monkeypatch.setattr(Policy, "entropy", lambda policy: computed.append("entropy") or entropy(policy))
+    monkeypatch.setattr(Budgets, "cost_of", lambda *args: computed.append("costs") or cost_of(*args))
+    run(make_pair(), make_loader, tmp_path, config=settings(log_period=log_period))
+    assert sorted(computed) == ["costs"] * expected + ["entropy"] * expected
 
 
 @pytest.mark.parametrize("hook", [KillAfter(5), StopAfter(5), KillAfter(2), StopAfter(8)])

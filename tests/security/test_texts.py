@@ -43,6 +43,7 @@ JSON = {
     "half of a pair": '{"space": "\\ud800", "groups": []}',
     "no text": b"\xff\xfe\x00",
 }
+BASES = ("[a.yaml]", "5", "{a: b}", "../../../../../../../etc/passwd", "/dev/null", "config.yaml")
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -61,6 +62,12 @@ def test_yaml(tmp_path, monkeypatch, kind, reader):
     path = written(tmp_path / "config.yaml", YAML[kind])
     assert limited(reader, str(path)) != HANDLED
     assert [entry.name for entry in tmp_path.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_base_that_is_none(tmp_path, base):
+    path = written(tmp_path / "config.yaml", f"_BASE_: {base}\n")
+    assert limited(load_cfg, str(path)) != HANDLED
 
 
 def _history(path: str) -> None:
@@ -96,6 +103,7 @@ def test_scores_of_a_stopped_test_that_are_damaged_count_for_nothing(tmp_path, k
 
 
 RESULTS = {
+    "nothing": {"search_history.jsonl": ""},
     "an epoch that is none": {"search_history.jsonl": '{"epoch": "x"}\n'},
     "a value that is none": {"search_history.jsonl": '{"epoch": 1, "gflops": [1]}\n'},
     "a result that is none": {"search_result.json": '{"derived": 5}'},
