@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 OURS = [
     "AutoX3D", "X3D", "MobileNetV2_3D", "SlowFast", "Slow", "C2D", "I3D_ResNet", "R2Plus1D_Bottleneck", "IR_CSN",
     "I3D_Inception", "S3D_G", "MFNet", "R2Plus1D_Basic", "IP_CSN", "TSM_ResNet", "TSM_MobileNetV2", "STM_ResNet",
-    "GST_ResNet", "SmallBigNet", "VoV3D_M", "MobileNetV2_3D_Fitted",
+    "GST_ResNet", "SmallBigNet", "VoV3D_M", "VoV3D_L", "MobileNetV2_3D_Fitted",
 ]  # fmt: skip
 # The shallowest form, where one is enough.
 OPTIONS = {"R2Plus1D_Basic": {"model_depth": 18}}
