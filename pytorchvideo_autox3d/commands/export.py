@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
-from pytorchvideo_autox3d.commands.model_arguments import names_checkpoint
+from pytorchvideo_autox3d.commands.model_arguments import EXPORTED, names_checkpoint
 from pytorchvideo_autox3d.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -143,6 +143,8 @@ def model_of(args: argparse.Namespace) -> tuple[ClipNet, ModelCard | None]:
     from pytorchvideo_autox3d.predict.loading import load_checkpoint
     from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 
+    if args.model.endswith(EXPORTED):
+        raise ConfigError(f"--model {args.model}: is exported already: name the checkpoint or the package")
     if names_checkpoint(args):
         return load_checkpoint(args.model, cfg=args.cfg, classes=args.classes)
     if args.model in HUB:

@@ -32,7 +32,8 @@ def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Reco
         options: as of `Recognizer`; it runs on the CPU.
     Raises:
         ExportError: there is no such file, or its runtime is not installed; names the extra.
-        ModelError: the file says nothing of classes and clips, or the calibration is of another file.
+        ModelError: the file says nothing of classes and clips, takes others than its network was trained on, or the
+            calibration is of another file.
     """
     run = load_exported(path, threads=threads)
     metadata = read_metadata(path)
@@ -40,7 +41,12 @@ def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Reco
         raise ModelError(f"{path}: says nothing of its classes and clips: export it from a checkpoint or a package")
     card = ModelCard.from_dict(json.loads(metadata["model_card"]), source=str(path))
     card = replace(card, calibration=kept_calibration(str(path)) or card.calibration)
-    clips = int(json.loads(metadata["clip"])[0])
+    clips, _, *sizes = map(int, json.loads(metadata["clip"]))
+    if tuple(sizes) != card.preprocessing.clip:
+        taken, made = ("x".join(map(str, clip)) for clip in (sizes, card.preprocessing.clip))
+        raise ModelError(
+            f"{path}: takes clips of {taken}, its classes were trained on {made}: export it without --clip"
+        )
     return Recognizer(in_parts(run, clips), card, **{**options, "device": "cpu"})
 
 

@@ -38,6 +38,7 @@ def test_the_demos_package(tmp_path, capsys):
         (["--model", "demo", "--format", "torch_export", "--videos", "a.mp4"], "a.mp4: no such file"),
         (["--model", "demo", "--format", "torch_export", "--clip", "2x32", "--videos", "a.mp4"], "--clip asks for"),
         (["--model", "demo", "--format", "torch_export", "--classes", "c.json"], "--classes is for a checkpoint"),
+        (["--model", "net.onnx", "--format", "torch_export"], "--model net.onnx: is exported already"),
         (["--model", "gone.pyth", "--format", "torch_export"], "gone.pyth"),
     ],
 )
