@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import simplejson
 
-from pytorchvideo_autox3d.errors import AutoX3DError
+from pytorchvideo_autox3d.errors import AutoX3DError, ConfigError
 
 
 @contextmanager
@@ -53,3 +53,20 @@ def write_json(path: str | Path, value: Any) -> None:
         AutoX3DError: the file can't be written.
     """
     write_text(path, simplejson.dumps(value, indent=2, ignore_nan=True) + "\n")
+
+
+def refuse_overwriting(option: str, targets: Iterable[str | Path], sources: Iterable[str]) -> None:
+    """Check that none of the files to write is one of those to read.
+
+    Args:
+        option: that names what is written, for the message.
+        targets: the files to write.
+        sources: the files to read.
+    Raises:
+        ConfigError: one of them is; names both.
+    """
+    read = {os.path.realpath(source): source for source in sources}
+    for target in targets:
+        source = read.get(os.path.realpath(target))
+        if source is not None:
+            raise ConfigError(f"{option}: {target} would replace {source}, which is read: name another")

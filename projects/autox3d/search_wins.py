@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+from bisect import bisect_left
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from train_nasbench import RECIPE
 from pytorchvideo_autox3d.analysis import CostTable, count_module, measure_latency
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.models.baselines import create_x3d_baseline
+from pytorchvideo_autox3d.nasbench.trainer import PASSES_OF_A_STEP
 from pytorchvideo_autox3d.space import Architecture, SearchSpace, load_space
 
 FOLDER = Path(__file__).parent
@@ -58,8 +60,9 @@ def main() -> None:
     torch.set_num_threads(1)
     if not args.print:
         searched = run_searches(args)
-        train_missing(networks(searched), args)
-        write_json(args.results, summary(searched, networks(searched), args.journal))
+        named = networks(searched, args.journal)
+        train_missing(named, args)
+        write_json(args.results, summary(searched, named, args.journal))
     print_summary(simplejson.loads(args.results.read_text(encoding="utf8")))
 
 
@@ -71,8 +74,11 @@ def run_searches(args: argparse.Namespace) -> list[dict[str, Any]]:
     return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: row["seed"])
 
 
-def networks(searched: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What is trained, by name: a list of choices of the space, or X3D's factors."""
+def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[str, Any]]:
+    """What is trained, by name: a list of choices of the space, or X3D's bottleneck factor.
+
+    The factor that is measured is that of the first training in `journal`, where there is one.
+    """
     space = load_space(str(SPACE))
     named: dict[str, dict[str, Any]] = {
         f"found {row['seed']}": {"role": "found", "choices": row["architecture"]} for row in searched
@@ -80,8 +86,10 @@ def networks(searched: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for number, architecture in enumerate(random_networks(space)):
         named[f"random {number}"] = {"role": "random", "choices": list(architecture.indices)}
     named["X3D, multiply-adds"] = {"role": "x3d_macs", "bottleneck": x3d_of_macs()}
-    found = [Architecture.from_indices(space, row["architecture"]) for row in searched]
-    named["X3D, milliseconds"] = {"role": "x3d_ms", "bottleneck": x3d_of_milliseconds(found)}
+    name, found = "X3D, milliseconds", [Architecture.from_indices(space, row["architecture"]) for row in searched]
+    begun = _file(journal, name, SEEDS[0])
+    kept = simplejson.loads(begun.read_text(encoding="utf8"))["bottleneck"] if begun.is_file() else None
+    named[name] = {"role": "x3d_ms", "bottleneck": kept or x3d_of_milliseconds(found)}
     return named
 
 
@@ -109,9 +117,9 @@ def x3d(bottleneck: float) -> nn.Module:
 
 def x3d_of_macs() -> float:
     """The largest bottleneck factor, to 0.01, whose network is within the budget."""
-    factors = np.arange(0.5, 6.0, 0.01)
-    costs = _first_above(lambda factor: count_module(x3d(factor), CLIP).macs > TARGET_MACS, factors)
-    return float(factors[costs - 1])
+    factors = np.arange(0.5, 6.0, 0.01).tolist()
+    above = bisect_left(factors, True, key=lambda factor: count_module(x3d(factor), CLIP).macs > TARGET_MACS)
+    return float(factors[above - 1])
 
 
 def x3d_of_milliseconds(found: list[Architecture]) -> float:
@@ -124,15 +132,6 @@ def x3d_of_milliseconds(found: list[Architecture]) -> float:
         measured = measure_latency({name: (lambda net=net: net(clip)) for name, net in nets.items()})
     wanted = float(np.median([measured[number].median for number in range(len(found))]))
     return float(min(factors, key=lambda factor: abs(measured[f"{factor:g}"].median - wanted)))
-
-
-def _first_above(above: Any, values: np.ndarray) -> int:
-    """The first place at which an ascending condition holds, by bisection."""
-    low, high = 0, len(values) - 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if above(float(values[middle])) else (middle + 1, high)
-    return low
 
 
 def train_missing(named: dict[str, dict[str, Any]], args: argparse.Namespace) -> None:
@@ -172,7 +171,7 @@ def _train(task: tuple[Path, Path, str, dict[str, Any], int]) -> None:
             "network": name, **network, "seed": seed, "macs": cost.macs, "params": cost.params,
             "val": 100.0 * curves["val_right"][-1] / len(data["val"]),
             "test": 100.0 * curves["test_right"][-1] / len(data["test"]),
-            "cpu_seconds": curves["seconds"], "command": COMMAND,
+            "clips": RECIPE.epochs * len(data["train"]), "cpu_seconds": curves["seconds"], "command": COMMAND,
         },
     )  # fmt: skip
 
@@ -198,7 +197,8 @@ def print_summary(result: dict[str, Any]) -> None:
         "found: " + ", ".join(f"{value:.1f}" for value in found.values()) + f"%, mean {np.mean([*found.values()]):.1f}"
     )
     print("random: " + ", ".join(f"{test[name]:.1f}" for name in sorted(pool, key=test.__getitem__)))
-    macs_of_one = float(np.mean([3 * by_name[name][0]["macs"] * 2400 * RECIPE.epochs for name in pool]))
+    random_rows = [one for name in pool for one in by_name[name]]
+    macs_of_one = float(np.mean([PASSES_OF_A_STEP * one["macs"] * one["clips"] for one in random_rows]))
     chance = []
     for number, row in enumerate(result["searches"]):
         # What is found is trained once more; random search has trained its choice already.

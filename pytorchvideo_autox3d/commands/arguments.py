@@ -39,20 +39,6 @@ def check_at_least(args: argparse.Namespace, low: int, *names: str) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} is {value:g}, expected {low} or more")
 
 
-def check_device(name: str) -> None:
-    """Check --device.
-
-    Raises:
-        ConfigError: there is no such device, or it can't be used here.
-    """
-    import torch
-
-    try:
-        torch.empty(1, device=name).cpu()
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
-        raise ConfigError(f"--device {name}: can't be used here: {str(error).splitlines()[0]}") from None
-
-
 def clip_of(text: str) -> tuple[int, int, int]:
     """The clip size (T, H, W) of a text such as 13x160, which gives (13, 160, 160).
 

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from pytorchvideo_autox3d.commands.arguments import check_at_least, check_device, clip_of
+from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
 
 BENCHMARKS = {
     "cost": "a vectorised table of the cost of many architectures",
@@ -59,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run one benchmark, print its table, and write the JSON if asked for."""
-    check_device(args.device)
+    from pytorchvideo_autox3d.engine import usable_device  # imports torch
+
+    usable_device(args.device, "--device")
     module = importlib.import_module(f"pytorchvideo_autox3d.benchmarks.{args.benchmark}")
     result = module.run(**_options(args))
     module.print_table(result)

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert, and say what was done."""
-    from pytorchvideo_autox3d.predict.sources import refuse_overwriting
+    from pytorchvideo_autox3d.files import refuse_overwriting
 
     refuse_overwriting("destination", [args.destination], [args.source])
     if args.to:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fuse, print each accuracy and the mean's, and write."""
     from pytorchvideo_autox3d.evaluation import fuse, read_scores, topk_accuracy
-    from pytorchvideo_autox3d.predict.sources import refuse_overwriting
+    from pytorchvideo_autox3d.files import refuse_overwriting
 
     if args.output:
         written = [args.output / f"test_results.{ending}" for ending in ("json", "npz")]

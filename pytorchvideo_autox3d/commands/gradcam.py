@@ -27,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Look at the clips of each video: the middle one, or those of --views."""
+    from pytorchvideo_autox3d.files import refuse_overwriting
     from pytorchvideo_autox3d.predict.gradcam import look
     from pytorchvideo_autox3d.predict.records import unique_names
-    from pytorchvideo_autox3d.predict.sources import find_videos, refuse_overwriting
+    from pytorchvideo_autox3d.predict.sources import find_videos
 
     recognizer = recognizer_of(args)
     videos = find_videos(args.videos, prefix=args.prefix)

@@ -7,7 +7,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytorchvideo_autox3d.commands.arguments import check_at_least, check_device, clip_of
+from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
 from pytorchvideo_autox3d.commands.run import split_config_files
 from pytorchvideo_autox3d.errors import ConfigError
 
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from pytorchvideo_autox3d.benchmarks import scaling
+    from pytorchvideo_autox3d.engine import usable_device
 
     given = [name for name in ("batch", "samples", "epochs") if getattr(args, name) is not None]
     check_at_least(args, 1, "videos", "repeats", *given)
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"--step-seconds is {args.step_seconds:g}, expected a time above 0")
     if max(args.check, default=1) > (most := _MOST_A_CORE * (os.cpu_count() or 1)):
         raise ConfigError(f"--check is {max(args.check)}, expected at most {most} processes on this machine's cores")
-    check_device(args.device)
+    usable_device(args.device, "--device")
     step, what, epochs = _of_config(args) if args.cfg else _of_names(args)
     console = Console()
     if args.check:

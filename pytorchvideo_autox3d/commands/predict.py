@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _refuse_overwriting(args: argparse.Namespace, videos: list[str]) -> None:
     """`ConfigError` where what is to be written would replace a video or a list."""
+    from pytorchvideo_autox3d.files import refuse_overwriting
     from pytorchvideo_autox3d.predict.records import unique_names
-    from pytorchvideo_autox3d.predict.sources import refuse_overwriting
 
     if args.output:
         refuse_overwriting("--output", [args.output], [*videos, *args.videos])

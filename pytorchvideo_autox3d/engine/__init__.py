@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.engine.optimizer import build_optimizer, clip_gradient
 from pytorchvideo_autox3d.engine.precise_bn import average_bn_stats, recalibrate_bn
 from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.progress import ProgressBar
-from pytorchvideo_autox3d.engine.runtime import Runtime
+from pytorchvideo_autox3d.engine.runtime import Runtime, usable_device
 from pytorchvideo_autox3d.engine.schedules import Schedule, make_schedule
 from pytorchvideo_autox3d.engine.supervised import SupervisedStep
 from pytorchvideo_autox3d.engine.tester import EvalSettings, EvalViews, ResumableTest, multiview_scores, run_test
@@ -94,4 +94,5 @@ __all__ = [
     "start_from",
     "train",
     "unwrapped",
+    "usable_device",
 ]

@@ -9,6 +9,25 @@ from torch import Tensor, nn
 
 from pytorchvideo_autox3d.engine.precision import Precision
 from pytorchvideo_autox3d.engine.protocols import Preprocess
+from pytorchvideo_autox3d.errors import ConfigError
+
+
+def usable_device(name: str | torch.device | None, option: str = "device") -> torch.device:
+    """The device of this name, by default a GPU where there is one.
+
+    Args:
+        name: as torch has it, such as "cuda:1"; None takes the default.
+        option: that named it, for the message.
+
+    Raises:
+        ConfigError: there is no such device, or it can't be used here.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        raise ConfigError(f"{option} {name}: can't be used here: {str(error).splitlines()[0]}") from None
+    return device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from pytorchvideo_autox3d.data.array_reader import read_array
 from pytorchvideo_autox3d.data.flow import FlowReader
 from pytorchvideo_autox3d.data.frame_stream import FrameSource, FrameStream
 from pytorchvideo_autox3d.data.time_limit import call_within
+from pytorchvideo_autox3d.engine import usable_device
 from pytorchvideo_autox3d.errors import ConfigError, DataError, DecodeError
 from pytorchvideo_autox3d.export import fuse_for_inference
 from pytorchvideo_autox3d.kernels import accelerate
@@ -66,7 +67,7 @@ class Recognizer:
         check_reader(reader)
         self.card = card
         self.views = Views.parse(views) if isinstance(views, str) else views or Views(card.num_clips, card.num_crops)
-        self.device = _device(device)
+        self.device = usable_device(device)
         self.network = network
         if isinstance(network, nn.Module):
             network.eval().to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -272,13 +273,3 @@ class Recognizer:
         """The name that a video has in results: `name`, or its path, or its shape."""
         shape = getattr(video, "shape", None)
         return name or (str(video) if shape is None else f"an array of shape {tuple(shape)}")
-
-
-def _device(name: str | torch.device | None) -> torch.device:
-    """The device of this name, by default a GPU where there is one; `ConfigError` where it can't be used."""
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=device).cpu()
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
-        raise ConfigError(f"device {name}: can't be used here: {str(error).splitlines()[0]}") from None
-    return device

@@ -6,13 +6,12 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from iopath.common.file_io import g_pathmgr
 
 from pytorchvideo_autox3d.data import read_list
 from pytorchvideo_autox3d.data.entries import VIDEO_SUFFIXES
-from pytorchvideo_autox3d.errors import ConfigError, DataError
+from pytorchvideo_autox3d.errors import DataError
 
 STDIN = "-"
 _LISTS = (".csv", ".txt", ".tsv", ".json")
@@ -59,23 +58,6 @@ def _in_folder(folder: str) -> list[str]:
         for file in files
         if file.lower().endswith((*VIDEO_SUFFIXES, _ARRAY)) and not file.startswith(".")
     )
-
-
-def refuse_overwriting(option: str, targets: Iterable[str | Path], sources: Iterable[str]) -> None:
-    """Check that none of the files to write is one of those to read.
-
-    Args:
-        option: that names what is written, for the message.
-        targets: the files to write.
-        sources: the files to read.
-    Raises:
-        ConfigError: one of them is; names both.
-    """
-    read = {os.path.realpath(source): source for source in sources}
-    for target in targets:
-        source = read.get(os.path.realpath(target))
-        if source is not None:
-            raise ConfigError(f"{option}: {target} would replace {source}, which is read: name another")
 
 
 def find_labelled(names: Sequence[str], *, prefix: str = "") -> tuple[list[str], list[int] | list[str] | None]:

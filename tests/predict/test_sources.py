@@ -1,7 +1,7 @@
 import pytest
 
-from pytorchvideo_autox3d.errors import ConfigError, DataError
-from pytorchvideo_autox3d.predict.sources import find_labelled, find_videos, refuse_overwriting
+from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.predict.sources import find_labelled, find_videos
 
 
 @pytest.fixture
@@ -48,11 +48,3 @@ def test_classes_are_their_names_where_there_are_names(tmp_path):
     assert find_labelled([str(tmp_path / "one.csv")])[1] == ["left", "right"]
     assert find_labelled([str(tmp_path / "other.csv")])[1] == ["right"]
     assert find_labelled([str(tmp_path / "numbers.csv")])[1] == [1]
-
-
-def test_what_is_read_is_not_written_over(tmp_path):
-    (tmp_path / "link").symlink_to(tmp_path)
-    read = [str(tmp_path / "a.mp4"), "s3://bucket/b.mp4"]
-    refuse_overwriting("--output", [tmp_path / "b.mp4", tmp_path / "deep" / "a.mp4"], read)
-    with pytest.raises(ConfigError, match=r"--output: .*link/a\.mp4 would replace .*a\.mp4, which is read"):
-        refuse_overwriting("--output", [tmp_path / "link" / "a.mp4"], read)

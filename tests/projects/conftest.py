@@ -20,3 +20,17 @@ def load_script():
         return module
 
     return load
+
+
+@pytest.fixture
+def load_scripts(load_script):
+    """Load scripts that import one another, the imported first; the last is returned, the others forgotten after."""
+    imported = []
+
+    def load(*names):
+        imported.extend(names[:-1])
+        return [load_script(name) for name in names][-1]
+
+    yield load
+    for name in imported:
+        del sys.modules[name]

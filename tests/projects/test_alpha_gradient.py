@@ -1,7 +1,6 @@
 """The estimators of alpha's gradient that are compared, by enumeration."""
 
 import itertools
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +13,8 @@ SPACE = SearchSpace("toy", (GROUP,), StemSpec(4), HeadSpec(8, 8))
 
 
 @pytest.fixture
-def script(load_script):
-    names = ("nasbench_recipe", "bench_supernet")
-    for name in names:
-        load_script(name)
-    yield load_script("alpha_gradient")
-    for name in names:
-        del sys.modules[name]
+def script(load_scripts):
+    return load_scripts("nasbench_recipe", "bench_supernet", "alpha_gradient")
 
 
 def expectation(script, setting, losses, scores):

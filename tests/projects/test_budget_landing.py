@@ -1,6 +1,5 @@
 """Searches over a table of losses: what each cost term and derivation must do where dearer networks are better."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,13 +13,8 @@ SPACE = SearchSpace("toy", (GROUP,), StemSpec(8), HeadSpec(8, 8))
 
 
 @pytest.fixture
-def script(load_script):
-    names = ("nasbench_recipe", "bench_supernet", "alpha_gradient")
-    for name in names:
-        load_script(name)
-    yield load_script("budget_landing")
-    for name in names:
-        del sys.modules[name]
+def script(load_scripts):
+    return load_scripts("nasbench_recipe", "bench_supernet", "alpha_gradient", "budget_landing")
 
 
 def test_a_floor_lands_just_below_the_target(script, capsys):

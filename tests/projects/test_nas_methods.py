@@ -1,7 +1,5 @@
 """The picture of the methods, and what the data's measurements compute."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -12,22 +10,13 @@ from pytorchvideo_autox3d.space import load_space
 
 
 @pytest.fixture
-def methods(load_script):
-    own = ("nasbench_recipe", "bench_supernet", "bench_searches")
-    for name in own:
-        load_script(name)
-    yield load_script("nas_methods")
-    for name in own:
-        del sys.modules[name]
+def methods(load_scripts):
+    return load_scripts("nasbench_recipe", "bench_supernet", "bench_searches", "nas_methods")
 
 
 @pytest.fixture
-def qualify(load_script):
-    for name in ("nasbench_recipe", "train_nasbench"):
-        load_script(name)
-    yield load_script("qualify_bench")
-    for name in ("nasbench_recipe", "train_nasbench"):
-        del sys.modules[name]
+def qualify(load_scripts):
+    return load_scripts("nasbench_recipe", "train_nasbench", "qualify_bench")
 
 
 def test_a_curve_is_a_step_function(methods):
