@@ -29,6 +29,7 @@ from pytorchvideo_autox3d.models import ModelCard
 LOWERINGS = ("4d",)
 _RANDOM_CLIPS = 3
 _WARM_UP, _REPEATS = 2, 7
+_PLACE = re.compile(r"Exception from |Check '.*' failed at ")
 
 
 def export_model(
@@ -78,6 +79,8 @@ def export_model(
         raise ExportError(f"format {target.name} takes one clip at a time, not {clips[0].shape[0]}")
     module = target.module
     path = Path(path) if str(path).endswith(target.suffix) else Path(f"{path}{target.suffix}")
+    if path.is_dir() and not target.folder:
+        raise ExportError(f"can't write {path}: is a folder")
     clips[1:1] = _random_clips(clips[0], _RANDOM_CLIPS - 1)
     threads = threads or torch.get_num_threads()
     with converting(target, path):
@@ -214,8 +217,9 @@ def _cause(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """The first line of a message that says what is wrong: OpenVINO's begin with places in its source."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not _PLACE.match(line)]
+    return lines[0].strip() if lines else type(error).__name__
 
 
 @contextmanager

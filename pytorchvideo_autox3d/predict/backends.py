@@ -44,9 +44,7 @@ def open_exported(path: str | Path, *, threads: int = 0, **options: Any) -> Reco
     clips, _, *sizes = map(int, json.loads(metadata["clip"]))
     if tuple(sizes) != card.preprocessing.clip:
         taken, made = ("x".join(map(str, clip)) for clip in (sizes, card.preprocessing.clip))
-        raise ModelError(
-            f"{path}: takes clips of {taken}, its classes were trained on {made}: export it without --clip"
-        )
+        raise ModelError(f"{path}: takes clips of {taken}, its network was trained on {made}: export it without --clip")
     return Recognizer(in_parts(run, clips), card, **{**options, "device": "cpu"})
 
 

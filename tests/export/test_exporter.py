@@ -129,6 +129,25 @@ def test_bad_arguments(model, tmp_path, options, message):
         export_model(model, tmp_path / "net", **{"clip": CLIP, **options})
 
 
+def test_a_folder_in_the_files_place_is_refused_before_anything_is_written(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "fuse_for_inference", lambda model, shape: pytest.fail("converted"))
+    (tmp_path / "net.xml").mkdir()
+    with pytest.raises(ExportError, match=r"can't write .*net\.xml: is a folder"):
+        export_model(model, tmp_path / "net", format="openvino", clip=CLIP)
+    assert [file.name for file in tmp_path.iterdir()] == ["net.xml"]
+
+
+def test_openvino_without_its_weights(model, tmp_path):
+    export_model(model, tmp_path / "net", format="openvino", clip=CLIP, threads=1)
+    weights = tmp_path / "net.bin"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ExportError, match=r"net\.xml: is no file of openvino: .*weights.* bin"):
+        load_exported(tmp_path / "net.xml")
+    weights.unlink()
+    with pytest.raises(ExportError, match=r"net\.xml: is no file of openvino: .*bin file cannot be found"):
+        load_exported(tmp_path / "net.xml")
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(ExportError, match="no such file"):
         load_exported(tmp_path / "net.onnx")

@@ -58,7 +58,7 @@ def test_what_can_not_be_run_is_named(eager, card, tmp_path):
     longer = tmp_path / "longer.onnx"
     frames, height, width = card.preprocessing.clip
     export_model(eager.network, longer, format="onnx", clip=(frames + 1, height, width), card=card)
-    other = f"takes clips of {frames + 1}x{height}x{width}, its classes were trained on {frames}x{height}x{width}"
+    other = f"takes clips of {frames + 1}x{height}x{width}, its network was trained on {frames}x{height}x{width}"
     for path, words in ((tmp_path / "none.onnx", "no such file"), (bare, "classes and clips"), (longer, other)):
         with pytest.raises(AutoX3DError, match=words):
             open_exported(path)

@@ -31,6 +31,7 @@ class Target:
         runs_here: whether its runtime exists where this package runs; else it is only converted.
         dynamic_batch: whether one file can take any number of clips.
         single_clip: whether it takes one clip at a time only.
+        folder: whether its "files" are folders.
         quantizes: whether `write` takes `calibration`, clips whose ranges it quantises to 8 bits by.
     """
 
@@ -42,6 +43,7 @@ class Target:
     runs_here: bool = True
     dynamic_batch: bool = False
     single_clip: bool = False
+    folder: bool = False
     quantizes: bool = False
 
     @property
@@ -89,7 +91,8 @@ TARGETS: Mapping[str, Target] = {
             lowers=True, quantizes=True,
         ),
         Target(
-            "coreml", ".mlpackage", {"coremltools": "coremltools"}, extra="coreml", lowers=True, runs_here=False
+            "coreml", ".mlpackage", {"coremltools": "coremltools"}, extra="coreml", lowers=True, runs_here=False,
+            folder=True,
         ),
     )
 }  # fmt: skip
