@@ -60,17 +60,17 @@ def run_safely(command: Callable[[], Any]) -> int:
     try:
         command()
     except Interrupted as stop:
-        _say(f"interrupted: {stop}")
+        say(f"interrupted: {stop}")
         return stop.exit_code
     except AutoX3DError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 1
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
         from pytorchvideo_autox3d.data import lost_worker  # torch is loaded: the error is its
 
-        _say(f"error: {lost_worker(error) or error}")
+        say(f"error: {lost_worker(error) or error}")
         return 1
     except BrokenPipeError:
         # The reader (head, less) has what it wants; a second failure at exit would only be noise.
@@ -82,7 +82,7 @@ def run_safely(command: Callable[[], Any]) -> int:
     return 0
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     """Print a line on stderr, once a machine where torchrun's processes would all print it."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from pytorchvideo_autox3d.distributed import said_before

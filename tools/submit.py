@@ -91,8 +91,11 @@ def submit(args: argparse.Namespace) -> submitit.Job[int]:
     """Put the job into the queue.
 
     Raises:
-        AutoX3DError: there is no Slurm here, or it refuses the job.
+        AutoX3DError: there is no Slurm here, it refuses the job, or a number is too small.
     """
+    for name, least in (("nodes", 1), ("gpus", 0), ("cpus", 1), ("hours", 1 / 60)):
+        if not getattr(args, name) >= least:
+            raise AutoX3DError(f"--{name} is {getattr(args, name):g}, expected {least:.2g} or more")
     try:
         return _submit(args)
     except (RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from collections.abc import Sequence
 
@@ -52,11 +51,12 @@ def run(args: argparse.Namespace) -> None:
         harness.run(files, opts, init_method=args.init_method)
         return
     from pytorchvideo_autox3d import jobs
+    from pytorchvideo_autox3d.cli import say
     from pytorchvideo_autox3d.config import load_cfg
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         cfg = load_cfg(files, opts)
     for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        say(f"warning: {warning.message}")
     jobs.launch(cfg, init_method=args.init_method)

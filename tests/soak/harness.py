@@ -72,7 +72,8 @@ def jobs(data: Path, folder: Path, *, epochs: int = 2, workers: int = 0) -> dict
     }  # fmt: skip
     training = {**common, "SOLVER.MAX_EPOCH": epochs, "BN.NUM_BATCHES_PRECISE": 1, "MODEL.DROPOUT_RATE": 0.5}
     searching = {
-        "AUTOX3D.SPACE": folder / "space.yaml", "SEARCH.EPOCHS": epochs, "SEARCH.WARMUP_EPOCHS": 1,
+        # A step takes so little that with fewer epochs most kills would come before the first checkpoint.
+        "AUTOX3D.SPACE": folder / "space.yaml", "SEARCH.EPOCHS": 4 * epochs, "SEARCH.WARMUP_EPOCHS": 1,
         "SEARCH.NUM_SAMPLES": 2, "SEARCH.DERIVE": "most_likely", "SEARCH.TARGET_GFLOPS": 0.0002,
         "SEARCH.RETRAIN_CFG": "autox3d/demo.yaml",
     }  # fmt: skip

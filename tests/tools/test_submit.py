@@ -88,6 +88,9 @@ def test_a_failed_job_and_a_machine_without_slurm_are_one_line(tool, tmp_path, c
     assert len(said) == 1
     log = Path(said[0].partition("its log is ")[2])
     assert "none.yaml" in log.read_text()
+    for option, said in (("--hours", "0.017"), ("--nodes", "1"), ("--cpus", "1")):
+        assert tool.main([*LOCAL, "--folder", str(folder), option, "0", "--", "--cfg", "none.yaml"]) == 1
+        assert capsys.readouterr().err == f"error: {option} is 0, expected {said} or more\n"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert tool.main(["--folder", str(folder), "--", "--cfg", "none.yaml"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
