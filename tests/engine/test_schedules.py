@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytorchvideo_autox3d.engine import make_schedule
@@ -48,13 +48,17 @@ def test_relative_steps_with_warmup():
     st.floats(0.01, 2),
     st.integers(1, 300),
     # No warm-up, or one of a share that a float still tells from none after the division by the epochs.
-    st.just(0.0) | st.floats(1e-6, 0.9),
+    st.just(0.0) | st.floats(1e-5, 0.9),
     st.floats(0, 0.5),
     st.floats(0, 0.999),
     st.booleans(),
 )
 def test_agrees_with_pyslowfast(base_lr, max_epoch, warmup_share, end_share, share, after):
-    """PySlowFast's rule (utils/lr_policy.py) restated in epochs."""
+    """PySlowFast's rule (utils/lr_policy.py) restated in epochs.
+
+    fvcore ends the warm-up a millionth of the training early (WHERE_EPSILON), so that rounding can't prolong it.
+    """
+    assume(not 0 < warmup_share - share < 2e-6)
     warmup, end, epoch = warmup_share * max_epoch, end_share * base_lr, share * max_epoch
 
     def cosine(at):
