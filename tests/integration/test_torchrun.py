@@ -16,8 +16,8 @@ from pytorchvideo_autox3d.jobs.output_lock import output_lock
 from tests.integration.test_run_net import SMALL
 
 ROOT = Path(__file__).parents[2]
-# Imported by AUTOX3D.IMPORTS: in the second epoch process 1, or a worker of it, does something else, once: torchrun dies
-# of a second signal where it has taken its handler away already.
+# Imported by AUTOX3D.IMPORTS: in the second epoch process 1, or a worker of it, does something else, once: torchrun
+# dies of a second signal where it has taken its handler away already.
 ACTING = """
 import os, pathlib, signal
 from pytorchvideo_autox3d.data import Kinetics
