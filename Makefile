@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
+# Where it is set, each of the many processes that tests start compiles every module again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test soak lint clean
 
 demo: $(STAMP)

@@ -134,7 +134,7 @@ def test_a_worker_that_is_not_forked_imports_the_handler_too(plain_video, tmp_pa
     monkeypatch.syspath_prepend(str(tmp_path))
     data = Kinetics(manifest=Manifest.from_items([(f"copied://{plain_video.name}", 0)]), mode="val", **CLIP)
     loader = build_loader(
-        data, batch_size=1, shuffle=False, drop_last=False, num_workers=1, multiprocessing_context="spawn",
+        data, batch_size=1, shuffle=False, drop_last=False, num_workers=1, multiprocessing_context="forkserver",
         worker_imports=["handlers_of_mine"],
     )  # fmt: skip
     assert [batch.label_B.tolist() for batch in loader] == [[0]]

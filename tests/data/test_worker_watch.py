@@ -13,6 +13,7 @@ import torch
 from pytorchvideo_autox3d.data import build_loader, naming_lost_workers
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.errors import DataError
+from tests.processes import FRESH
 
 
 class Blank:
@@ -75,7 +76,7 @@ def _read(act, pipe) -> None:
 def test_the_worker_and_its_file_are_named(act, said):
     """In a process of its own, as torch raises again at the end of any child of one that has lost a worker."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_read, args=(act, theirs))
+    process = FRESH.Process(target=_read, args=(act, theirs))
     process.start()
     assert ours.poll(120)
     message, seen = ours.recv()
@@ -105,7 +106,7 @@ def _lose_outside_the_loader(pipe) -> None:
 
 def test_a_worker_lost_outside_the_loader_is_named_with_its_file():
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_lose_outside_the_loader, args=(theirs,))
+    process = FRESH.Process(target=_lose_outside_the_loader, args=(theirs,))
     process.start()
     assert ours.poll(120)
     said = r"a worker of the loader is gone \(DataLoader worker .*\): worker 0 at videos/5\.mp4 for \d+ s"
@@ -134,7 +135,7 @@ def test_workers_end_with_a_process_that_was_killed():
     """Under a fork server nobody else would end them: their parent is the server."""
     ours, theirs = multiprocessing.Pipe()
     # Not forked: what other tests started here (threads that hold locks) must not be inherited.
-    process = multiprocessing.get_context("spawn").Process(target=_load, args=(theirs,))
+    process = FRESH.Process(target=_load, args=(theirs,))
     process.start()
     assert ours.poll(120)
     worker = os.pidfd_open(ours.recv())
@@ -167,7 +168,7 @@ def _be_signalled(pipe) -> None:
 def test_a_worker_leaves_a_stop_to_its_reader(number):
     """By the end it is stalled in a video, and the reader's SIGTERM ends it all the same."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_be_signalled, args=(theirs,))
+    process = FRESH.Process(target=_be_signalled, args=(theirs,))
     process.start()
     assert ours.poll(120)
     worker = ours.recv()

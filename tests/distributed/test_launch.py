@@ -1,6 +1,5 @@
 """Launch: one process, two processes, settings that make no job; collectives over two gloo processes."""
 
-import multiprocessing
 import os
 import socket
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +11,7 @@ import torch.distributed as dist
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.distributed import launch
 from pytorchvideo_autox3d.errors import AutoX3DError, CheckpointError, ConfigError
+from tests.processes import FRESH
 
 
 def _collectives(offset: int) -> dict:
@@ -147,8 +147,7 @@ def test_two_machines_of_one_process_are_one_job():
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=2, mp_context=context) as machines:
+    with ProcessPoolExecutor(max_workers=2, mp_context=FRESH) as machines:
         first, second = machines.map(_one_machine, [0, 1], [port, port])
     assert first["world_size"] == 2
     assert first["mains"] == [True, False]

@@ -1,14 +1,17 @@
 """A package outside ours adds one component of every kind, and searches, trains and tests with them from a config."""
 
+import contextlib
+import io
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+
+from pytorchvideo_autox3d import cli
+from tests.processes import run_main
 
 OUTSIDE = Path(__file__).with_name("outside")
 SPACE = """
@@ -48,27 +51,24 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-# One process for several commands: starting one costs seconds.
-COMMANDS = """
-import contextlib, io, json, sys
-from pytorchvideo_autox3d import cli
-for arguments in json.loads(sys.argv[1]):
-    errors = io.StringIO()
-    with contextlib.redirect_stderr(errors):
-        code = cli.main(["run", "--cfg", *arguments])
-    print("RESULT", json.dumps([code, errors.getvalue()]))
-"""
+def run_all(lists: list[str]) -> None:
+    """Several commands in one process: starting one costs seconds."""
+    for arguments in map(json.loads, lists):
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            code = cli.main(["run", "--cfg", *arguments])
+        print("RESULT", json.dumps([code, errors.getvalue()]))
 
 
-def run(*commands: dict, config: Path, path: str | None = str(OUTSIDE)) -> list[tuple[int, str]]:
+def run(*commands: dict, config: Path, paths: Sequence[Path] = (OUTSIDE,)) -> list[tuple[int, str]]:
     """(exit code, what went to standard error) of each command, given by its options."""
-    paths = [str(Path(__file__).parents[2]), *([path] if path else [])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     lists = [[str(config), *(str(item) for pair in command.items() for item in pair)] for command in commands]
-    command = [sys.executable, "-c", COMMANDS, json.dumps(lists)]
-    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    done = run_main(run_all, map(json.dumps, lists), config.parent, paths=paths)
+    assert done.returncode == 0, done.stderr
     return [
-        tuple(json.loads(line.removeprefix("RESULT "))) for line in output.splitlines() if line.startswith("RESULT")
+        tuple(json.loads(line.removeprefix("RESULT ")))
+        for line in done.stdout.splitlines()
+        if line.startswith("RESULT")
     ]
 
 
@@ -111,7 +111,7 @@ def test_trains_and_tests_a_model_with_its_own_keys_and_a_head_and_knows_what_th
 
 
 def test_a_module_that_is_not_importable_is_named(folder, tmp_path):
-    ((code, errors),) = run({"OUTPUT_DIR": tmp_path / "out"}, config=folder / "mine.yaml", path=None)
+    ((code, errors),) = run({"OUTPUT_DIR": tmp_path / "out"}, config=folder / "mine.yaml", paths=())
     assert code == 1
     assert "AUTOX3D.IMPORTS: no module named 'my_video_parts'; is its folder on PYTHONPATH?" in errors
     assert not (tmp_path / "out").exists()

@@ -27,6 +27,7 @@ from pytorchvideo_autox3d.search import Policy, SearchSettings, search
 from pytorchvideo_autox3d.supernet import Supernet
 from tests.engine.helpers import tiny_model, to_float
 from tests.integration.test_processes import CLIPS, SharedLoader
+from tests.processes import spawn_launched
 from tests.search.test_distributed import SPACE, HalfLoader
 from tests.soak.harness import tensors
 
@@ -100,15 +101,22 @@ def left(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in tensors(checkpoint) if not name.endswith(timed)}
 
 
-def test_two_processes_that_were_killed_end_as_two_that_were_not(tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run(whole)
+def run_and_die(killed: Path) -> None:
+    """Once in the training, once in the search."""
     with pytest.raises(AutoX3DError, match=r"^process 1 of the job was killed by SIGKILL"):
         run(killed, train_dies_at=6)
     assert last_checkpoint(str(killed / "train")).endswith("epoch_00002_step_00000002.pyth")
     with pytest.raises(AutoX3DError, match=r"^process 1 of the job was killed by SIGKILL"):
         run(killed, search_dies_at=5)
     assert last_checkpoint(str(killed / "search")).endswith("epoch_00002_step_00000002.pyth")
+
+
+def test_two_processes_that_were_killed_end_as_two_that_were_not(tmp_path, monkeypatch):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(whole)
+    with monkeypatch.context() as patch:
+        spawn_launched(patch)
+        run_and_die(killed)
     run(killed)
     for job in ("train", "search"):
         expected, found = left(whole / job), left(killed / job)

@@ -145,7 +145,8 @@ def test_each_view_once_in_two_processes(demo, tmp_path):
             _test_and_record(cfg)
         else:
             cfg.NUM_GPUS = processes
-            mp.spawn(run_job, args=(_test_and_record, cfg, f"file://{tmp_path}/rendezvous"), nprocs=processes)
+            arguments = _test_and_record, cfg, f"file://{tmp_path}/rendezvous"
+            mp.start_processes(run_job, arguments, nprocs=processes, start_method="forkserver")
         for rank in range(processes):
             summed = torch.load(output / f"summed_{rank}")
             assert Counter(summed) == Counter(range(TEST_VIDEOS * 3)), f"process {rank} of {processes}"
@@ -199,7 +200,8 @@ def test_multigrid(demo, tmp_path):
     )  # fmt: skip
     cfg.NUM_GPUS, cfg.MULTIGRID.LONG_CYCLE, cfg.MULTIGRID.SHORT_CYCLE = 2, True, True
     cfg.MULTIGRID.EPOCH_FACTOR, cfg.MULTIGRID.BN_BASE_SIZE = 1.0, 2
-    mp.spawn(run_job, args=(_train_with_multigrid, cfg, f"file://{tmp_path}/rendezvous"), nprocs=2)
+    arguments = _train_with_multigrid, cfg, f"file://{tmp_path}/rendezvous"
+    mp.start_processes(run_job, arguments, nprocs=2, start_method="forkserver")
     shapes, norms = torch.load(tmp_path / "shapes_0", weights_only=False)
     assert len({shape[2] for shape in shapes}) > 1, shapes
     assert len({shape[3] for shape in shapes}) > 2, shapes

@@ -2,18 +2,20 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import simplejson
+from torch.distributed import run
 
+from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.data.tools import DemoSettings, make_demo_data
 from pytorchvideo_autox3d.jobs.output_lock import output_lock
 from tests.integration.test_run_net import SMALL
+from tests.processes import run_main
 
 ROOT = Path(__file__).parents[2]
 # Imported by AUTOX3D.IMPORTS: in the second epoch process 1, or a worker of it, does something else, once: torchrun
@@ -62,7 +64,7 @@ def train_under_torchrun(
     epochs: int = 2,
     more: Mapping[str, Any] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Epochs of two steps by processes under torchrun, into `folder`/out."""
+    """Epochs of two steps by processes under torchrun, or by a single one without it, into `folder`/out."""
     (folder / "acting.py").write_text(ACTING % act)
     changes = {
         **SMALL, "DATA.PATH_TO_DATA_DIR": data, "DATA.PATH_PREFIX": data, "OUTPUT_DIR": folder / "out",
@@ -70,13 +72,14 @@ def train_under_torchrun(
         "TRAIN.CHECKPOINT_PERIOD": 1, "TRAIN.EVAL_PERIOD": 0, "BN.USE_PRECISE_STATS": False,
         "DATA_LOADER.NUM_WORKERS": workers, **(more or {}),
     }  # fmt: skip
+    arguments = ["--cfg", config_path("autox3d/demo.yaml"), *(item for pair in changes.items() for item in pair)]
+    if processes == 1:
+        return run_main(cli.main, ["run", *arguments], folder, paths=[folder])
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--standalone", *options,
-        str(ROOT / "tools" / "run_net.py"), "--cfg", str(config_path("autox3d/demo.yaml")),
-        *(str(item) for pair in changes.items() for item in pair),
+        "--nproc-per-node", processes, "--standalone", *options,
+        ROOT / "tools" / "run_net.py", *arguments,
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
+    return run_main(run.main, command, folder, environment={"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"})
 
 
 def own_lines(error_output: str) -> list[str]:

@@ -1,6 +1,5 @@
 """One run in a folder: a second process is refused, and a process that was killed holds nothing."""
 
-import multiprocessing
 import os
 import signal
 
@@ -8,6 +7,7 @@ import pytest
 
 from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs.output_lock import output_lock
+from tests.processes import FRESH
 
 
 def _hold(folder: str, pipe) -> None:
@@ -18,9 +18,8 @@ def _hold(folder: str, pipe) -> None:
 
 @pytest.fixture
 def holder(tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_hold, args=(str(tmp_path), theirs))
+    ours, theirs = FRESH.Pipe()
+    process = FRESH.Process(target=_hold, args=(str(tmp_path), theirs))
     process.start()
     theirs.close()
     assert ours.recv() == "held"

@@ -69,6 +69,7 @@ def _in_process(rank, address, results):
 
 
 def test_two_processes(tmp_path):
-    mp.spawn(_in_process, args=(f"file://{tmp_path}/rendezvous", str(tmp_path)), nprocs=2)
+    arguments = f"file://{tmp_path}/rendezvous", str(tmp_path)
+    mp.start_processes(_in_process, arguments, nprocs=2, start_method="forkserver")
     for rank in range(2):
         assert torch.load(tmp_path / str(rank)) == (2, rank, [[0, 0], [1, 1]], [[0, 0], [1, 1]], 1, True)

@@ -23,11 +23,10 @@ import torch
 
 from pytorchvideo_autox3d.config import config_path
 from pytorchvideo_autox3d.engine import last_checkpoint, read_checkpoint
+from tests.processes import FRESH
 from tests.small_space import SPACE
 
 _TIMES = ("data_time", "compute_time")
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytorchvideo_autox3d.jobs", "pytorchvideo_autox3d.commands.run", __name__])
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def main_of_child(arguments: Sequence[str], log: str) -> None:
 
 def _run(command: Sequence[str], seconds: float | None) -> int:
     """Run the command, killed after `seconds` if it is not over by then; its exit code, or -9."""
-    process = _CONTEXT.Process(target=main_of_child, args=(command, f"{command[-1]}.log"))
+    process = FRESH.Process(target=main_of_child, args=(command, f"{command[-1]}.log"))
     process.start()
     process.join(seconds)
     if process.is_alive():
@@ -157,7 +156,7 @@ def _run(command: Sequence[str], seconds: float | None) -> int:
 
 def _warm_up() -> None:
     """Have the fork server import everything, which is no part of a job's time."""
-    process = _CONTEXT.Process(target=_nothing)
+    process = FRESH.Process(target=_nothing)
     process.start()
     process.join()
 

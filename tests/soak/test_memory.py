@@ -3,7 +3,6 @@
 Each is looked at in a process of its own: in one that has freed memory before, a leak would fill that first, unseen.
 """
 
-import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -26,6 +25,7 @@ from pytorchvideo_autox3d.predict import Recognizer
 from tests.data.test_worker_watch import Blank
 from tests.engine.helpers import SyntheticLoader, tiny_model, to_float
 from tests.predict.conftest import CARD, by_brightness, grey_frames
+from tests.processes import FRESH
 
 STEPS, WARM_UP, EVERY = 2000, 500, 50
 # Bytes over the 1,500 steps after the warm-up: one float a step would be nothing, one clip a step far more.
@@ -60,8 +60,8 @@ class Sizes:
 
 
 def in_fresh_process(measure) -> float:
-    """What `measure()` gives in a new interpreter."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    """What `measure()` gives in a process that has done nothing but imports."""
+    with ProcessPoolExecutor(1, mp_context=FRESH) as pool:
         return pool.submit(measure).result(timeout=300)
 
 
