@@ -3,11 +3,12 @@
     python projects/autox3d/search_wins.py      # CPU hours; stop it, start it again
     python projects/autox3d/search_wins.py --print
 
-The space is spaces/bench_large.yaml, the data and the recipe of every training are the table's (docs/nasbench.md). From
-each of five seeds a search finds a network that spends 95% to 100% of the budget. It is trained from three seeds, and
-so are the rivals: 15 random networks that spend as much (the median, the best, and random search at the search's whole
-cost, which chooses among draws of these 15 by validation), and X3D scaled to the same multiply-adds and to the same
-milliseconds. Results: results/search_wins.json, each training with its seed, cost and command.
+The space is configs/spaces/bench_large.yaml, the data and the recipe of every training are the table's
+(docs/nasbench.md). From each of five seeds a search finds a network that spends 95% to 100% of the budget. It is
+trained from three seeds, and so are the rivals: 15 random networks that spend as much (the median, the best, and
+random search at the search's whole cost, which chooses among draws of these 15 by validation), and X3D scaled to the
+same multiply-adds and to the same milliseconds. Results: results/search_wins.json, each training with its seed, cost
+and command.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from pytorchvideo_autox3d.space import Architecture, SearchSpace, load_space
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results" / "search_wins.json"
-SPACE = FOLDER / "spaces" / "bench_large.yaml"
+SPACE = FOLDER.parents[1] / "configs" / "spaces" / "bench_large.yaml"
 COMMAND = "projects/autox3d/search_wins.py"
 TARGET_MACS = 3.5e6
 FLOOR = 0.95

@@ -51,6 +51,11 @@ VARIANTS = {
     "no weight decay": replace(BASE, weight_decay=0.0),
     "naive selection": replace(BASE, selection="naive"),
     "two samples": replace(BASE, samples=2, epochs=20),
+    "one sample": replace(BASE, samples=1, epochs=40),
+    "one sample, no weight decay": replace(BASE, samples=1, epochs=40, weight_decay=0.0),
+    "one sample, naive selection": replace(BASE, samples=1, epochs=40, selection="naive"),
+    "one sample, twice as long": replace(BASE, samples=1, epochs=80),
+    "one sample, sandwich of two, distilled": replace(SANDWICH, samples=2, epochs=20, distill=True),
     "twice as long": replace(BASE, epochs=20),
     "sandwich of both ends, distilled, six samples": replace(
         SANDWICH, sandwich_narrowest=True, distill=True, samples=6, epochs=7

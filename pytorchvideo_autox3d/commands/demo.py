@@ -1,4 +1,4 @@
-"""`autox3d demo`: from nothing to a report. Makes the demo data, searches on it, trains what it found and its rivals.
+"""`autox3d demo`: from nothing to a report. Makes data, searches on them, trains what it found and its rivals.
 
     data -> search -> derived network, an X3D and random architectures of equal multiply-adds -> tests -> report
 
@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytorchvideo_autox3d.commands.demo_models import demo_entries, search_config
 from pytorchvideo_autox3d.commands.demo_report import demo_report, measured_latencies, model_result, search_summary
+from pytorchvideo_autox3d.commands.demo_tasks import demo_task
 
 if TYPE_CHECKING:
     from fvcore.common.config import CfgNode
 
-    from pytorchvideo_autox3d.data.tools import DemoSettings
-
 
 WHOLE: dict[str, Any] = {
-    "output": Path("demo"), "epochs": None, "search_epochs": None, "videos_per_class": 150, "random": 3,
-    "val_per_class": 15, "test_per_class": 30,
+    "output": Path("demo"), "epochs": None, "search_epochs": None, "videos_per_class": 100, "random": 3,
+    "val_per_class": 42, "test_per_class": 84,
 }  # fmt: skip
 QUICK: dict[str, Any] = {
     "output": Path("demo_quick"), "epochs": 6, "search_epochs": 9, "videos_per_class": 40, "random": 1,
@@ -46,25 +45,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """All stages, in order; the last line says where the report is."""
-    from pytorchvideo_autox3d.data.tools import make_demo_data
     from pytorchvideo_autox3d.report import write_report
 
     args = with_defaults(args)
-    settings = _data_settings(args)
-    make_demo_data(args.output / "data", settings=settings)
-    search_cfg = search_config(args)
+    task = demo_task(args)
+    task.make_data(args.output / "data", settings=task.settings)
+    search_cfg = search_config(args, task)
     _run_once(search_cfg, "search_result.json")
-    entries = demo_entries(args, search_cfg)
+    entries = demo_entries(args, task, search_cfg)
     for entry in entries:
         _run_once(entry.cfg, "test_results.json")
     latencies = measured_latencies(entries)
     results = [model_result(entry, latencies[entry.name]) for entry in entries]
-    report = demo_report(args, entries[0].cfg, results, settings, search_summary(search_cfg))
+    report = demo_report(args, task, entries[0].cfg, results, search_summary(search_cfg))
     page, data = write_report(args.output / "report.html", report)
     for result in results:
-        print(f"{result.name}: {result.top1:.1f}% top-1, {result.gflops * 1e3:.2f} M multiply-adds")
+        low, high = result.interval(task.num_test_videos)
+        macs = f"{result.gflops * 1e3:.2f} M multiply-adds"
+        print(f"{result.name}: {result.top1:.1f}% top-1 (95% interval {low:.1f} to {high:.1f}), {macs}")
     if args.quick:
         print("quick: a look at the road; networks trained so briefly say nothing about which is better")
+    for pair in report.rivals:
+        told = f"{pair.difference:+.1f} points, 95% interval {pair.low:+.1f} to {pair.high:+.1f}"
+        print(f"{pair.ours} is {pair.verdict} of {pair.theirs}: {told}")
     print(f"report: {page} and {data}")
 
 
@@ -72,17 +75,6 @@ def with_defaults(args: argparse.Namespace) -> argparse.Namespace:
     """The arguments, with what is not given filled in for --quick or the whole demo; these never share a folder."""
     missing = QUICK if args.quick else WHOLE
     return argparse.Namespace(**{**missing, **{key: value for key, value in vars(args).items() if value is not None}})
-
-
-def _data_settings(args: argparse.Namespace) -> DemoSettings:
-    from pytorchvideo_autox3d.data.tools import DemoSettings
-
-    return DemoSettings(
-        seed=args.seed,
-        train_per_class=args.videos_per_class,
-        val_per_class=args.val_per_class,
-        test_per_class=args.test_per_class,
-    )
 
 
 def _run_once(cfg: CfgNode, result: str) -> None:

@@ -11,9 +11,9 @@ from pytorchvideo_autox3d.errors import ConfigError
 if TYPE_CHECKING:
     from fvcore.common.config import CfgNode
 
+    from pytorchvideo_autox3d.commands.demo_tasks import DemoTask
     from pytorchvideo_autox3d.space import Architecture
 
-RECIPE, X3D, SEARCH = "autox3d/demo.yaml", "autox3d/demo_x3d.yaml", "autox3d/search_demo.yaml"
 # Architectures whose multiply-adds differ by less are equal for a comparison.
 EQUAL_MACS = 0.05
 
@@ -33,14 +33,14 @@ def _options(args: argparse.Namespace, folder: str) -> list[Any]:
     return opts
 
 
-def search_config(args: argparse.Namespace) -> CfgNode:
+def search_config(args: argparse.Namespace, task: DemoTask) -> CfgNode:
     """The config of the demo's search."""
     from pytorchvideo_autox3d.config import config_path, load_cfg
 
     opts = _options(args, "search")
     if args.search_epochs is not None:
         opts += ["SEARCH.EPOCHS", args.search_epochs, "SEARCH.WARMUP_EPOCHS", args.search_epochs // 3]
-    return load_cfg(config_path(SEARCH), opts)
+    return load_cfg(config_path(task.search), opts)
 
 
 def _train_config(args: argparse.Namespace, file: str, folder: str, **changes: Any) -> CfgNode:
@@ -54,7 +54,7 @@ def _train_config(args: argparse.Namespace, file: str, folder: str, **changes: A
     return load_cfg(config_path(file), opts)
 
 
-def demo_entries(args: argparse.Namespace, search_cfg: CfgNode) -> list[Entry]:
+def demo_entries(args: argparse.Namespace, task: DemoTask, search_cfg: CfgNode) -> list[Entry]:
     """The derived network, and rivals of its multiply-adds."""
     from pytorchvideo_autox3d.space import Architecture
 
@@ -62,11 +62,11 @@ def demo_entries(args: argparse.Namespace, search_cfg: CfgNode) -> list[Entry]:
 
     def autox3d(architecture: Architecture, folder: str) -> CfgNode:
         space = search_cfg.AUTOX3D.SPACE
-        return _train_config(args, RECIPE, folder, AUTOX3D__SPACE=space, AUTOX3D__GROUPS=architecture.rows)
+        return _train_config(args, task.recipe, folder, AUTOX3D__SPACE=space, AUTOX3D__GROUPS=architecture.rows)
 
     own = autox3d(derived, "searched")
     macs = _multiply_adds(own)
-    entries = [Entry("AutoX3D, searched", "searched", own), Entry("X3D", "X3D", _equal_x3d(args, macs))]
+    entries = [Entry("AutoX3D, searched", "searched", own), Entry("X3D", "X3D", _equal_x3d(args, task, macs))]
     for number, architecture in enumerate(_equal_architectures(own, derived, args.random, args.seed), start=1):
         entries.append(Entry(f"random {number}", "random", autox3d(architecture, f"random_{number}")))
     return entries
@@ -79,12 +79,12 @@ def _multiply_adds(cfg: CfgNode) -> int:
     return count_module(build.build_model(cfg), demo_clip(cfg)).macs
 
 
-def _equal_x3d(args: argparse.Namespace, macs: int) -> CfgNode:
+def _equal_x3d(args: argparse.Namespace, task: DemoTask, macs: int) -> CfgNode:
     """The demo's X3D with the bottleneck factor, X3D's own expansion axis, that brings it to `macs`."""
     low, high = 0.5, 12.0
     for _ in range(12):
         middle = (low + high) / 2
-        cfg = _train_config(args, X3D, "x3d", X3D__BOTTLENECK_FACTOR=middle)
+        cfg = _train_config(args, task.x3d, "x3d", X3D__BOTTLENECK_FACTOR=middle)
         reached = _multiply_adds(cfg)
         if abs(reached / macs - 1) < EQUAL_MACS / 5:
             return cfg

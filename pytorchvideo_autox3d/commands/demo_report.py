@@ -13,7 +13,7 @@ from pytorchvideo_autox3d.commands.demo_models import Entry, demo_clip
 if TYPE_CHECKING:
     from fvcore.common.config import CfgNode
 
-    from pytorchvideo_autox3d.data.tools import DemoSettings
+    from pytorchvideo_autox3d.commands.demo_tasks import DemoTask
     from pytorchvideo_autox3d.report import ClipStrip, DemoReport, ModelResult, SearchSummary
 
 LATENCY_REPEATS = 50
@@ -88,42 +88,37 @@ def search_summary(cfg: CfgNode) -> SearchSummary:
 
 def demo_report(
     args: argparse.Namespace,
+    task: DemoTask,
     cfg: CfgNode,
     results: list[ModelResult],
-    settings: DemoSettings,
     search: SearchSummary,
 ) -> DemoReport:
     """The whole content of the page."""
     from pytorchvideo_autox3d.analysis import describe_machine
-    from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
     from pytorchvideo_autox3d.report import DemoReport
 
     return DemoReport(
-        title="AutoX3D demo: eight camera motions",
-        task=(
-            "Tell which of eight ways the camera moves over a photograph. Training, validation and test videos show "
-            "different photographs, and a single frame is the same for every class, so only motion tells them apart."
-        ),
-        class_names=DEMO_CLASSES,
-        num_test_videos=settings.test_per_class * len(DEMO_CLASSES),
+        title=task.title,
+        task=task.text,
+        class_names=task.class_names,
+        num_test_videos=task.num_test_videos,
         clip=demo_clip(cfg),
         models=results,
         num_views=cfg.TEST.NUM_ENSEMBLE_VIEWS * cfg.TEST.NUM_SPATIAL_CROPS,
         machine=describe_machine(),
         search=search,
-        clips=_strips(cfg),
-        commands=[("this report", f"autox3d demo --output {args.output} --seed {args.seed}")],
+        clips=_strips(cfg, task),
+        commands=[("this report", f"autox3d demo{' --quick' * args.quick} --output {args.output} --seed {args.seed}")],
         notes=["The X3D's bottleneck factor is set so that its multiply-adds equal those of the searched network."],
     )
 
 
-def _strips(cfg: CfgNode) -> list[ClipStrip]:
+def _strips(cfg: CfgNode, task: DemoTask) -> list[ClipStrip]:
     """The first training clip of every class."""
-    from pytorchvideo_autox3d.data.tools import DEMO_CLASSES
     from pytorchvideo_autox3d.jobs import build
     from pytorchvideo_autox3d.report import ClipStrip, film_strip
 
     dataset = build.build_dataset(cfg, "train")
     labels = dataset.labels.tolist()
-    firsts = [labels.index(label) for label in range(len(DEMO_CLASSES))]
-    return [ClipStrip(DEMO_CLASSES[labels[i]], film_strip(dataset[i].clip_BCTHW[0])) for i in firsts]
+    firsts = [labels.index(label) for label in range(len(task.class_names))]
+    return [ClipStrip(task.class_names[labels[i]], film_strip(dataset[i].clip_BCTHW[0])) for i in firsts]

@@ -139,6 +139,18 @@ class DemoReport:
         return sorted(pairs, key=lambda pair: abs(math.log(pair.macs_ratio)))
 
     @property
+    def rivals(self) -> list[Comparison]:
+        """`ours` against the others of equal multiply-adds: those named, and the random one of median top-1.
+
+        Of an even number of random architectures it is the better of the middle two.
+        """
+        pairs = [pair for pair in self.comparisons if pair.equal_macs]
+        if self.ours is None or not self.randoms:
+            return pairs
+        middle = self.randoms[(len(self.randoms) - 1) // 2]
+        return [*pairs, compare(self.ours, middle, self.num_test_videos)]
+
+    @property
     def random_summary(self) -> dict[str, float] | None:
         """Count and median top-1 of the random architectures, and how many of them have a lower top-1 than `ours`."""
         if not self.randoms:

@@ -66,9 +66,12 @@ def _verdict_sentences(report: DemoReport) -> list[str]:
             sentences[0] += " No other model here has equal multiply-adds, so none is compared with it outright."
     summary = report.random_summary
     if summary and ours is not None:
+        pair = report.rivals[-1]
         sentences.append(
             f"It beats {summary['beaten']:.0f} of {summary['count']:.0f} randomly drawn architectures; "
-            f"their median is {summary['median_top1']:.1f}%."
+            f"their median is {summary['median_top1']:.1f}%. "
+            f"It is {pair.verdict} of {escape(pair.theirs)}, that median: "
+            f"{points(pair.difference)} points, 95% interval {points(pair.low)} to {points(pair.high)}."
         )
     return sentences
 

@@ -1,8 +1,15 @@
 import argparse
 from pathlib import Path
 
+import pytest
+
+from pytorchvideo_autox3d.analysis import count_module
 from pytorchvideo_autox3d.commands import demo
-from pytorchvideo_autox3d.data.tools import DemoSettings
+from pytorchvideo_autox3d.commands.demo_models import demo_clip, search_config
+from pytorchvideo_autox3d.commands.demo_tasks import demo_task
+from pytorchvideo_autox3d.config import config_path, load_cfg
+from pytorchvideo_autox3d.data.tools import BENCH_CLASSES, DEMO_CLASSES, BenchSettings
+from pytorchvideo_autox3d.jobs import build
 
 
 def parsed(*arguments):
@@ -15,15 +22,32 @@ def test_the_quick_road_is_shorter_and_has_a_folder_of_its_own():
     whole, quick = parsed(), parsed("--quick")
     assert (whole.output, whole.random, whole.epochs) == (Path("demo"), 3, None)
     assert (quick.output, quick.random) == (Path("demo_quick"), 1)
-    # Data of one size are not those of another, and the whole demo's are the defaults.
-    assert demo._data_settings(whole) == DemoSettings()
-    assert demo._data_settings(quick).test_per_class < 30
+    # The whole demo's data are those of the table of trained networks; the quick one's are easy and fewer.
+    assert demo_task(whole).settings == BenchSettings()
+    assert demo_task(whole).num_test_videos == 24 * 84
+    assert demo_task(quick).num_test_videos == 8 * 10
     assert 0 < quick.epochs < 12
     assert 0 < quick.search_epochs < 20
-    assert 0 < quick.videos_per_class < 150
+    assert 0 < quick.videos_per_class < 100
 
 
 def test_what_is_given_goes_before():
     quick = parsed("--quick", "--epochs", "2", "--output", "elsewhere", "--random", "0")
     assert (quick.epochs, quick.output, quick.random) == (2, Path("elsewhere"), 0)
     assert quick.search_epochs == demo.QUICK["search_epochs"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--quick",)])
+def test_the_configs_of_a_task_are_of_one_piece(arguments):
+    args = parsed(*arguments)
+    task = demo_task(args)
+    classes = {"": BENCH_CLASSES, "--quick": DEMO_CLASSES}["".join(arguments)]
+    assert task.class_names == classes
+    search, *trained = [load_cfg(config_path(name)) for name in (task.search, task.recipe, task.x3d)]
+    assert task.recipe == search.SEARCH.RETRAIN_CFG
+    assert [cfg.MODEL.NUM_CLASSES for cfg in (search, *trained)] == [len(classes)] * 3
+    assert len({str(cfg.DATA) for cfg in (search, *trained)}) == 1
+    assert str(args.output / "search") == search_config(args, task).OUTPUT_DIR
+    for cfg in trained:  # around the budget
+        macs = count_module(build.build_model(cfg), demo_clip(cfg)).macs
+        assert macs == pytest.approx(1e9 * search.SEARCH.TARGET_GFLOPS, rel=0.13)

@@ -74,6 +74,7 @@ def test_verdict_gives_the_numbers_and_the_conventions(report):
     # Wilson: 0.8256 to 0.9448 and 0.6042 to 0.7811; so 0.2 - hypot(0.0744, 0.0811) and 0.2 + hypot(0.0448, 0.0958).
     assert "is ahead of X3D-tiny: 90.0% against 70.0% top-1 (+20.0 points, 95% interval +9.0 to +30.6)" in text
     assert "beats 2 of 3 randomly drawn architectures; their median is 80.0%" in text
+    assert "that median: +10.0 points, 95% interval" in text
     assert "chance 50%" in text
     assert "multiply-adds of convolutions, linear layers and matrix products" in text
     assert "median of one forward pass of one clip (Abacus, 2 threads)" in text

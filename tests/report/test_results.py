@@ -24,6 +24,16 @@ def test_random_summary_counts_what_is_beaten(report):
     assert report.random_summary == {"count": 3, "median_top1": 80.0, "best_top1": 95.0, "beaten": 2}
 
 
+def test_the_rival_among_the_random_ones_is_their_median_or_the_better_of_two(report):
+    (named, median) = report.rivals
+    assert named.theirs == "X3D-tiny"
+    assert (median.ours, median.difference) == (report.ours.name, 90.0 - 80.0)
+    fewer = dataclasses.replace(report, models=[m for m in report.models if m.top1 != 60.0])
+    assert fewer.rivals[-1].difference == 90.0 - 95.0
+    none = dataclasses.replace(report, models=[m for m in report.models if m.role != "random"])
+    assert none.rivals == [named]
+
+
 @pytest.mark.parametrize(("top1", "verdict"), [(95.0, "ahead"), (51.0, "level"), (20.0, "behind")])
 def test_verdict_follows_the_interval(top1, verdict):
     ours = ModelResult(name="a", role="searched", top1=top1, macs=100, params=1)
