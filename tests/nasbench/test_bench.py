@@ -70,7 +70,10 @@ def test_noise_ceiling(make_table):
         right[:3, column, 1] = ranks
     bench = NasBench(make_table(test_right_NSE=right))
     assert bench.noise_ceiling() == pytest.approx(1 / 3)
+    # Two networks have the first seed, so it is left out: of 132 and 213 the pairs 12 and 23 -, 13 +.
     right[0, 0] = -1
+    assert NasBench(make_table(test_right_NSE=right)).noise_ceiling() == pytest.approx(-1 / 3)
+    right[0, 1] = -1
     assert np.isnan(NasBench(make_table(test_right_NSE=right)).noise_ceiling())
 
 
