@@ -11,9 +11,10 @@ from pytorchvideo_autox3d.errors import ExportError, ModelError
 from pytorchvideo_autox3d.export import lower_to_4d
 from pytorchvideo_autox3d.export.frames import Frames, fold_clip, frames_of
 from pytorchvideo_autox3d.export.rules import Kernel, conv3d
+from pytorchvideo_autox3d.kernels import depthwise_kernels
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
-from tests.export.helpers import random_clip, tiny_model, unsettled
+from tests.export.helpers import random_clip, tiny_architecture, tiny_model, unsettled
 
 TABLE_1 = [(t, s) for t in (1, 3, 5) for s in (3, 5)]
 
@@ -94,7 +95,7 @@ def test_both_attentions_a_temporal_stem_and_the_head(batch):
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("AutoX3D", {}),
+        ("AutoX3D", {"architecture": tiny_architecture()}),
         ("X3D", {"width_factor": 2.9, "depth_factor": 0.5}),
         ("SlowFast", {}),
     ],
@@ -102,7 +103,8 @@ def test_both_attentions_a_temporal_stem_and_the_head(batch):
 def test_registered_models(name, arguments):
     torch.manual_seed(0)
     model = MODEL_REGISTRY.get(name)(model_num_class=3, **arguments).double()
-    check(unsettled(model, random_clip(2, 3, 8, 32, 32, seed=2).double()), random_clip(1, 3, 8, 32, 32).double())
+    with depthwise_kernels(False):  # what is compared with; and each kind in float64 takes seconds to compile
+        check(unsettled(model, random_clip(2, 3, 8, 32, 32, seed=2).double()), random_clip(1, 3, 8, 32, 32).double())
 
 
 POOLS = [
