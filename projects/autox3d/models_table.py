@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from pytorchvideo_autox3d.analysis import count_module
+from pytorchvideo_autox3d.analysis.counting import on_meta
 from pytorchvideo_autox3d.files import atomic_write
 from pytorchvideo_autox3d.models.hub import HUB
 
@@ -182,7 +181,7 @@ and the command says so. X3D's weights go the other way too, with `--to`.
 def counted(system: System) -> tuple[float, float]:
     """GFLOPs and millions of parameters of the row."""
     entry = HUB[system.hub]
-    with torch.device("meta"):
+    with on_meta():
         model = entry.build(num_classes=system.classes)
     params = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     stated = {entry.train_crop: entry.train_macs, entry.test_crop: entry.test_macs}

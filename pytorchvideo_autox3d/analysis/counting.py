@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from pytorchvideo_autox3d.eval_mode import evaluating
@@ -68,6 +70,25 @@ def _count_meta(model: nn.Module, x: torch.Tensor) -> int:
         model(x)
     # It counts convolutions and matrix products too, a multiply-add as two operations.
     return int(counter.get_total_flops()) // 2
+
+
+class _Unfilled(TorchFunctionMode):
+    """Draws no initial weights: what torch does instead of it on the meta device takes most of a network's building."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "").endswith(("normal_", "uniform_")):
+            filled = args[0] if args else kwargs["tensor"]
+            if filled.is_meta:
+                return filled
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Within the `with` block networks are built on the meta device, to be counted: they have shapes and no values."""
+    with torch.device("meta"), _Unfilled():
+        yield
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from pytorchvideo_autox3d.analysis import count_module, count_parameters
+from pytorchvideo_autox3d.analysis.counting import on_meta
 from pytorchvideo_autox3d.models.hub import HUB
 
 
@@ -67,3 +68,12 @@ def test_x3d_has_its_published_multiply_adds(name, crop, published, tolerance):
     assert abs(count.gflops - published) <= tolerance
     assert count.macs == (entry.train_macs if crop == entry.train_crop else entry.test_macs)
     assert count.params == entry.params
+
+
+def test_what_is_built_to_be_counted_takes_no_values():
+    with on_meta():
+        layer = nn.init.kaiming_normal_(nn.Conv3d(3, 4, 3).weight)
+        kept = nn.init.normal_(torch.zeros(1000, device="cpu"))
+    assert layer.is_meta
+    assert layer.shape == (4, 3, 3, 3, 3)
+    assert kept.std() > 0.5

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pytorchvideo_autox3d.analysis import complexity, count_module, count_parameters
+from pytorchvideo_autox3d.analysis.counting import on_meta
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.models import hub, reference_model
 
@@ -24,7 +25,7 @@ def test_the_names():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_of_the_stated_size(name):
-    with torch.device("meta"):
+    with on_meta():
         model = hub.load(name)
     entry = hub.HUB[name]
     assert count_parameters(model) == entry.params
