@@ -15,6 +15,7 @@ from typing import Any
 
 import pytorchvideo_autox3d.distributed  # noqa: F401  (its module `launch` has the name of its function)
 
+_PATIENCE = 600  # seconds, for a process that hangs
 PRELOADED = ["pytorchvideo_autox3d.jobs", "pytorchvideo_autox3d.commands.run", "torch.distributed.run", __name__]
 FRESH = multiprocessing.get_context("forkserver")
 FRESH.set_forkserver_preload(PRELOADED)
@@ -63,7 +64,10 @@ def run_main(
     logs = [folder / f"process-{len(list(folder.glob('process-*')))}.{stream}" for stream in ("out", "err")]
     process = FRESH.Process(target=_main_of_child, args=(main, arguments, folder, logs, environment or {}, paths))
     process.start()
-    process.join()
+    process.join(_PATIENCE)
+    if process.is_alive():
+        process.kill()
+        raise TimeoutError(f"{arguments}: not over after {_PATIENCE} s; {[log.read_text() for log in logs]}")
     return subprocess.CompletedProcess(arguments, process.exitcode, *(log.read_text() for log in logs))
 
 

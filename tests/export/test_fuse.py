@@ -12,6 +12,7 @@ from pytorchvideo_autox3d.errors import ExportError
 from pytorchvideo_autox3d.export import fuse_for_inference
 from pytorchvideo_autox3d.export.fuse import FusedConv3d, fold
 from pytorchvideo_autox3d.kernels import depthwise_kernels
+from pytorchvideo_autox3d.layers import MBConv3D
 from pytorchvideo_autox3d.registry import MODEL_REGISTRY
 from tests.export.helpers import random_clip, tiny_architecture, tiny_model, unsettled
 
@@ -60,6 +61,21 @@ def test_registered_models(name):
     assert not norms_of(fused)
     assert model.state_dict().keys() == before.keys()
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kernel", [(t, s) for t in (1, 3, 5) for s in (3, 5)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_kernel_of_table_1(kernel, stride):
+    torch.manual_seed(0)
+    block = MBConv3D(3, 6, inner_channels=8, kernel=kernel, stride=stride, se_ratio=0.25)
+    clip = random_clip(2, 3, 4, 9, 8).double()
+    with depthwise_kernels(False):  # `test_registered_models` runs them
+        block = unsettled(block.double(), random_clip(2, 3, 4, 9, 8, seed=2).double())
+        fused = fuse_for_inference(block)
+        with torch.inference_mode():
+            expected, found = block(clip), fused(clip)
+    assert (found - expected).abs().max() <= 1e-9 * expected.abs().max()
+    assert not norms_of(fused)
 
 
 def test_activations_go_into_the_convolutions():
