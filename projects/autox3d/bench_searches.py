@@ -93,7 +93,7 @@ METHODS = {
     "one_shot_evolution": replace(
         _PAPER, method="one_shot_evolution", derive="evolution", settings={**_PARSEC, "shared": True}
     ),
-    # What supernet_ranking.py found to order networks best, as many passes in more steps, and candidates ranked by it.
+    # Of supernet_ranking.py's variants that of the highest tau, as many passes in more steps; candidates ranked by it.
     "ours": replace(
         _PAPER, derive="best_of", settings={"epochs": 15, "warmup_epochs": 10, "num_samples": 4, "warmup_samples": 2}
     ),
