@@ -30,7 +30,7 @@ from pytorchvideo_autox3d.benchmarks.depthwise_shapes import build_model
 from pytorchvideo_autox3d.benchmarks.machine_rates import copy_rate, multiply_add_rate
 from pytorchvideo_autox3d.benchmarks.memory import peak_of_step
 from pytorchvideo_autox3d.engine.memory import keep_freed_memory
-from pytorchvideo_autox3d.kernels import batch_norm_kernels, depthwise_kernels, recompute_activations
+from pytorchvideo_autox3d.kernels import accelerate, batch_norm_kernels, depthwise_kernels, recompute_activations
 
 BATCHES = {"x3d_s": 4, "x3d_m": 2, "autox3d_s": 4, "slowfast_4x16_r50": 2, "demo": 32}
 _OTHER_BATCH = 2
@@ -135,6 +135,8 @@ def _row(
 def _candidate(name: str, batch: int, kind: str, device: str) -> _Candidate:
     torch.manual_seed(0)
     model, clip_size = build_model(name)
+    if kind in (KERNELS, RECOMPUTING):
+        accelerate(model)  # as training does; X3D and AutoX3D are built on the kernels
     layout = torch.contiguous_format if kind == AS_IT_COMES else torch.channels_last_3d
     model = model.to(device).to(memory_format=layout).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)

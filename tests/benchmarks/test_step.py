@@ -25,11 +25,28 @@ class Tiny(nn.Module):
         return self.head(self.block(self.stem(clip_BCTHW)).mean((2, 3, 4)))
 
 
+class Plain(nn.Module):
+    """The like from torch's layers alone, as other packages' networks are."""
+
+    def __init__(self):
+        super().__init__()
+        layers = nn.Conv3d(3, 8, 1), nn.BatchNorm3d(8), nn.ReLU(), nn.Conv3d(8, 8, 3, padding=1, groups=8)
+        self.layers, self.head = nn.Sequential(*layers), nn.Linear(8, 5)
+
+    def forward(self, clip_BCTHW):
+        return self.head(self.layers(clip_BCTHW).mean((2, 3, 4)))
+
+
+NETWORKS = {"tiny": Tiny, "plain": Plain}
+
+
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     build = step.build_model
-    monkeypatch.setattr(step, "build_model", lambda name: (Tiny(), (2, 4, 4)) if name == "tiny" else build(name))
+    monkeypatch.setattr(
+        step, "build_model", lambda name: (NETWORKS[name](), (2, 4, 4)) if name in NETWORKS else build(name)
+    )
     monkeypatch.setattr(step, "copy_rate", lambda device: 1e9)
     monkeypatch.setattr(step, "multiply_add_rate", lambda device: 1e9)
     monkeypatch.setitem(batch_norm._LEAST_NUMBERS, "cpu", 1)
@@ -56,8 +73,9 @@ def test_limit_by_hand():
     assert row["limit_milliseconds"] == pytest.approx(1e3 * 3 * (3 * macs + 4 * 4 * outputs) / 1e9)
 
 
-def test_profile_names_the_kernels(capsys):
-    result = step.run(["tiny"], batch=1, repeats=1, profiled=True)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_profile_names_the_kernels(network, capsys):
+    result = step.run([network], batch=1, repeats=1, profiled=True)
     found = result["rows"][0]["profile"]
     for operator in ("autox3d::depthwise_conv3d_weight_gradient", "autox3d::batch_norm_act_backward"):
         assert found["kernels"][operator] > 0
