@@ -48,6 +48,7 @@ class PyAVReader(ClosedOnExit):
         self._size: tuple[int, int, int] | None = None  # height, width and quarter turns of the first picture
         self._reformatter = VideoReformatter()
         self._container: Any = None
+        self._untouched = False  # whether nothing was read since the file was opened
         self._open()
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ class PyAVReader(ClosedOnExit):
         Raises:
             DecodeError: the frame after those that were given can't be decoded.
         """
-        self._open()
+        self._rewind()
         try:
             for frame in self._container.decode(self._stream):
                 yield frame.time, not frame.is_corrupt
@@ -102,6 +103,13 @@ class PyAVReader(ClosedOnExit):
             raise DecodeError(f"{self._path}: no decoder for its video stream")
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
+        self._untouched = True
+
+    def _rewind(self) -> None:
+        """Go to the file's start, by opening it again where it was read from: not every format can seek there."""
+        if not self._untouched:
+            self._open()
+        self._untouched = False
 
     def _from_header(self) -> VideoMetadata | None:
         stream = self._stream
@@ -140,16 +148,21 @@ class PyAVReader(ClosedOnExit):
 
     def _packets(self) -> Iterator[Any]:
         """The packets of the video stream from the present position on, without the empty one at the end."""
+        self._untouched = False
         for packet in self._container.demux(self._stream):
             if packet.size:  # the end of the file arrives as an empty packet
                 yield packet
 
     def _timed_pictures(self, numbers: npt.NDArray[np.int64], short_side: int | None) -> list[npt.NDArray[np.uint8]]:
         per_frame = 1 / (self._rate * self._stream.time_base)
-        times = [self._origin + (int(number) + Fraction(1, 2)) * per_frame for number in numbers]
+        # The middle of each frame's time, rounded down: packets carry whole numbers, and these compare much faster.
+        over, under = per_frame.numerator, 2 * per_frame.denominator
+        times = [self._origin + (2 * number + 1) * over // under for number in numbers.tolist()]
         packets = self._packets_over(times[0], times[-1], per_frame)
         shown = shown_at(sorted(p.pts for p in packets if p.pts is not None and not p.is_discard), times)
-        self._check_reach(packets, shown[-1], times[-1], per_frame)
+        self._check_reach(
+            packets, shown[-1], self._origin + (numbers.tolist()[-1] + Fraction(1, 2)) * per_frame, per_frame
+        )
         wanted = set(shown)
         pictures = self._decode(packets, plan_runs(packets, wanted), wanted, short_side, sparing=True)
         if wanted - pictures.keys():
@@ -161,14 +174,15 @@ class PyAVReader(ClosedOnExit):
             raise DecodeError(f"{self._path}: the frame at {at:.2f} s can't be decoded")
         return [pictures[pts] for pts in shown]
 
-    def _packets_over(self, start: Fraction, end: Fraction, per_frame: Fraction) -> list[Any]:
+    def _packets_over(self, start: int, end: int, per_frame: Fraction) -> list[Any]:
         """Packets from a keyframe at or before `start` to past `end`, in decoding order."""
-        margin = Fraction(0)
+        margin: Fraction | int = 0
         while True:
             target = int(start - margin)
             if target <= self._origin + per_frame:
-                self._open()
+                self._rewind()
                 return self._take_until(end)
+            self._untouched = False
             try:
                 self._container.seek(target, stream=self._stream)
             except FFmpegError:  # no index to seek by
@@ -180,7 +194,7 @@ class PyAVReader(ClosedOnExit):
             # The index goes by decoding time: with reordered frames it may lead to a keyframe displayed too late.
             margin = 4 * margin + 8 * per_frame
 
-    def _take_until(self, end: Fraction) -> list[Any]:
+    def _take_until(self, end: int) -> list[Any]:
         taken: list[Any] = []
         for packet in self._packets():
             # No packet is displayed before it is decoded, so that none that follows this one can matter.
@@ -221,7 +235,7 @@ class PyAVReader(ClosedOnExit):
 
     def _counted(self, numbers: npt.NDArray[np.int64], short_side: int | None) -> list[npt.NDArray[np.uint8]]:
         """Frames of a stream without times, by counting from its start."""
-        self._open()
+        self._rewind()
         wanted, last = numbers.tolist(), numbers[-1]
         pictures: list[npt.NDArray[np.uint8]] = []
         number, frame = -1, None

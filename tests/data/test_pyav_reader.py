@@ -53,6 +53,21 @@ def test_many_views_in_one_pass_over_the_packets(plain_video, monkeypatch):
     assert len({packet.pts for packet in fed[0]}) == len(fed[0]) <= 60
 
 
+@pytest.mark.parametrize(("name", "opened"), [("a.mp4", 1), ("a.h264", 2)])
+def test_a_file_is_opened_again_only_when_it_was_read_from(tmp_path, make_video, number_of, monkeypatch, name, opened):
+    """The packets of a stream without a header are read to be counted; then its start is behind."""
+    from pytorchvideo_autox3d.data import pyav_reader
+
+    path, opens = make_video(tmp_path / name, range(20)), []
+    original = pyav_reader.open_container
+    monkeypatch.setattr(pyav_reader, "open_container", lambda path: opens.append(path) or original(path))
+    with open_video(str(path)) as video:
+        assert video.metadata().num_frames == 20
+        for more in (0, 1, 2):
+            assert [number_of(frame) for frame in video.read([0, 5, 19])] == [0, 5, 19]
+            assert len(opens) == opened + more
+
+
 def test_only_the_needed_groups_are_decoded(tmp_path, make_video, monkeypatch):
     from pytorchvideo_autox3d.data import pyav_reader
 
