@@ -2,7 +2,10 @@ import argparse
 from pathlib import Path
 
 import pytest
+import torch
+from fvcore.common.config import CfgNode
 
+from pytorchvideo_autox3d import jobs
 from pytorchvideo_autox3d.analysis import count_module
 from pytorchvideo_autox3d.commands import demo
 from pytorchvideo_autox3d.commands.demo_models import demo_clip, search_config
@@ -51,3 +54,20 @@ def test_the_configs_of_a_task_are_of_one_piece(arguments):
     for cfg in trained:  # around the budget
         macs = count_module(build.build_model(cfg), demo_clip(cfg)).macs
         assert macs == pytest.approx(1e9 * search.SEARCH.TARGET_GFLOPS, rel=0.13)
+
+
+def test_a_stage_runs_once_and_leaves_a_core_to_the_loader(tmp_path, monkeypatch):
+    seen = []
+    cfg = CfgNode({"OUTPUT_DIR": str(tmp_path)})
+    monkeypatch.setattr(jobs, "launch", lambda cfg: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    try:
+        for threads in (3, 1):
+            torch.set_num_threads(threads)
+            demo._run_once(cfg, "result.json")
+            assert torch.get_num_threads() == threads
+        (tmp_path / "result.json").touch()
+        demo._run_once(cfg, "result.json")
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [2, 1]
