@@ -233,11 +233,15 @@ def excite_of(layer: nn.Module | None) -> Excite | None:
 
 
 def watched(layer: nn.Module) -> bool:
-    """Whether a hook, of this layer or of all modules, waits for the layer to be called, which fusing would skip."""
+    """Whether a hook, of this layer or of all modules, waits for the layer to be called, which fusing would skip.
+
+    So does a `forward` that was put on the layer itself in place of its class's.
+    """
     if nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks or nn_module._global_backward_hooks:
         return True
     return bool(
         layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks
+        or "forward" in vars(layer)
     )  # fmt: skip
 
 
@@ -268,8 +272,8 @@ class FusedBatchNormAct3d(nn.BatchNorm3d):
 
     def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
         """activation(batch_norm(input) + residual), all of them (B, C, T, H, W)."""
-        if covered(input, residual, batch_statistics=self.training or self.running_mean is None):
-            self._check_input_dim(input)
+        fits = input.dim() == 5 and input.shape[1] == self.num_features  # if not, torch says what is wrong
+        if fits and covered(input, residual, batch_statistics=self.training or self.running_mean is None):
             return _fused_layer(self, input, self.activation, residual)
         out = super().forward(input)
         return ACTIVATION_FUNCTIONS[self.activation](out if residual is None else out + residual)

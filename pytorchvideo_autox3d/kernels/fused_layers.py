@@ -23,7 +23,7 @@ def _flat(layers: Iterable[Any]) -> Iterator[nn.Module]:
     """The layers one by one: plain sequences are opened, unless a hook watches them, and None is left out."""
     for layer in layers:
         if type(layer) in (nn.Sequential, FusedSequential) and not watched(layer):
-            yield from _flat(layer.children())
+            yield from _flat(layer)  # not children(), which has a layer that stands twice once
         elif layer is not None:
             yield layer
 

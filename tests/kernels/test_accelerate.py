@@ -182,3 +182,22 @@ def test_a_sequence_fuses_what_stands_in_a_row():
     # An activation between the norm and the residual is no part of the sum.
     expected = plain[:3](clip) + residual
     torch.testing.assert_close(run_layers(plain[:3], clip, residual=residual), expected)
+
+
+def test_a_layer_that_stands_twice_in_an_inner_sequence_runs_twice():
+    torch.manual_seed(0)
+    relu, norm = nn.ReLU(), nn.BatchNorm3d(8)
+    inner = nn.Sequential(norm, relu, nn.Conv3d(8, 8, 1), norm, relu, nn.Conv3d(8, 8, 1), relu)
+    plain = nn.Sequential(nn.Conv3d(3, 8, 1), nn.BatchNorm3d(8), inner).double()
+    ours = copy.deepcopy(plain)
+    assert accelerate(ours) == 2
+    expected = run(plain, [(2, 3, 2, 4, 4)])
+    torch.testing.assert_close(run(ours, [(2, 3, 2, 4, 4)]), expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_a_forward_put_on_a_layer_itself_is_called(index):
+    net = nn.Sequential(nn.Conv3d(3, 8, 1), nn.BatchNorm3d(8), nn.ReLU())
+    net[index].forward = lambda x: x + 100
+    accelerate(net)
+    assert net(torch.randn(2, 3, 2, 4, 4)).min() > 50

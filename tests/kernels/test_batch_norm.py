@@ -339,5 +339,8 @@ def test_the_layer_has_the_state_of_a_batch_norm(x):
     torch.testing.assert_close(layer.running_var, plain.running_var)
     with batch_norm_kernels(False):
         assert not uses_kernel(lambda: layer(x))
+    for features in (1, 8):  # a norm of one channel would broadcast
+        with pytest.raises(RuntimeError, match=r"running_mean|elements"):
+            FusedBatchNormAct3d(features)(x)
     with pytest.raises(ModelError, match="activation 'tanh' is none of none, relu, silu"):
         FusedBatchNormAct3d(16, activation="tanh")
