@@ -48,29 +48,41 @@ def offer_again(out: Tensor, operands: tuple[Any, ...], statistics: Tensor, eps:
     if not _switch.enabled or not out.requires_grad or torch.compiler.is_compiling() or _others_hook():
         return
     kept = tuple(value.detach() if isinstance(value, Tensor) else value for value in operands)
+    before = _versions(kept)
 
     def again() -> Tensor:
+        if _versions(kept) != before:  # autograd finds this where it keeps the result, but not where we don't
+            raise RuntimeError(
+                f"an activation of shape {tuple(kept[0].shape)} can't be recomputed: what it was computed from has "
+                "been modified by an inplace operation; switch recompute_activations off, or the operation's inplace"
+            )
         with torch.no_grad():
             return batch_norm_ops.batch_norm_act(*kept, statistics, eps, activation)[0]
 
-    setattr(out, _ATTRIBUTE, again)
+    setattr(out, _ATTRIBUTE, (again, out._version))
 
 
 def call_without_keeping(layer: Callable[..., Tensor], x: Tensor, *arguments: Any) -> Tensor:
     """layer(x, *arguments), where x is not kept for the backward pass if it can be computed again (`offer_again`)."""
-    again = getattr(x, _ATTRIBUTE, None)
+    again, version = getattr(x, _ATTRIBUTE, (None, 0))
     if again is None:
         return layer(x, *arguments)
     address, shape = x.data_ptr(), x.shape
 
     def pack(kept: Tensor) -> Any:
-        return again if kept.data_ptr() == address and kept.shape == shape else kept
+        # An activation that works in place returns the same tensor with other values, of a later version.
+        same = kept.data_ptr() == address and kept.shape == shape and kept._version == version
+        return again if same else kept
 
     def unpack(packed: Any) -> Tensor:
         return packed if isinstance(packed, Tensor) else packed()
 
     with saved_tensors_hooks(pack, unpack):
         return layer(x, *arguments)
+
+
+def _versions(tensors: tuple[Any, ...]) -> list[int]:
+    return [t._version if isinstance(t, Tensor) and not t.is_inference() else 0 for t in tensors]
 
 
 def _others_hook() -> bool:

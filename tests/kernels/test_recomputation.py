@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from pytorchvideo_autox3d.kernels import accelerate, depthwise_kernels, recompute_activations
+from pytorchvideo_autox3d.kernels import accelerate, depthwise_kernels, norm_act, recompute_activations
 from pytorchvideo_autox3d.kernels.recomputation import call_without_keeping
 from pytorchvideo_autox3d.layers.mbconv import MBConv3D
 
@@ -53,7 +53,7 @@ def test_the_same_gradients_and_statistics(make, training, clip):
 def test_the_layer_behind_keeps_the_way_and_not_the_map():
     conv, source, calls = nn.Conv3d(8, 4, 1), torch.randn(2, 8, 3, 4, 5, requires_grad=True), []
     x = 2 * source
-    x._autox3d_again = lambda: calls.append("again") or 2 * source.detach()
+    x._autox3d_again = (lambda: calls.append("again") or 2 * source.detach()), x._version
     alive = weakref.ref(x)
     out = call_without_keeping(conv, x)
     del x
@@ -62,6 +62,43 @@ def test_the_layer_behind_keeps_the_way_and_not_the_map():
     actual = torch.autograd.grad(out.sum(), conv.weight)
     assert calls == ["again"]
     torch.testing.assert_close(actual, torch.autograd.grad(conv(2 * source).sum(), conv.weight))
+
+
+class Changing(nn.Module):
+    """Changes its input in place before a convolution keeps it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(16, 16, 1)
+
+    def forward(self, x):
+        return self.conv(x.mul_(2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: nn.LeakyReLU(0.3, inplace=True), lambda: nn.Hardswish(inplace=True), Changing],
+    ids=["leaky", "hardswish", "inside"],
+)
+def test_what_is_changed_in_place_behind_the_norm_is_kept(make, clip):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv3d(8, 16, 1), nn.BatchNorm3d(16), make(), nn.Conv3d(16, 8, 1)).double()
+    ours, found = copy.deepcopy(plain), []
+    assert accelerate(ours) == 1
+    for net in (plain, ours):
+        with recompute_activations(True):
+            loss = net(clip.double()).square().sum()
+        found.append([loss, *torch.autograd.grad(loss, [clip, *net.parameters()])])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=1e-6)
+
+
+def test_a_residual_changed_since_is_refused(clip):
+    norm, conv, residual = nn.BatchNorm3d(8), nn.Conv3d(8, 4, 1), torch.randn(2, 8, 3, 4, 5)
+    with recompute_activations(True):
+        out = call_without_keeping(conv, norm_act(norm, None, clip, residual=residual))
+    residual.add_(1)  # without an activation the norm doesn't keep it, so autograd doesn't watch it
+    with pytest.raises(RuntimeError, match=r"shape \(2, 8, 3, 4, 5\).*modified by an inplace operation"):
+        out.sum().backward()
 
 
 def test_off_unless_asked_for_and_where_others_decide_what_is_kept(clip):
