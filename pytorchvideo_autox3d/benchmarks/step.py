@@ -86,8 +86,11 @@ def run(
         The machine's measured rates and a row for each model: milliseconds, peak bytes and share of the limit by
         candidate, and the kernels' gains; plain data.
     Raises:
-        ModelError: no such model.
+        ModelError: no such model; said before any is timed.
     """
+    for name in models:
+        with torch.device("meta"):
+            build_model(name)
     if device == "cpu":
         keep_freed_memory()
     rates = {"copy_bytes_per_second": copy_rate(device), "multiply_adds_per_second": multiply_add_rate(device)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorchvideo_autox3d.errors import ConfigError
@@ -37,6 +39,19 @@ def check_at_least(args: argparse.Namespace, low: int, *names: str) -> None:
         value = getattr(args, name)
         if value < low:
             raise ConfigError(f"--{name.replace('_', '-')} is {value:g}, expected {low} or more")
+
+
+def check_can_write(option: str, path: Path) -> None:
+    """Check, before the work whose result goes there, that a file can be written; nothing is made.
+
+    Raises:
+        ConfigError: it is a folder, or the nearest folder that exists can't be written to.
+    """
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir():
+        raise ConfigError(f"{option}: {path} is a folder, expected a file")
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ConfigError(f"{option}: can't write {path}: {above} is no folder that may be written to")
 
 
 def clip_of(text: str) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from pytorchvideo_autox3d.commands.arguments import check_at_least, clip_of
+from pytorchvideo_autox3d.commands.arguments import check_at_least, check_can_write, clip_of
 
 BENCHMARKS = {
     "cost": "a vectorised table of the cost of many architectures",
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> None:
     from pytorchvideo_autox3d.engine import usable_device  # imports torch
 
     usable_device(args.device, "--device")
+    if args.json:
+        check_can_write("--json", args.json)
     module = importlib.import_module(f"pytorchvideo_autox3d.benchmarks.{args.benchmark}")
     result = module.run(**_options(args))
     module.print_table(result)
@@ -91,6 +93,7 @@ def _options(args: argparse.Namespace) -> dict:
     if args.benchmark == "loader":
         return {"rounds": args.rounds}
     if args.benchmark == "step":
+        check_at_least(args, 1, *(["batch"] if args.batch is not None else []))
         options = {"device": args.device, "compiled": args.compile, "profiled": args.profile}
         return {**models, "batch": args.batch, **options}
     return {"device": args.device}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from pytorchvideo_autox3d import cli
 from pytorchvideo_autox3d.benchmarks import step
 from pytorchvideo_autox3d.errors import ModelError
 from pytorchvideo_autox3d.kernels import batch_norm
@@ -98,6 +99,26 @@ def test_compiled_is_a_candidate(monkeypatch):
     assert "torch.compile" in row["milliseconds"]
 
 
-def test_unknown_model():
+def test_unknown_model_is_said_before_any_is_timed(monkeypatch):
+    monkeypatch.setattr(step, "_row", lambda *_: pytest.fail("timed"))
     with pytest.raises(ModelError, match="no model 'x'"):
-        step.run(["x"])
+        step.run(["tiny", "x"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch", "0"], "--batch is 0, expected 1 or more"),
+        (["--batch", "-3"], "--batch is -3, expected 1 or more"),
+        (["--json", "{}"], "--json: {} is a folder, expected a file"),
+        (["--json", "{}/file/b.json"], "--json: can't write {0}/file/b.json: {0}/file is no folder"),
+    ],
+)
+def test_wrong_options_are_one_line_before_any_is_timed(options, message, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(step, "_row", lambda *_: pytest.fail("timed"))
+    (tmp_path / "file").touch()
+    given = [text.format(tmp_path) for text in options]
+    assert cli.main(["bench", "step", "--models", "tiny", *given]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message.format(tmp_path) in line
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
