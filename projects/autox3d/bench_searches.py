@@ -1,6 +1,7 @@
 """Searches that train a supernet, over the space of the table of networks, from several seeds.
 
     python projects/autox3d/bench_searches.py            # a CPU core for minutes a search; stop it, start it again
+    python projects/autox3d/bench_searches.py --print    # what was found, beside all networks within the budget
 
 Each search is one process of one thread on the table's training videos, so that its CPU time and peak memory are its
 own. What was found and what it cost goes to results/bench_searches.json, a row a search; `nas_methods.py` looks up what
@@ -24,10 +25,12 @@ import torch
 from bench_supernet import RUNTIME, CentreClips, TrainingClips, make_supernet
 from nasbench_recipe import Videos
 from rich.progress import Progress
+from scipy import stats
 
 from pytorchvideo_autox3d import nasbench
 from pytorchvideo_autox3d.engine import build_optimizer, make_schedule
 from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.search import (
     Budget,
     Budgets,
@@ -42,7 +45,7 @@ from pytorchvideo_autox3d.search import (
     search,
     split_halves,
 )
-from pytorchvideo_autox3d.space import SearchSpace, load_space
+from pytorchvideo_autox3d.space import Architecture, SearchSpace, load_space
 
 RESULTS = Path(__file__).parent / "results" / "bench_searches.json"
 COMMAND = "projects/autox3d/bench_searches.py"
@@ -109,8 +112,12 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", nargs="*", type=int, default=list(range(5)))
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--print", action="store_true", help="only print what there is")
     args = parser.parse_args()
     bench = nasbench.load()
+    if args.print:
+        print_found(bench, simplejson.loads(args.results.read_text(encoding="utf8")))
+        return
     target = float(np.quantile(bench.table.macs_N, 0.5, method="lower")) / 1e9
     tasks = [
         (args.data, bench.space, METHODS[name], seed, target, name)
@@ -143,6 +150,41 @@ def _run(task: tuple[Path, SearchSpace | str, Method, int, float, str]) -> dict[
     space = load_space(space) if isinstance(space, str) else space
     data = nasbench_recipe.load_bench(folder)
     return {"method": name, "seed": seed, **run_search(space, data, method, seed=seed, target_gflops=target)}
+
+
+def print_found(bench: NasBench, rows: list[dict[str, Any]]) -> None:
+    """Each search's network, with its trainings in the table, and a method's mean beside the networks in the budget.
+
+    The mean is over a method's searches, of each network's mean over its seeds but the first, which all networks have:
+    the interval is that of Student's t over the searches.
+    """
+    accuracy_NS = np.full(bench.table.trained_NS.shape, np.nan)
+    for architecture in bench.architectures:
+        network = bench.index(architecture)
+        for column in np.flatnonzero(bench.table.trained_NS[network]):
+            accuracy_NS[network, column] = bench.query(architecture, seed=bench.seeds[column]).accuracy
+    for row in rows:
+        network = bench.index(Architecture.from_indices(bench.space, row["architecture"]))
+        row["others"] = (
+            float(np.nanmean(accuracy_NS[network, 1:])) if bench.table.trained_NS[network, 1:].any() else None
+        )
+        told = ", ".join("-" if np.isnan(value) else f"{value:.1f}%" for value in accuracy_NS[network])
+        print(
+            f"{row['method']}, search {row['seed']}: network {network}, {row['gflops'] * 1e3:.2f} M multiply-adds, "
+            f"{told}; entropy left {row['entropy_left']:.0%}, {row['cpu_seconds']:.0f} CPU s"
+        )
+    for method in dict.fromkeys(row["method"] for row in rows):
+        others = [row["others"] for row in rows if row["method"] == method and row["others"] is not None]
+        if len(others) > 1:
+            half = float(stats.t.ppf(0.975, len(others) - 1) * stats.sem(others))
+            print(f"{method}: mean of the later seeds {np.mean(others):.1f}% +- {half:.1f}, {len(others)} searches")
+    within = accuracy_NS[bench.table.macs_N <= rows[0]["target_gflops"] * 1e9 * (1 + 1e-9)]
+    low, middle, high = np.nanpercentile(within[:, 0], (5, 50, 95))
+    print(
+        f"networks within the budget: {len(within)}, first seed: mean {np.nanmean(within[:, 0]):.1f}%, 5th percentile "
+        f"{low:.1f}%, median {middle:.1f}%, 95th {high:.1f}%; later seeds, {np.isfinite(within[:, 1:]).sum()} "
+        f"trainings: mean {np.nanmean(within[:, 1:]):.1f}%"
+    )
 
 
 def run_search(

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         print("quick: a look at the road; networks trained so briefly say nothing about which is better")
     for pair in report.rivals:
         told = f"{pair.difference:+.1f} points, 95% interval {pair.low:+.1f} to {pair.high:+.1f}"
-        print(f"{pair.ours} is {pair.verdict} of {pair.theirs}: {told}")
+        print(f"{pair.ours} is {pair.relation} {pair.theirs}: {told}")
     print(f"report: {page} and {data}")
 
 

@@ -119,6 +119,11 @@ class Comparison:
             return "ahead"
         return "behind" if self.high < 0 else "level"
 
+    @property
+    def relation(self) -> str:
+        """The verdict as the words between the two names."""
+        return {"ahead": "ahead of", "level": "level with", "behind": "behind"}[self.verdict]
+
 
 def compare(ours: ModelResult, theirs: ModelResult, total: int) -> Comparison:
     """Compare two models by top-1, with Newcombe's 95% interval of the difference on `total` test videos."""

@@ -70,7 +70,7 @@ def _verdict_sentences(report: DemoReport) -> list[str]:
         sentences.append(
             f"It beats {summary['beaten']:.0f} of {summary['count']:.0f} randomly drawn architectures; "
             f"their median is {summary['median_top1']:.1f}%. "
-            f"It is {pair.verdict} of {escape(pair.theirs)}, that median: "
+            f"It is {pair.relation} {escape(pair.theirs)}, that median: "
             f"{points(pair.difference)} points, 95% interval {points(pair.low)} to {points(pair.high)}."
         )
     return sentences
@@ -87,7 +87,7 @@ def _against(pair: Comparison, report: DemoReport) -> str:
     if pair.verdict == "level":
         told = f"level within what {report.num_test_videos} videos can tell"
         return f"{opening} and {theirs} are {told}: {numbers} ({margin})."
-    return f"{opening} is <strong>{pair.verdict}</strong> of {theirs}: {numbers} ({margin})."
+    return f"{opening} is <strong>{pair.relation}</strong> {theirs}: {numbers} ({margin})."
 
 
 def _model_row(report: DemoReport, model: ModelResult) -> str:

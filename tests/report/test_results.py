@@ -34,12 +34,15 @@ def test_the_rival_among_the_random_ones_is_their_median_or_the_better_of_two(re
     assert none.rivals == [named]
 
 
-@pytest.mark.parametrize(("top1", "verdict"), [(95.0, "ahead"), (51.0, "level"), (20.0, "behind")])
-def test_verdict_follows_the_interval(top1, verdict):
+@pytest.mark.parametrize(
+    ("top1", "verdict", "words"),
+    [(95.0, "ahead", "ahead of"), (51.0, "level", "level with"), (20.0, "behind", "behind")],
+)
+def test_verdict_follows_the_interval(top1, verdict, words):
     ours = ModelResult(name="a", role="searched", top1=top1, macs=100, params=1)
     theirs = ModelResult(name="b", role="X3D", top1=50.0, macs=104, params=1)
     pair = compare(ours, theirs, total=100)
-    assert pair.verdict == verdict
+    assert (pair.verdict, pair.relation) == (verdict, words)
     assert pair.equal_macs
     assert pair.difference == pytest.approx(top1 - 50.0)
 
