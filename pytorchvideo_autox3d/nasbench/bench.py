@@ -144,11 +144,12 @@ class NasBench:
         """Kendall's tau between the test accuracy from one seed and the mean over the others, averaged over the seeds.
 
         No score can be expected to agree with single trainings better than they agree with one another. Only networks
-        that have every seed count, where a seed that fewer than three networks have is left out; the result is NaN if
-        they are fewer than three, or if there is only one seed.
+        that have every seed count, where a seed that fewer than three networks or a tenth of them have is left out; the
+        result is NaN if they are fewer than three, or if there is only one seed.
         """
+        least = max(3.0, 0.1 * len(self.architectures))
         accuracy_SN = np.stack([self.accuracies(seed=seed) for seed in self.seeds])
-        accuracy_SN = accuracy_SN[(~np.isnan(accuracy_SN)).sum(axis=1) >= 3]
+        accuracy_SN = accuracy_SN[(~np.isnan(accuracy_SN)).sum(axis=1) >= least]
         accuracy_SN = accuracy_SN[:, ~np.isnan(accuracy_SN).any(axis=0)]
         if len(accuracy_SN) < 2 or accuracy_SN.shape[1] < 3:
             return float("nan")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,14 @@ def test_the_package_s_table():
     trained = [bench.query(net) for net in bench.architectures]
     assert all(0 < one.accuracy < 100 and one.seconds > 0 for one in trained)
     assert nasbench.bench.TABLE_FILE.stat().st_size < 1_000_000
+
+
+def test_the_noise_ceiling_leaves_out_a_seed_that_has_just_begun():
+    table = nasbench.load().table
+    right = table.test_right_NSE.copy()
+    right[:, 1:] = -1
+    right[:30, 1] = right[:30, 0] - 1  # in the order of seed 0
+    begun = right.copy()
+    begun[:4, 2] = begun[3::-1, 0]  # and in the opposite one
+    alone, beside = (NasBench(dataclasses.replace(table, test_right_NSE=one)).noise_ceiling() for one in (right, begun))
+    assert alone == beside == pytest.approx(1.0)
