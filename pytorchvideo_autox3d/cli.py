@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -65,8 +66,16 @@ def run_safely(command: Callable[[], Any]) -> int:
     except AutoX3DError as error:
         say(f"error: {error}")
         return 1
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+    except (RuntimeError, MemoryError) as error:
+        if _out_of_memory(error):
+            wanted = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)
+            say(
+                f"error: out of memory{f', asked for {wanted[1]} more' if wanted else ''}: smaller batches or clips "
+                "(TRAIN.BATCH_SIZE, TEST.BATCH_SIZE, --batch) need less, in training AUTOX3D.RECOMPUTE_ACTIVATIONS and "
+                "MODEL.ACT_CHECKPOINT too"
+            )
+            return 1
+        if isinstance(error, MemoryError) or not str(error).startswith("DataLoader worker"):
             raise
         from pytorchvideo_autox3d.data import lost_worker  # torch is loaded: the error is its
 
@@ -80,6 +89,12 @@ def run_safely(command: Callable[[], Any]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether torch or numpy was refused memory: on a GPU by an exception of its own, on a CPU told by its text."""
+    told = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or told
 
 
 def say(line: str) -> None:

@@ -2,7 +2,9 @@ import importlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from pytorchvideo_autox3d import __version__, cli
 from pytorchvideo_autox3d.errors import AutoX3DError, TrainingInterrupted
@@ -56,6 +58,25 @@ def test_user_errors_are_one_line(raised, code, said, capsys):
 
     assert cli.run_safely(command) == code
     assert capsys.readouterr().err == said
+
+
+def _on_a_gpu():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a capacity of 8 GiB")
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (lambda: torch.empty(1 << 52, dtype=torch.uint8), f", asked for {1 << 52} bytes more"),
+        (lambda: np.empty(1 << 52, dtype=np.uint8), ""),
+        (_on_a_gpu, ", asked for 2.50 GiB more"),
+    ],
+)
+def test_too_little_memory_is_one_line(command, wanted, capsys):
+    assert cli.run_safely(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: out of memory{wanted}: smaller batches")
+    assert said.count("\n") == 1
 
 
 def test_our_own_errors_keep_their_traceback():
