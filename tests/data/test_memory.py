@@ -1,6 +1,7 @@
 """What a list and a worker cost: arrays, not objects, and nothing that grows with the clips read."""
 
 import os
+from itertools import pairwise
 from multiprocessing.reduction import ForkingPickler
 
 import pytest
@@ -39,7 +40,7 @@ def sizes_over_clips(path: str) -> list[int]:
     data = Kinetics(manifest=Manifest.from_items([(path, 0)]), mode="train", auto_augment="imagenet", **CLIP)
     torch.set_num_threads(1)
     sizes = []
-    for epoch in range(600):
+    for epoch in range(1101):
         data[epoch, 0]
         if epoch >= 200 and epoch % 100 == 0:
             sizes.append(resident())
@@ -48,7 +49,12 @@ def sizes_over_clips(path: str) -> list[int]:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads the resident size from /proc")
 def test_memory_is_flat_over_clips(plain_video):
-    """In a process of its own: that of the tests holds what earlier ones left, and their threads."""
+    """A leak makes every hundred clips grow; the allocator takes a few megabytes once in a while, up to a plateau.
+
+    In a process of its own: that of the tests holds what earlier ones left, and their threads.
+    """
     with FRESH.Pool(1) as pool:
         sizes = pool.apply(sizes_over_clips, (str(plain_video),))
-    assert sizes[-1] - sizes[0] < 3e6
+    growths = [later - earlier for earlier, later in pairwise(sizes)]
+    assert len(growths) == 9
+    assert sorted(growths)[2] < 1e6  # in a hundred clips, each 32 KB decoded
