@@ -67,19 +67,10 @@ def run_safely(command: Callable[[], Any]) -> int:
         say(f"error: {error}")
         return 1
     except (RuntimeError, MemoryError) as error:
-        if _out_of_memory(error):
-            wanted = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)
-            say(
-                f"error: out of memory{f', asked for {wanted[1]} more' if wanted else ''}: smaller batches or clips "
-                "(TRAIN.BATCH_SIZE, TEST.BATCH_SIZE, --batch) need less, in training AUTOX3D.RECOMPUTE_ACTIVATIONS and "
-                "MODEL.ACT_CHECKPOINT too"
-            )
-            return 1
-        if isinstance(error, MemoryError) or not str(error).startswith("DataLoader worker"):
+        line = _out_of_memory(error) or _lost_worker(error)
+        if line is None:
             raise
-        from pytorchvideo_autox3d.data import lost_worker  # torch is loaded: the error is its
-
-        say(f"error: {lost_worker(error) or error}")
+        say(f"error: {line}")
         return 1
     except BrokenPipeError:
         # The reader (head, less) has what it wants; a second failure at exit would only be noise.
@@ -91,10 +82,26 @@ def run_safely(command: Callable[[], Any]) -> int:
     return 0
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether torch or numpy was refused memory: on a GPU by an exception of its own, on a CPU told by its text."""
-    told = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or told
+def _out_of_memory(error: Exception) -> str | None:
+    """What to say where torch or numpy was refused memory; on a CPU torch's exception tells it by its text alone."""
+    refused = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if not refused and "can't allocate memory" not in str(error):
+        return None
+    wanted = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), re.IGNORECASE)
+    return (
+        f"out of memory{f', asked for {wanted[1]} more' if wanted else ''}: smaller batches or clips "
+        "(TRAIN.BATCH_SIZE, TEST.BATCH_SIZE, --batch) need less, in training AUTOX3D.RECOMPUTE_ACTIVATIONS and "
+        "MODEL.ACT_CHECKPOINT too"
+    )
+
+
+def _lost_worker(error: Exception) -> str | None:
+    """What to say where a process of the loader has died."""
+    if not isinstance(error, RuntimeError) or not str(error).startswith("DataLoader worker"):
+        return None
+    from pytorchvideo_autox3d.data import lost_worker  # torch is loaded: the error is its
+
+    return str(lost_worker(error) or error)
 
 
 def say(line: str) -> None:
