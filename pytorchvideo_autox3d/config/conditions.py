@@ -108,11 +108,15 @@ CONDITIONS = (
         warn=True,
     ),
     Condition(
-        ("SOLVER.MOMENTUM", "SOLVER.DAMPENING", "SOLVER.NESTEROV"), lambda cfg: cfg.SOLVER.OPTIMIZING_METHOD == "sgd",
-        "SOLVER.OPTIMIZING_METHOD sgd",
+        ("SOLVER.MOMENTUM", "SOLVER.NESTEROV"), lambda cfg: cfg.SOLVER.OPTIMIZING_METHOD in ("sgd", "muon"),
+        "SOLVER.OPTIMIZING_METHOD sgd or muon",
     ),
     Condition(
-        ("SOLVER.BETAS",), lambda cfg: cfg.SOLVER.OPTIMIZING_METHOD != "sgd", "SOLVER.OPTIMIZING_METHOD adam or adamw"
+        ("SOLVER.DAMPENING",), lambda cfg: cfg.SOLVER.OPTIMIZING_METHOD == "sgd", "SOLVER.OPTIMIZING_METHOD sgd"
+    ),
+    Condition(
+        ("SOLVER.BETAS",), lambda cfg: cfg.SOLVER.OPTIMIZING_METHOD in ("adam", "adamw"),
+        "SOLVER.OPTIMIZING_METHOD adam or adamw",
     ),
     Condition(("TENSORBOARD.LOG_DIR",), lambda cfg: cfg.TENSORBOARD.ENABLE, "TENSORBOARD.ENABLE True"),
     Condition(("X3D.",), model_is("X3D"), "MODEL.MODEL_NAME X3D"),

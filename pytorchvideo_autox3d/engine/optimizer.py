@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from pytorchvideo_autox3d.engine.muon import MATRIX_LR_SCALE, Muon, is_matrix
 from pytorchvideo_autox3d.errors import ConfigError
 
 
@@ -62,30 +63,48 @@ def build_optimizer(
 
     Args:
         model: whose trainable parameters are optimised.
-        method: "sgd", "adam" or "adamw" (SOLVER.OPTIMIZING_METHOD).
+        method: "sgd", "adam", "adamw" or "muon" (SOLVER.OPTIMIZING_METHOD). Muon's matrices have half the rate.
         base_lr: the learning rate until a schedule sets another.
-        momentum, dampening, nesterov: of SGD.
+        momentum, dampening, nesterov: of SGD; Muon has the first and the last.
         betas: of Adam and AdamW.
         weight_decay, bn_weight_decay, zero_wd_1d_param: see `parameter_groups`.
 
     Raises:
-        ConfigError: an unknown method, Nesterov without momentum or with dampening, or nothing to train; names the
-            SOLVER key.
+        ConfigError: an unknown method, a momentum below 0, Nesterov without momentum or with dampening, or nothing to
+            train; names the SOLVER key.
     """
     groups = parameter_groups(
         model, weight_decay=weight_decay, bn_weight_decay=bn_weight_decay, zero_wd_1d_param=zero_wd_1d_param
     )
     if not groups:
         raise ConfigError("the model has no trainable parameter")
+    if method in ("sgd", "muon") and momentum < 0:
+        raise ConfigError(f"SOLVER.MOMENTUM: {momentum} is below 0")
+    if method in ("sgd", "muon") and nesterov and (momentum == 0 or dampening != 0):
+        raise ConfigError(f"SOLVER.NESTEROV: needs momentum above 0 and no dampening, not {momentum}, {dampening}")
     if method == "sgd":
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ConfigError(f"SOLVER.NESTEROV: needs momentum above 0 and no dampening, not {momentum}, {dampening}")
         return torch.optim.SGD(groups, lr=base_lr, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    if method == "muon":
+        optimizer = Muon(_matrices_apart(groups), lr=base_lr, momentum=momentum, nesterov=nesterov)
+        set_lr(optimizer, base_lr)
+        return optimizer
     if method == "adam":
         return torch.optim.Adam(groups, lr=base_lr, betas=betas)
     if method == "adamw":
         return torch.optim.AdamW(groups, lr=base_lr, betas=betas)
-    raise ConfigError(f"SOLVER.OPTIMIZING_METHOD: {method!r} is none of sgd, adam, adamw")
+    raise ConfigError(f"SOLVER.OPTIMIZING_METHOD: {method!r} is none of sgd, adam, adamw, muon")
+
+
+def _matrices_apart(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    parts = []
+    for group in groups:
+        matrices = [parameter for parameter in group["params"] if is_matrix(parameter)]
+        others = [parameter for parameter in group["params"] if not is_matrix(parameter)]
+        if matrices:
+            parts.append({**group, "params": matrices, "orthogonal": True, "lr_scale": MATRIX_LR_SCALE})
+        if others:
+            parts.append({**group, "params": others})
+    return parts
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

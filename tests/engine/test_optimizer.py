@@ -89,7 +89,12 @@ def test_clipping():
 
 @pytest.mark.parametrize(
     ("settings", "key"),
-    [({"method": "lion"}, "SOLVER.OPTIMIZING_METHOD"), ({"momentum": 0.0}, "SOLVER.NESTEROV")],
+    [
+        ({"method": "lion"}, "SOLVER.OPTIMIZING_METHOD"),
+        ({"momentum": 0.0}, "SOLVER.NESTEROV"),
+        ({"method": "muon", "momentum": 0.0}, "SOLVER.NESTEROV"),
+        ({"method": "muon", "momentum": -0.1, "nesterov": False}, "SOLVER.MOMENTUM"),
+    ],
 )
 def test_bad_settings_name_the_key(settings, key):
     with pytest.raises(ConfigError, match=key):

@@ -29,7 +29,8 @@ SWITCHES = {
     "SOLVER.STEPS": ({"SOLVER.LR_POLICY": "steps_with_relative_lrs", "SOLVER.STEPS": [0], "SOLVER.LRS": [1]}, {}),
     "SOLVER.WARMUP_START_LR": ({"SOLVER.WARMUP_EPOCHS": 1.0}, {"SOLVER.WARMUP_EPOCHS": 0.0}),
     "SOLVER.MOMENTUM": ({}, {"SOLVER.OPTIMIZING_METHOD": "adam"}),
-    "SOLVER.BETAS": ({"SOLVER.OPTIMIZING_METHOD": "adamw"}, {}),
+    "SOLVER.DAMPENING": ({}, {"SOLVER.OPTIMIZING_METHOD": "muon"}),
+    "SOLVER.BETAS": ({"SOLVER.OPTIMIZING_METHOD": "adamw"}, {"SOLVER.OPTIMIZING_METHOD": "muon"}),
     "TENSORBOARD.LOG_DIR": ({"TENSORBOARD.ENABLE": True}, {}),
     "X3D.": ({"MODEL.MODEL_NAME": "X3D", "AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}, {}),
     "SLOWFAST.": ({"MODEL.MODEL_NAME": "SlowFast", "AUTOX3D.GROUPS": [], "AUTOX3D.SPACE": "table2"}, {}),
@@ -130,6 +131,7 @@ def test_a_key_whose_condition_is_not_met_is_refused_or_told_by_name(condition):
 UNMET = {
     "SOLVER.COSINE_END_LR": {"SOLVER.LR_POLICY": "steps_with_relative_lrs"},
     "SOLVER.MOMENTUM": {"SOLVER.OPTIMIZING_METHOD": "adam"},
+    "SOLVER.DAMPENING": {"SOLVER.OPTIMIZING_METHOD": "muon"},
     "AUTOX3D.GROUPS": {"MODEL.MODEL_NAME": "X3D"},
     "AUTOX3D.ARCHITECTURE": {"AUTOX3D.GROUPS": [1]},
     "SEARCH.WARMUP_SAMPLES": {"SEARCH.WARMUP_EPOCHS": 0},

@@ -61,7 +61,7 @@ def test_what_can_run_passes(lists):
         ("AUTOX3D.READER", "cinema", "no video reader named 'cinema'; known: pyav, torchcodec"),
         ("AUTOX3D.AUTO_AUGMENT", "imagnet", "auto_augment is 'imagnet', expected one of imagenet, "),
         ("AUTOX3D.AUTO_AUGMENT", "rand-m1.2.3", "auto_augment is 'rand-m1.2.3': 'm1.2.3' is none of "),
-        ("SOLVER.OPTIMIZING_METHOD", "lion", "'lion' is none of sgd, adam, adamw"),
+        ("SOLVER.OPTIMIZING_METHOD", "lion", "'lion' is none of sgd, adam, adamw, muon"),
         ("SOLVER.LR_POLICY", "step", "'step' is neither 'cosine' nor "),
         ("MODEL.LOSS_FUNC", "mse", "'mse' is neither cross_entropy nor "),
         ("AUTOX3D.AUTOCAST", "half", "'half' is none of bfloat16, float16"),

@@ -123,9 +123,10 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
 def _method_arguments(cfg: CfgNode) -> dict[str, Any]:
     """What SOLVER.OPTIMIZING_METHOD takes."""
     solver = cfg.SOLVER
-    if solver.OPTIMIZING_METHOD != "sgd":
+    if solver.OPTIMIZING_METHOD in ("adam", "adamw"):
         return {"betas": tuple(solver.BETAS)}
-    return {"momentum": solver.MOMENTUM, "dampening": solver.DAMPENING, "nesterov": solver.NESTEROV}
+    common = {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
+    return common if solver.OPTIMIZING_METHOD == "muon" else {**common, "dampening": solver.DAMPENING}
 
 
 def build_loss(cfg: CfgNode) -> nn.Module:
