@@ -62,6 +62,7 @@ class Method:
         derive: SEARCH.DERIVE.
         rank_by: SEARCH.RANK_BY, where candidates are ranked.
         best_of, networks: how many candidates are ranked by "best_of" and by "evolution".
+        optimizer: SOLVER.OPTIMIZING_METHOD of the supernet.
         weight_decay: of the supernet.
         ema_decay: SEARCH.EMA_DECAY; 0 ranks by the last weights.
         floor: SEARCH.BUDGET_FLOOR; 0 sets none.
@@ -75,6 +76,7 @@ class Method:
     rank_by: str = "loss"
     best_of: int = 16
     networks: int = 64
+    optimizer: str = "muon"
     weight_decay: float = 1e-4
     ema_decay: float = 0.0
     floor: float = 0.0
@@ -108,13 +110,14 @@ def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
+    parser.add_argument("--table", default=None, help="a table's file; default the package's")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", nargs="*", type=int, default=list(range(5)))
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--print", action="store_true", help="only print what there is")
     args = parser.parse_args()
-    bench = nasbench.load()
+    bench = nasbench.load(args.table)
     if args.print:
         print_found(bench, simplejson.loads(args.results.read_text(encoding="utf8")))
         return
@@ -223,7 +226,9 @@ def run_search(
     with tempfile.TemporaryDirectory() as folder:
         history = search(
             supernet, policy, weights, own,
-            optimizer=build_optimizer(supernet, base_lr=BASE_LR, weight_decay=method.weight_decay),
+            optimizer=build_optimizer(
+                supernet, method=method.optimizer, base_lr=BASE_LR, weight_decay=method.weight_decay
+            ),
             schedule=schedule, settings=settings, budgets=budgets.budgets, runtime=RUNTIME, output_dir=folder,
             method=method.method, average=average, ledger=ledger,
         )  # fmt: skip

@@ -82,14 +82,15 @@ def _batch(clip_BCTHW: Tensor, label_B: Tensor) -> BenchBatch:
 class SupernetRecipe:
     """How a supernet is trained; rates, warm-up and clipping are the table's."""
 
-    epochs: int = 10
-    samples: int = 4
+    epochs: int = 20
+    samples: int = 2
     selection: str = "fair"
     weight_decay: float = 1e-4
     sandwich: bool = False
     sandwich_narrowest: bool = False
     distill: bool = False
     batch_size: int = 32
+    optimizer: str = "muon"
     base_lr: float = 0.1
     ema_decay: float = 0.99
 
@@ -123,7 +124,9 @@ def train_supernet(
     step = OneShotSearch(
         supernet,
         policy,
-        optimizer=build_optimizer(supernet, base_lr=recipe.base_lr, weight_decay=recipe.weight_decay),
+        optimizer=build_optimizer(
+            supernet, method=recipe.optimizer, base_lr=recipe.base_lr, weight_decay=recipe.weight_decay
+        ),
         policy_optimizer=torch.optim.Adam(policy.parameters()),
         budgets=Budgets(cost_table(supernet)),
         settings=SearchSettings(

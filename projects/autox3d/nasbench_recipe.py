@@ -32,20 +32,20 @@ NORMALIZE = ClipNormalize()
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with Nesterov momentum, a warm-up, half a cosine; tested after every `test_period` epochs."""
+    """Muon, a warm-up, half a cosine; tested after a quarter, a half and all of the epochs."""
 
-    epochs: int = 16
-    test_period: int = 2
+    epochs: int = 10
     batch_size: int = 32
+    optimizer: str = "muon"
     base_lr: float = 0.1
     weight_decay: float = 1e-4
-    warmup_share: float = 0.15
+    warmup_share: float = 0.4
     clip_norm: float = 5.0
 
     @property
     def checkpoints(self) -> list[int]:
         """The epochs after which the network is tested; the last is the end."""
-        return [*range(self.test_period, self.epochs, self.test_period), self.epochs]
+        return sorted({max(1, self.epochs // 4), max(1, self.epochs // 2), self.epochs})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for the card."""
@@ -98,6 +98,15 @@ def build(architecture: Architecture, *, stem: str | None = None) -> nn.Module:
     ).to(memory_format=torch.channels_last_3d)  # fmt: skip
 
 
+class _Pointwise(nn.Conv3d):
+    """A convolution of one tap as a product of matrices: a tenth of a step of these small networks less."""
+
+    def forward(self, x_BCTHW: Tensor) -> Tensor:
+        """As nn.Conv3d."""
+        weight_OC = self.weight.flatten(1)
+        return F.linear(x_BCTHW.permute(0, 2, 3, 4, 1), weight_OC, self.bias).permute(0, 4, 1, 2, 3)
+
+
 def train(
     architecture: Architecture, data: dict[str, Videos], recipe: Recipe, *, seed: int, stem: str | None = None
 ) -> tuple[nn.Module, dict[str, Any]]:
@@ -114,7 +123,10 @@ def train_net(net: nn.Module, data: dict[str, Videos], recipe: Recipe, *, seed: 
     `seconds` is the CPU time of training alone, testing left out.
     """
     net.train()
-    optimizer = build_optimizer(net, base_lr=recipe.base_lr, weight_decay=recipe.weight_decay)
+    for module in net.modules():
+        if type(module) is nn.Conv3d and module.kernel_size == module.stride == (1, 1, 1):
+            module.__class__ = _Pointwise
+    optimizer = build_optimizer(net, method=recipe.optimizer, base_lr=recipe.base_lr, weight_decay=recipe.weight_decay)
     schedule = make_schedule(
         base_lr=recipe.base_lr, max_epoch=recipe.epochs, warmup_epochs=recipe.warmup_share * recipe.epochs,
         cosine_after_warmup=True,
@@ -163,17 +175,18 @@ def training_clips(videos: Videos, batch_size: int, random: np.random.Generator)
     """
     order = random.permutation(len(videos))
     for first in range(0, len(videos) - batch_size + 1, batch_size):
-        chosen = torch.from_numpy(order[first : first + batch_size])
+        chosen = order[first : first + batch_size]
         room = (
             videos.frames_VCTHW.shape[2] - (CLIP_LENGTH - 1) * SAMPLING_RATE,
             videos.frames_VCTHW.shape[-1] - CROP + 1,
         )
         start, top, left = (int(random.integers(count)) for count in (room[0], room[1], room[1]))
-        clip_BCTHW = _clip(videos.frames_VCTHW[chosen], start, top, left)
-        for dim in (3, 4):
-            mirrored_B = torch.from_numpy(random.integers(0, 2, batch_size) == 1)
-            clip_BCTHW = torch.where(mirrored_B[:, None, None, None, None], clip_BCTHW.flip(dim), clip_BCTHW)
-        yield clip_BCTHW, videos.label_V[chosen]
+        down_B, across_B = (random.integers(0, 2, batch_size) == 1 for _ in range(2))
+        crops_VCTHW = _clip(videos.frames_VCTHW, start, top, left).numpy()
+        clip_BCTHW = np.empty((batch_size, *crops_VCTHW.shape[1:]), crops_VCTHW.dtype)
+        for place, (video, down, across) in enumerate(zip(chosen, down_B, across_B, strict=True)):
+            clip_BCTHW[place] = crops_VCTHW[video, :, :, :: -1 if down else 1, :: -1 if across else 1]
+        yield torch.from_numpy(clip_BCTHW), videos.label_V[chosen]
 
 
 def _clip(frames_BCTHW: Tensor, start: int, top: int, left: int) -> Tensor:

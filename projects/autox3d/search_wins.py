@@ -41,7 +41,7 @@ FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results" / "search_wins.json"
 SPACE = FOLDER.parents[1] / "configs" / "spaces" / "bench_large.yaml"
 COMMAND = "projects/autox3d/search_wins.py"
-TARGET_MACS = 3.5e6
+TARGET_MACS = 1.5e6
 FLOOR = 0.95
 SEEDS = (0, 1, 2)
 RANDOM = 15
@@ -108,10 +108,10 @@ def random_networks(space: SearchSpace) -> list[Architecture]:
 
 
 def x3d(bottleneck: float) -> nn.Module:
-    """X3D of width 1 with one or two blocks a stage, as shallow as the space; its bottleneck is what is scaled."""
+    """X3D of half its width, one or two blocks a stage, as shallow as the space; its bottleneck is what is scaled."""
     net = create_x3d_baseline(
         model_num_class=nasbench_recipe.NUM_CLASSES, input_clip_length=CLIP[0], input_crop_size=CLIP[1],
-        dropout_rate=0.0, width_factor=1.0, depth_factor=0.4, bottleneck_factor=bottleneck, head_hidden=128,
+        dropout_rate=0.0, width_factor=0.5, depth_factor=0.4, bottleneck_factor=bottleneck, head_hidden=96,
     )  # fmt: skip
     return net.to(memory_format=torch.channels_last_3d)
 

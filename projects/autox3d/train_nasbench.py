@@ -1,12 +1,13 @@
-"""Train every network of configs/spaces/nasbench.yaml, and collect the table of `pytorchvideo_autox3d.nasbench`.
+"""Train every network of spaces/nasbench_next.yaml, the next table of `pytorchvideo_autox3d.nasbench`, and collect it.
 
     python projects/autox3d/train_nasbench.py train     # hours of CPU; stop it and start it again at will
-    python projects/autox3d/train_nasbench.py collect   # trainings finished so far -> the package's table
+    python projects/autox3d/train_nasbench.py collect   # trainings finished so far -> results/nasbench_next.npz
     python projects/autox3d/train_nasbench.py latency   # on a quiet machine: milliseconds of each network
     python projects/autox3d/train_nasbench.py status
 
-A finished training is one file in --journal. What the package's table already holds is not trained again, so that a
-bare checkout goes on from where the last `collect` was committed. All networks from seed 0 come first, then from seed 1
+The package has the table before it until this one has every network from a seed. A finished training is one file in
+--journal. What the table already holds is not trained again, so that a bare checkout goes on from where the last
+`collect` was committed. All networks from seed 0 come first, then from seed 1
 and seed 2, in an order drawn once, so that the trainings done are a fair sample at any time.
 """
 
@@ -33,8 +34,8 @@ from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.nasbench.table import SPLITS, Table, all_architectures, read_table, write_table
 from pytorchvideo_autox3d.space import load_space
 
-ROOT = Path(__file__).resolve().parents[2]
-SPACE = ROOT / "configs" / "spaces" / "nasbench.yaml"
+SPACE = Path(__file__).parent / "spaces" / "nasbench_next.yaml"
+TABLE = Path(__file__).parent / "results" / "nasbench_next.npz"
 SEEDS = (0, 1, 2)
 CLIP = (nasbench_recipe.CLIP_LENGTH, nasbench_recipe.CROP, nasbench_recipe.CROP)
 RECIPE = nasbench_recipe.Recipe()
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("step", choices=("train", "collect", "latency", "status"))
     parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
     parser.add_argument("--journal", type=Path, default=Path("output/nasbench/rows"))
-    parser.add_argument("--table", type=Path, default=ROOT / "pytorchvideo_autox3d" / "nasbench" / "table.npz")
+    parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--limit", type=int, default=None, help="trainings at most")
     parser.add_argument("--space", type=Path, default=SPACE)
@@ -160,7 +161,7 @@ def latency(args: argparse.Namespace) -> None:
 
 
 def _table(args: argparse.Namespace) -> Table:
-    """The package's table, or an empty one."""
+    """The table so far, or an empty one."""
     if args.table.is_file():
         table = read_table(args.table)
         if table.card["recipe"] != RECIPE.to_dict():
@@ -200,7 +201,7 @@ def _card() -> dict[str, Any]:
         "sampling_rate": nasbench_recipe.SAMPLING_RATE,
         "num_classes": classes,
         "recipe": RECIPE.to_dict(),
-        "test": f"one centre clip a video after every {RECIPE.test_period} epochs",
+        "test": f"one centre clip a video after epochs {', '.join(map(str, RECIPE.checkpoints))}",
         "seconds": "CPU time of training on one thread, without testing, on a machine that other work shared",
         "milliseconds": "one clip on one thread, median of 20 interleaved rounds",
         "made_with": {

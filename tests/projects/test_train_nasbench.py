@@ -29,7 +29,7 @@ def recipe(load_script):
 @pytest.fixture
 def script(recipe, load_script, monkeypatch):
     module = load_script("train_nasbench")
-    monkeypatch.setattr(module, "RECIPE", recipe.Recipe(epochs=3, test_period=4, batch_size=16))
+    monkeypatch.setattr(module, "RECIPE", recipe.Recipe(epochs=3, batch_size=16))
     monkeypatch.setattr(module.os, "nice", lambda more: 0)
     videos = recipe.Videos(torch.randint(0, 256, (48, 3, 16, 28, 28), dtype=torch.uint8), torch.arange(48) % 24)
     monkeypatch.setattr(recipe, "load_bench", lambda folder: dict.fromkeys(recipe.SPLITS, videos))
@@ -68,7 +68,7 @@ def test_train_collect_and_go_on(script, arguments, capsys):
     script.collect(arguments)
     second = nasbench.load(arguments.table)
     assert second.complete
-    assert second.epochs == (3,)
+    assert second.epochs == (1, 3)
     done = first.table.trained_NS
     np.testing.assert_array_equal(second.table.test_loss_NSE[done], first.table.test_loss_NSE[done])
     assert second.table.card["videos"]["test"] == 24 * 84
@@ -80,6 +80,21 @@ def test_the_same_seed_gives_the_same_training(script, recipe, arguments):
     one, two, other = (recipe.train(network, data, script.RECIPE, seed=seed)[1] for seed in (4, 4, 5))
     assert one["test_loss"] == two["test_loss"]
     assert one["test_loss"] != other["test_loss"]
+
+
+def test_tested_after_a_quarter_a_half_and_all(recipe):
+    assert recipe.Recipe(epochs=10).checkpoints == [2, 5, 10]
+    assert recipe.Recipe(epochs=1).checkpoints == [1]
+
+
+def test_a_product_of_matrices_is_the_convolution_of_one_tap(recipe):
+    torch.manual_seed(0)
+    conv = torch.nn.Conv3d(5, 7, 1).to(memory_format=torch.channels_last_3d)
+    x = torch.randn(2, 5, 3, 4, 4).contiguous(memory_format=torch.channels_last_3d)
+    expected = conv(x)
+    conv.__class__ = recipe._Pointwise
+    torch.testing.assert_close(conv(x), expected)
+    assert conv(x).is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def test_rows_of_another_recipe_are_refused(script, recipe, arguments, monkeypatch):
