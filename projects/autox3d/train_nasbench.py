@@ -5,7 +5,7 @@
     python projects/autox3d/train_nasbench.py latency   # on a quiet machine: milliseconds of each network
     python projects/autox3d/train_nasbench.py status
 
-The package has the table before it until this one has every network from a seed. A finished training is one file in
+The package has the table before it until this one has every training. A finished training is one file in
 --journal. What the table already holds is not trained again, so that a bare checkout goes on from where the last
 `collect` was committed. All networks from seed 0 come first, then from seed 1
 and seed 2, in an order drawn once, so that the trainings done are a fair sample at any time.
