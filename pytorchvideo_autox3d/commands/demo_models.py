@@ -30,7 +30,7 @@ def _options(args: argparse.Namespace, folder: str) -> list[Any]:
     opts: list[Any] = ["OUTPUT_DIR", str(args.output / folder), "RNG_SEED", args.seed]
     for key in ("DATA.PATH_TO_DATA_DIR", "DATA.PATH_PREFIX"):
         opts += [key, str(args.output / "data")]
-    return opts
+    return [*opts, "AUTOX3D.DECODED_DIR", str(args.output / "data" / "decoded")]
 
 
 def search_config(args: argparse.Namespace, task: DemoTask) -> CfgNode:

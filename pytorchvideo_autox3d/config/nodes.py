@@ -68,6 +68,8 @@ def _autox3d() -> CfgNode:
         MODALITY="rgb",
         # The video reader: "pyav", or "torchcodec" where that is installed; see docs/data.md for their speed.
         READER="pyav",
+        # A folder that keeps each video decoded once it was read, for data sets of small, short videos; "" is none.
+        DECODED_DIR="",
         # Which of the three published splits of UCF101 and HMDB51.
         DATA_SPLIT=1,
         # On a video that can't be decoded, "error" stops; "skip" takes the sampler's next video in its place (a test

@@ -204,6 +204,7 @@ READERS: dict[str, Readers] = {
     "AUTOX3D.FRAME_SAMPLING": Readers(EVERY_JOB),
     "AUTOX3D.MODALITY": Readers(EVERY_JOB),
     "AUTOX3D.READER": Readers(EVERY_JOB),
+    "AUTOX3D.DECODED_DIR": Readers(EVERY_JOB),
     "AUTOX3D.DATA_SPLIT": Readers(EVERY_JOB),
     "AUTOX3D.BAD_VIDEO_TRAIN": Readers(TRAIN | SEARCH),
     "AUTOX3D.BAD_VIDEO_TEST": Readers(TEST | SEARCH, under_slowfast=SEARCH),

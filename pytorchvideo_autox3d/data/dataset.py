@@ -15,8 +15,9 @@ from pytorchvideo_autox3d.data.assembly import assemble_views, channels_last, ta
 from pytorchvideo_autox3d.data.augment import Erasing
 from pytorchvideo_autox3d.data.batch import ClipBatch
 from pytorchvideo_autox3d.data.classes import UNNAMED, ClassNames
-from pytorchvideo_autox3d.data.dataset_arguments import check_arguments, check_modality
+from pytorchvideo_autox3d.data.dataset_arguments import check_arguments, check_copies, check_modality
 from pytorchvideo_autox3d.data.decode import VideoReader, find_reader
+from pytorchvideo_autox3d.data.decoded_copies import DecodedCopies
 from pytorchvideo_autox3d.data.flow import FlowReader, mirrored_flow
 from pytorchvideo_autox3d.data.frames import FrameManifest, FramesReader
 from pytorchvideo_autox3d.data.list_forms import find_list, read_list
@@ -64,6 +65,7 @@ class VideoDataset(Dataset[ClipBatch]):
             "rgb+flow", both in one clip of five channels. Flow takes no `auto_augment`.
         reader: the name of the video reader.
         decode_seconds: the time a video may take to decode, past which it is a `DecodeError`; 0 waits for ever.
+        decoded_dir: a folder for decoded copies of the videos, see `DecodedCopies`; "" makes none.
         normalize: applied to the clips; None leaves them uint8, which is cheaper to move.
 
     Raises:
@@ -97,6 +99,7 @@ class VideoDataset(Dataset[ClipBatch]):
         modality: str = "rgb",
         reader: str = "pyav",
         decode_seconds: float = 60,
+        decoded_dir: str = "",
         normalize: ClipNormalize | None = None,
     ) -> None:
         if isinstance(manifest, str):
@@ -124,6 +127,10 @@ class VideoDataset(Dataset[ClipBatch]):
         )
         # The reader itself rather than its name: a worker that starts afresh has imported nothing that registers it.
         self._open_reader = find_reader(reader)
+        if decoded_dir:
+            check_copies(manifest)
+            largest = max(*jitter_scales, test_short_side)
+            self._open_reader = DecodedCopies(self._open_reader, decoded_dir, short_side=largest)
         self._decode_seconds, self._normalize = decode_seconds, normalize
 
     @classmethod
@@ -212,8 +219,9 @@ class VideoDataset(Dataset[ClipBatch]):
 
     def _clips(self, record: VideoRecord, generator: torch.Generator) -> tuple[Tensor, bool]:
         """uint8 clips_BTCHW of one video, stored channels last, and whether they are mirrored."""
+        seconds = 0 if self._copied(record.path) else self._decode_seconds
         views, numbers, needed, frames_NCHW = call_within(
-            lambda: self._decoded(record, generator), seconds=self._decode_seconds, path=record.path
+            lambda: self._decoded(record, generator), seconds=seconds, path=record.path
         )
         place = {number: n for n, number in enumerate(needed)}
         rows = [[place[number] for number in clip] for clip in numbers]
@@ -232,6 +240,11 @@ class VideoDataset(Dataset[ClipBatch]):
             views, numbers = self._sampled(video.metadata(), generator)
             needed = sorted({number for clip in numbers for number in clip})
             return views, numbers, needed, video.read(needed, short_side=self._short_side(generator))
+
+    def _copied(self, path: str) -> bool:
+        """Whether nothing has to be decoded, and so nothing can hang."""
+        reader = self._open_reader
+        return isinstance(reader, DecodedCopies) and self.modality == "rgb" and reader.holds(path)
 
     def _open(self, record: VideoRecord) -> VideoReader:
         if isinstance(self.manifest, FrameManifest):

@@ -30,6 +30,16 @@ def check_modality(modality: str, manifest: Manifest, auto_augment: str) -> None
     check_flow(manifest)
 
 
+def check_copies(manifest: Manifest) -> None:
+    """Check that a list's videos can have decoded copies.
+
+    Raises:
+        DataError: it lists extracted frames.
+    """
+    if isinstance(manifest, FrameManifest):
+        raise DataError(f"{manifest.name}: lists extracted frames; decoded copies (decoded_dir) are made of videos")
+
+
 def check_arguments(
     mode: str,
     num_frames: int,

@@ -66,6 +66,7 @@ def build_dataset(cfg: CfgNode, mode: str, *, manifest: Any = None, classes: Cla
         # A user's data set need not know of these.
         **({"frame_sampling": cfg.AUTOX3D.FRAME_SAMPLING} if cfg.AUTOX3D.FRAME_SAMPLING else {}),
         **({"modality": cfg.AUTOX3D.MODALITY} if cfg.AUTOX3D.MODALITY != "rgb" else {}),
+        **({"decoded_dir": cfg.AUTOX3D.DECODED_DIR} if cfg.AUTOX3D.DECODED_DIR else {}),
         reader=cfg.AUTOX3D.READER,
         decode_seconds=cfg.AUTOX3D.DECODE_SECONDS,
     )
