@@ -237,9 +237,16 @@ def run_search(
         runtime=RUNTIME, rank_by=method.rank_by, budgets=budgets, ledger=ledger,
     )  # fmt: skip
     evolution = Evolution(networks=method.networks, population=16, sample=8, seed=seed)
+    scored: dict[Architecture, float] = {}
+
+    def kept(architecture: Architecture) -> float:
+        scored[architecture] = score(architecture)
+        return scored[architecture]
+
     found = derive(
-        policy, budgets=budgets, method=method.derive, count=method.best_of, score=score, evolution=evolution
-    )
+        policy, budgets=budgets, method=method.derive, count=method.best_of, score=kept, floor=method.floor,
+        evolution=evolution,
+    )  # fmt: skip
     return {
         "recipe": method.to_dict(),
         "target_gflops": target_gflops,
@@ -247,6 +254,7 @@ def run_search(
         "most_likely": list(policy.most_likely().indices),
         "gflops": found.costs["gflops"],
         "score": found.score,
+        "scored": [[list(one.indices), scored[one]] for one in sorted(scored, key=scored.__getitem__, reverse=True)],
         "entropy_left": float(policy.entropy().detach()) / float(np.log(space.size)),
         "alpha_snr": history[-1].get("alpha_snr"),
         "loss": history[-1]["loss"],

@@ -68,6 +68,22 @@ def test_a_search_is_charged_the_training_of_what_it_found(methods):
     assert 55 < row["random_percentile"] < 80
 
 
+def test_a_search_s_result_spends_its_budget(load_scripts, monkeypatch):
+    searches = load_scripts("nasbench_recipe", "bench_supernet", "bench_searches")
+    monkeypatch.setattr(searches, "search", lambda *args, **options: [{"loss": 3.0}])
+    space = load_space("configs/spaces/bench_large.yaml")
+    videos = searches.Videos(
+        torch.randint(0, 256, (64, 3, 16, 28, 28), dtype=torch.uint8),
+        torch.arange(64) % searches.nasbench_recipe.NUM_CLASSES,
+    )
+    method = searches.Method(derive="best_of", best_of=2, floor=0.95, settings={"epochs": 1, "warmup_epochs": 0})
+    row = searches.run_search(space, {"train": videos, "val": videos}, method, seed=0, target_gflops=0.0015)
+    assert 0.95 * 0.0015 <= row["gflops"] <= 0.0015
+    assert [row["architecture"], row["score"]] == row["scored"][0]
+    assert len(row["scored"]) == 2
+    assert row["scored"][0][1] >= row["scored"][1][1]
+
+
 def test_paired_interval(methods):
     # Mean 2, standard deviation 1 of three, t of 2 degrees of freedom 4.303: a half-width of 2.48.
     assert methods.paired([1.0, 2.0, 3.0]) == "+2.0 (-0.5 to +4.5)"
