@@ -87,9 +87,10 @@ class Method:
         return asdict(self)
 
 
-# Equal passes of the weights, 10 epochs of four samples: half of them warm up, where there is a policy.
+# 10 epochs of four samples: half of them warm up, where there is a policy.
 _PARSEC = {"epochs": 10, "warmup_epochs": 5, "num_samples": 4}
 _PAPER = Method(settings=_PARSEC)
+_OURS = {"epochs": 24, "warmup_epochs": 14, "num_samples": 4, "warmup_samples": 2}
 METHODS = {
     "parsec, naive": replace(_PAPER, selection="naive"),
     "parsec, fair": _PAPER,
@@ -98,10 +99,8 @@ METHODS = {
     "one_shot_evolution": replace(
         _PAPER, method="one_shot_evolution", derive="evolution", settings={**_PARSEC, "shared": True}
     ),
-    # Of supernet_ranking.py's variants that of the highest tau, as many passes in more steps; candidates ranked by it.
-    "ours": replace(
-        _PAPER, derive="best_of", settings={"epochs": 15, "warmup_epochs": 10, "num_samples": 4, "warmup_samples": 2}
-    ),
+    # configs/autox3d/search_bench.yaml: steps before samples, alpha from the passes of the weights, candidates ranked.
+    "ours": replace(_PAPER, derive="best_of", settings={**_OURS, "shared": True}),
     "darts": replace(_PAPER, method="darts", settings={**_PARSEC, "num_samples": 1}),
 }
 
@@ -258,6 +257,7 @@ def run_search(
         "entropy_left": float(policy.entropy().detach()) / float(np.log(space.size)),
         "alpha_snr": history[-1].get("alpha_snr"),
         "loss": history[-1]["loss"],
+        "history": [{key: one.get(key) for key in ("epoch", "gflops", "entropy", "ess")} for one in history],
         **ledger.to_dict(),
         "command": COMMAND,
     }

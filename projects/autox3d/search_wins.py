@@ -14,8 +14,6 @@ and command.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 from bisect import bisect_left
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +25,12 @@ import nasbench_recipe
 import numpy as np
 import simplejson
 import torch
-from rich.progress import Progress
+from bench_trainings import CLIP, SEEDS, kept_file, mean_test, train_missing, x3d
 from torch import nn
 from train_nasbench import RECIPE
 
 from pytorchvideo_autox3d.analysis import CostTable, count_module, measure_latency
 from pytorchvideo_autox3d.files import write_json
-from pytorchvideo_autox3d.models.baselines import create_x3d_baseline
 from pytorchvideo_autox3d.nasbench.trainer import PASSES_OF_A_STEP
 from pytorchvideo_autox3d.space import Architecture, SearchSpace, load_space
 
@@ -43,9 +40,7 @@ SPACE = FOLDER.parents[1] / "configs" / "spaces" / "bench_large.yaml"
 COMMAND = "projects/autox3d/search_wins.py"
 TARGET_MACS = 1.5e6
 FLOOR = 0.95
-SEEDS = (0, 1, 2)
 RANDOM = 15
-CLIP = (nasbench_recipe.CLIP_LENGTH, nasbench_recipe.CROP, nasbench_recipe.CROP)
 
 
 def main() -> None:
@@ -62,8 +57,11 @@ def main() -> None:
     if not args.print:
         searched = run_searches(args)
         named = networks(searched, args.journal)
-        train_missing(named, args)
-        write_json(args.results, summary(searched, named, args.journal))
+        trainings = train_missing(
+            named, data=args.data, journal=args.journal, command=COMMAND, workers=args.workers
+        )  # fmt: skip
+        kept = {"target_macs": TARGET_MACS, "recipe": RECIPE.to_dict(), "searches": searched, "trainings": trainings}
+        write_json(args.results, kept)
     print_summary(simplejson.loads(args.results.read_text(encoding="utf8")))
 
 
@@ -82,13 +80,15 @@ def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[st
     """
     space = load_space(str(SPACE))
     named: dict[str, dict[str, Any]] = {
-        f"found {row['seed']}": {"role": "found", "choices": row["architecture"]} for row in searched
+        f"found {row['seed']}": {"role": "found", "space": str(SPACE), "choices": row["architecture"]}
+        for row in searched
     }
     for number, architecture in enumerate(random_networks(space)):
-        named[f"random {number}"] = {"role": "random", "choices": list(architecture.indices)}
+        choices = list(architecture.indices)
+        named[f"random {number}"] = {"role": "random", "space": str(SPACE), "choices": choices}
     named["X3D, multiply-adds"] = {"role": "x3d_macs", "bottleneck": x3d_of_macs()}
     name, found = "X3D, milliseconds", [Architecture.from_indices(space, row["architecture"]) for row in searched]
-    begun = _file(journal, name, SEEDS[0])
+    begun = kept_file(journal, name, SEEDS[0])
     kept = simplejson.loads(begun.read_text(encoding="utf8"))["bottleneck"] if begun.is_file() else None
     named[name] = {"role": "x3d_ms", "bottleneck": kept or x3d_of_milliseconds(found)}
     return named
@@ -105,15 +105,6 @@ def random_networks(space: SearchSpace) -> list[Architecture]:
         if FLOOR * TARGET_MACS <= spent <= TARGET_MACS:
             found[architecture] = None
     return list(found)
-
-
-def x3d(bottleneck: float) -> nn.Module:
-    """X3D of half its width, one or two blocks a stage, as shallow as the space; its bottleneck is what is scaled."""
-    net = create_x3d_baseline(
-        model_num_class=nasbench_recipe.NUM_CLASSES, input_clip_length=CLIP[0], input_crop_size=CLIP[1],
-        dropout_rate=0.0, width_factor=0.5, depth_factor=0.4, bottleneck_factor=bottleneck, head_hidden=96,
-    )  # fmt: skip
-    return net.to(memory_format=torch.channels_last_3d)
 
 
 def x3d_of_macs() -> float:
@@ -135,63 +126,13 @@ def x3d_of_milliseconds(found: list[Architecture]) -> float:
     return float(min(factors, key=lambda factor: abs(measured[f"{factor:g}"].median - wanted)))
 
 
-def train_missing(named: dict[str, dict[str, Any]], args: argparse.Namespace) -> None:
-    """Train every network from every seed, one file a training; those of seed 0 first."""
-    left = [
-        (args.data, args.journal, name, network, seed)
-        for seed in SEEDS
-        for name, network in named.items()
-        if not _file(args.journal, name, seed).is_file()
-    ]
-    context = multiprocessing.get_context("spawn")
-    with Progress() as progress, context.Pool(args.workers) as pool:
-        bar = progress.add_task("trainings", total=len(left))
-        for _ in pool.imap_unordered(_train, left):
-            progress.advance(bar)
-
-
-def _file(journal: Path, name: str, seed: int) -> Path:
-    return journal / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}.json"
-
-
-def _train(task: tuple[Path, Path, str, dict[str, Any], int]) -> None:
-    folder, journal, name, network, seed = task
-    torch.set_num_threads(1)
-    os.nice(2)
-    data = nasbench_recipe.load_bench(folder)
-    torch.manual_seed(seed)
-    if "choices" in network:
-        net = nasbench_recipe.build(Architecture.from_indices(load_space(str(SPACE)), network["choices"]))
-    else:
-        net = x3d(network["bottleneck"])
-    cost = count_module(net, CLIP)
-    curves = nasbench_recipe.train_net(net, data, RECIPE, seed=seed)
-    write_json(
-        _file(journal, name, seed),
-        {
-            "network": name, **network, "seed": seed, "macs": cost.macs, "params": cost.params,
-            "val": 100.0 * curves["val_right"][-1] / len(data["val"]),
-            "test": 100.0 * curves["test_right"][-1] / len(data["test"]),
-            "clips": RECIPE.epochs * len(data["train"]), "cpu_seconds": curves["seconds"], "command": COMMAND,
-        },
-    )  # fmt: skip
-
-
-def summary(searched: list[dict[str, Any]], named: dict[str, dict[str, Any]], journal: Path) -> dict[str, Any]:
-    """Everything that was measured."""
-    trainings = [
-        simplejson.loads(_file(journal, name, seed).read_text(encoding="utf8")) for name in named for seed in SEEDS
-    ]
-    return {"target_macs": TARGET_MACS, "recipe": RECIPE.to_dict(), "searches": searched, "trainings": trainings}
-
-
 def print_summary(result: dict[str, Any]) -> None:
     """The found networks, then each rival with what the found ones are ahead by, and the 95% interval of that."""
     trainings = result["trainings"]
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in trainings:
         by_name.setdefault(one["network"], []).append(one)
-    test = {name: float(np.mean([one["test"] for one in rows])) for name, rows in by_name.items()}
+    test = mean_test(trainings)
     found = {name: value for name, value in test.items() if by_name[name][0]["role"] == "found"}
     pool = [name for name in test if by_name[name][0]["role"] == "random"]
     print(

@@ -70,7 +70,7 @@ def test_a_search_is_charged_the_training_of_what_it_found(methods):
 
 def test_a_search_s_result_spends_its_budget(load_scripts, monkeypatch):
     searches = load_scripts("nasbench_recipe", "bench_supernet", "bench_searches")
-    monkeypatch.setattr(searches, "search", lambda *args, **options: [{"loss": 3.0}])
+    monkeypatch.setattr(searches, "search", lambda *args, **options: [{"loss": 3.0, "epoch": 1}])
     space = load_space("configs/spaces/bench_large.yaml")
     videos = searches.Videos(
         torch.randint(0, 256, (64, 3, 16, 28, 28), dtype=torch.uint8),
@@ -81,6 +81,7 @@ def test_a_search_s_result_spends_its_budget(load_scripts, monkeypatch):
     assert 0.95 * 0.0015 <= row["gflops"] <= 0.0015
     assert [row["architecture"], row["score"]] == row["scored"][0]
     assert len(row["scored"]) == 2
+    assert row["history"] == [{"epoch": 1, "gflops": None, "entropy": None, "ess": None}]
     assert row["scored"][0][1] >= row["scored"][1][1]
 
 

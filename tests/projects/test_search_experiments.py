@@ -75,19 +75,3 @@ def test_channels_space_varies_channels_and_expansion_alone(tools):
     space = load_space(tools.SPACES / "channels.yaml")
     varied = {decision.field for decision in space.decisions if len(decision.candidates) > 1}
     assert varied == {"channels", "expansion"}
-
-
-def test_hand_placed_rows(tools, load_script):
-    script = load_script("attention_positions")
-    rows = script.by_hand(load_space(tools.SPACES / "attention.yaml"))
-    placed = {
-        name: [number for number, choice in enumerate(net.groups) if choice.attention == "glore"]
-        for name, net in rows.items()
-    }
-    assert placed == {
-        "backbone": [],
-        "2 in stage 1": [0, 1],
-        "2 in stage 2": [2, 3],
-        "2 in stage 3": [5, 6],
-        "all of the last stage": [4, 5, 6],
-    }
