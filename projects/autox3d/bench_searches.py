@@ -100,7 +100,8 @@ METHODS = {
         _PAPER, method="one_shot_evolution", derive="evolution", settings={**_PARSEC, "shared": True}
     ),
     # configs/autox3d/search_bench.yaml: steps before samples, alpha from the passes of the weights, candidates ranked.
-    "ours": replace(_PAPER, derive="best_of", settings={**_OURS, "shared": True}),
+    # Naive selection, as a fair supernet learns far less in as many steps (docs/search.md).
+    "ours": replace(_PAPER, selection="naive", derive="best_of", settings={**_OURS, "shared": True}),
     "darts": replace(_PAPER, method="darts", settings={**_PARSEC, "num_samples": 1}),
 }
 
