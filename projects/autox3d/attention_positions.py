@@ -19,8 +19,7 @@ import bench_searches
 import nasbench_recipe
 import numpy as np
 import simplejson
-import torch
-from bench_trainings import CLIP, SEEDS, train_missing
+from bench_trainings import CLIP, SEEDS, parsed_arguments, train_missing
 from matplotlib.figure import Figure
 from nas_methods import paired
 
@@ -39,14 +38,7 @@ SEARCHED = "searched"
 
 def main() -> None:
     """All rows; figures to results/attention_positions.json and .png."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
-    parser.add_argument("--results", type=Path, default=FOLDER / "results")
-    parser.add_argument("--output", type=Path, default=Path("output/nasbench/attention"), help="searches and trainings")
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    parser.add_argument("--print", action="store_true", help="only print what there is")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+    args = parsed_arguments(__doc__, output="attention")
     kept = args.results / "attention_positions.json"
     if not args.print:
         space = load_space(SPACE)

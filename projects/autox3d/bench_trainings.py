@@ -6,6 +6,7 @@ of an architecture), or `bottleneck`, the factor of an X3D.
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -27,6 +28,18 @@ from pytorchvideo_autox3d.space import Architecture, load_space
 
 CLIP = (nasbench_recipe.CLIP_LENGTH, nasbench_recipe.CROP, nasbench_recipe.CROP)
 SEEDS = (0, 1, 2)
+
+
+def parsed_arguments(description: str | None, *, output: str) -> argparse.Namespace:
+    """The arguments of a comparison that works in output/nasbench/<output>; torch has one thread from here on."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--output", type=Path, default=Path("output/nasbench") / output, help="searches and trainings")
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--print", action="store_true", help="only print what there is")
+    torch.set_num_threads(1)
+    return parser.parse_args()
 
 
 def build(network: Mapping[str, Any]) -> nn.Module:

@@ -21,7 +21,7 @@ import nasbench_recipe
 import numpy as np
 import simplejson
 import torch
-from bench_trainings import CLIP, mean_test, train_missing
+from bench_trainings import CLIP, mean_test, parsed_arguments, train_missing
 from nas_methods import paired
 
 from pytorchvideo_autox3d.analysis import CostTable
@@ -44,14 +44,7 @@ TOLERANCE = 0.05
 
 def main() -> None:
     """All searches and trainings; figures to results/fair_against_naive.json and .png."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
-    parser.add_argument("--results", type=Path, default=FOLDER / "results")
-    parser.add_argument("--output", type=Path, default=Path("output/nasbench/selection"), help="searches and trainings")
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    parser.add_argument("--print", action="store_true", help="only print what there is")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+    args = parsed_arguments(__doc__, output="selection")
     kept = args.results / "fair_against_naive.json"
     if not args.print:
         target = median_gflops(load_space(SPACE))

@@ -57,9 +57,7 @@ def main() -> None:
     if not args.print:
         searched = run_searches(args)
         named = networks(searched, args.journal)
-        trainings = train_missing(
-            named, data=args.data, journal=args.journal, command=COMMAND, workers=args.workers
-        )  # fmt: skip
+        trainings = train_missing(named, data=args.data, journal=args.journal, command=COMMAND, workers=args.workers)
         kept = {"target_macs": TARGET_MACS, "recipe": RECIPE.to_dict(), "searches": searched, "trainings": trainings}
         write_json(args.results, kept)
     print_summary(simplejson.loads(args.results.read_text(encoding="utf8")))
