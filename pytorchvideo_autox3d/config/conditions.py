@@ -71,12 +71,12 @@ def _evolves(cfg: CfgNode) -> bool:
     return "evolution" in (cfg.SEARCH.DERIVE, cfg.SEARCH.METHOD.removeprefix("one_shot_"))
 
 
-def _takes_most_probable_within_budgets(cfg: CfgNode) -> bool:
-    """Whether the search's own result or a row of SEARCH.PARETO_* is the most probable within budgets, or of these."""
+def _keeps_to_a_budget(cfg: CfgNode) -> bool:
+    """Whether the search's own result or a row of SEARCH.PARETO_* is looked for within budgets."""
     search = cfg.SEARCH
     budgets = search.BUDGETS or search.TARGET_GFLOPS or search.TARGET_PARAMS_M
     rows = search.PARETO_GFLOPS or search.PARETO_LATENCY_MS
-    return not _evolves(cfg) and bool((budgets and search.DERIVE != "most_likely") or rows)
+    return bool((budgets and (search.DERIVE != "most_likely" or _evolves(cfg))) or rows)
 
 
 CONDITIONS = (
@@ -173,8 +173,8 @@ CONDITIONS = (
         lambda cfg: cfg.SEARCH.METHOD != "one_shot_evolution", "a SEARCH.METHOD that learns alpha", warn=True,
     ),
     Condition(
-        ("SEARCH.BUDGET_FLOOR",), _takes_most_probable_within_budgets,
-        "SEARCH.DERIVE within_budgets or best_of, and SEARCH.TARGET_GFLOPS or another budget", warn=True,
+        ("SEARCH.BUDGET_FLOOR",), _keeps_to_a_budget,
+        "a SEARCH.DERIVE other than most_likely, and SEARCH.TARGET_GFLOPS or another budget", warn=True,
     ),
     Condition(
         ("TRAIN.CHECKPOINT_EPOCH_RESET",), lambda cfg: cfg.TRAIN.CHECKPOINT_FILE_PATH,

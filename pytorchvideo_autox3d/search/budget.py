@@ -170,9 +170,9 @@ class Budgets:
                 limits.append(Limit(cost.unspent(dearest), dearest - floor * target))
         return limits
 
-    def allow(self, architecture: Architecture) -> bool:
-        """Whether an architecture meets every budget."""
-        return all(check.met for check in self.checks(architecture))
+    def allow(self, architecture: Architecture, floor: float = 0.0) -> bool:
+        """Whether an architecture meets every budget and spends at least the share `floor` of each target."""
+        return all(floor * check.target <= check.cost <= check.target for check in self.checks(architecture))
 
     def nothing_within(self) -> str:
         """The text of the error that no network of the space meets all budgets; there must be at least one budget."""

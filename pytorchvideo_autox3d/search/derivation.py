@@ -87,8 +87,8 @@ def derive(
             ones within the budgets; "evolution" evolves by score, from a first population that the policy draws.
         count: how many architectures "best_of" scores (SEARCH.BEST_OF).
         score: gives the validation score of an architecture, for "best_of" and "evolution"; see `inherited_score`.
-        floor: for "within_budgets" and "best_of", the share of each target that an architecture must spend at least;
-            ignored where no architecture spends so much. 0 is no lower limit.
+        floor: the share of each target that an architecture must spend at least, unless it is "most_likely"; ignored
+            where no architecture spends so much. 0 is no lower limit.
         evolution: how many architectures "evolution" looks at; None takes the defaults.
 
     Raises:
@@ -106,7 +106,8 @@ def derive(
     if count < 1:
         raise SearchError(f"SEARCH.BEST_OF: {count} is below 1")
     if method == "evolution":
-        scores = evolve(policy, budgets, score, evolution or Evolution())
+        floor = floor if policy.top(1, budgets.limits(floor)) else 0.0
+        scores = evolve(policy, budgets, score, evolution or Evolution(), floor=floor)
         best = max(scores, key=scores.__getitem__)
         return _derived(policy, best, budgets, scores[best])
     return _best(policy, _within(policy, budgets, count, floor), budgets, score)

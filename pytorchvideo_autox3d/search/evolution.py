@@ -50,7 +50,12 @@ class Evolution:
 
 
 def evolve(
-    policy: Policy, budgets: Budgets, score: Callable[[Architecture], float], settings: Evolution
+    policy: Policy,
+    budgets: Budgets,
+    score: Callable[[Architecture], float],
+    settings: Evolution,
+    *,
+    floor: float = 0.0,
 ) -> dict[Architecture, float]:
     """Score architectures within the budgets by regularised evolution.
 
@@ -59,23 +64,25 @@ def evolve(
         budgets: what every architecture must meet.
         score: gives the score of an architecture; higher is better.
         settings: the extent.
+        floor: the share of each target that every architecture must spend at least; 0 is no lower limit.
 
     Returns:
         The score of every architecture looked at, in the order in which they were. There are fewer than
         `settings.networks` where no further ones are found near those alive.
 
     Raises:
-        SearchError: no architecture is within the budgets.
+        SearchError: no architecture is within the budgets, or none of these spends `floor` of each.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     scores: dict[Architecture, float] = {}
     alive: deque[Architecture] = deque(maxlen=settings.population)
-    for architecture in first_population(policy, budgets, min(settings.population, settings.networks), generator):
+    count = min(settings.population, settings.networks)
+    for architecture in first_population(policy, budgets, count, generator, floor=floor):
         scores[architecture] = score(architecture)
         alive.append(architecture)
 
     def allowed(architecture: Architecture) -> bool:
-        return architecture not in scores and budgets.allow(architecture)
+        return architecture not in scores and budgets.allow(architecture, floor)
 
     while len(scores) < settings.networks:
         chosen = torch.randint(len(alive), (min(settings.sample, len(alive)),), generator=generator).tolist()
@@ -88,37 +95,39 @@ def evolve(
     return scores
 
 
-def first_population(policy: Policy, budgets: Budgets, count: int, generator: torch.Generator) -> list[Architecture]:
+def first_population(
+    policy: Policy, budgets: Budgets, count: int, generator: torch.Generator, *, floor: float = 0.0
+) -> list[Architecture]:
     """`count` distinct architectures within the budgets, drawn from the policy; fewer where there are no more.
 
-    Where almost none of the draws meets the budgets, the most probable architectures within them under noisy logits
-    take their place. The noise is Gumbel noise: if every architecture were allowed, the most probable one under it
+    Each spends at least the share `floor` of every target. Where almost none of the draws does what it must, the most
+    probable architectures that do under noisy logits take their place. The noise is Gumbel noise: if every architecture were allowed, the most probable one under it
     would be an exact draw of the policy.
 
     Raises:
-        SearchError: no architecture is within the budgets.
+        SearchError: no architecture is within the budgets, or none of these spends `floor` of each.
     """
     found: dict[Architecture, None] = {}
     for architecture in policy.architectures(policy.sample_indices(_DRAWS * count, generator)):
         if len(found) == count:
             break
-        if budgets.allow(architecture):
+        if budgets.allow(architecture, floor):
             found[architecture] = None
     tries = 0
     while len(found) < count and tries < 2 * count:
-        found[_drawn_within(policy, budgets, generator)] = None
+        found[_drawn_within(policy, budgets, generator, floor)] = None
         tries += 1
     return list(found)
 
 
-def _drawn_within(policy: Policy, budgets: Budgets, generator: torch.Generator) -> Architecture:
+def _drawn_within(policy: Policy, budgets: Budgets, generator: torch.Generator, floor: float) -> Architecture:
     noisy = Policy(space=policy.space)
     with torch.no_grad():
         uniform = torch.rand(policy.alpha.shape, generator=generator, dtype=torch.float64).clamp_min(1e-12)
         table_DM = policy.log_probability_table().cpu()
         flat = torch.cat([row[:size] for row, size in zip(table_DM, policy.sizes, strict=True)])
         noisy.alpha.copy_(flat - torch.log(-torch.log(uniform)))
-    within = noisy.top(1, budgets.limits())
+    within = noisy.top(1, budgets.limits(floor))
     if not within:
         raise SearchError(budgets.nothing_within())
     return within[0][0]

@@ -155,8 +155,9 @@ UNMET = {
         ({"DERIVE": "within_budgets", "TARGET_GFLOPS": 0.0}, True),
         ({"DERIVE": "most_likely"}, True),
         ({"DERIVE": "most_likely", "PARETO_GFLOPS": [1.0]}, False),  # whose rows are within budgets
-        ({"DERIVE": "evolution"}, True),
-        ({"DERIVE": "within_budgets", "METHOD": "one_shot_evolution"}, True),
+        ({"DERIVE": "evolution"}, False),
+        ({"DERIVE": "evolution", "TARGET_GFLOPS": 0.0}, True),
+        ({"DERIVE": "most_likely", "METHOD": "one_shot_evolution"}, False),  # which evolves whatever DERIVE says
         ({"DERIVE": "best_of", "TARGET_GFLOPS": 0.0, "TARGET_PARAMS_M": 3.0}, False),
         ({"DERIVE": "best_of", "TARGET_GFLOPS": 0.0, "BUDGETS": [["gflops", 1.0, 1.0]]}, False),
     ],

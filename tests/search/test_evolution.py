@@ -62,6 +62,32 @@ def test_a_tight_budget_is_met_without_luck(make_pair):
     assert only == Architecture.narrowest(supernet.space)
 
 
+@pytest.mark.parametrize("floor", [0.7, 0.9])
+def test_all_that_is_scored_spends_the_floor(problem, floor):
+    policy, budgets = problem
+    target = budgets.budgets[0].target
+    spending = {one for one in within(policy, budgets) if budgets.cost_of(one)["gflops"] >= floor * target}
+    assert spending
+    scores = evolve(policy, budgets, score, Evolution(networks=10**4, population=8), floor=floor)
+    assert set(scores) == spending
+    found = derive(
+        policy, budgets=budgets, method="evolution", score=score, floor=floor,
+        evolution=Evolution(networks=10**4, population=8),
+    )  # fmt: skip
+    assert found.score == max(map(score, spending))
+
+
+def test_a_floor_that_nothing_reaches_is_left_out(make_pair):
+    supernet, policy = make_pair()
+    costs = cost_table(supernet)
+    low, _ = Budgets(costs).range("gflops")
+    found = derive(
+        policy, budgets=Budgets(costs, [Budget("gflops", low * 1.0001)]), method="evolution", score=score,
+        floor=0.99999, evolution=Evolution(networks=4, population=2),
+    )  # fmt: skip
+    assert found.architecture == Architecture.narrowest(supernet.space)
+
+
 def test_derive_by_evolution(problem):
     policy, budgets = problem
     found = derive(
