@@ -1,7 +1,7 @@
 """Networks trained from scratch on the bench data by the table's recipe, a file a training: what scripts share.
 
 A network is plain data: its `role` in a comparison, and either `space` (a yaml file) with `choices` (candidate indices
-of an architecture), or `bottleneck`, the factor of an X3D.
+of an architecture), or `bottleneck`, the factor of an X3D; `epochs` where they are not the recipe's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _kept(journal: Path, name: str, network: Mapping[str, Any], seed: int) -> bo
     if not file.is_file():
         return False
     training = simplejson.loads(file.read_text(encoding="utf8"))
-    return all(training.get(key) == network.get(key) for key in ("choices", "bottleneck"))
+    return all(training.get(key) == network.get(key) for key in ("choices", "bottleneck", "epochs"))
 
 
 def _train(task: tuple[Path, Path, str, dict[str, Any], int, str]) -> None:
@@ -112,9 +113,9 @@ def _train(task: tuple[Path, Path, str, dict[str, Any], int, str]) -> None:
     os.nice(2)
     data = nasbench_recipe.load_bench(folder)
     torch.manual_seed(seed)
-    net = build(network)
+    net, recipe = build(network), replace(RECIPE, epochs=network.get("epochs", RECIPE.epochs))
     cost = count_module(net, CLIP)
-    curves = nasbench_recipe.train_net(net, data, RECIPE, seed=seed)
+    curves = nasbench_recipe.train_net(net, data, recipe, seed=seed)
     described = {key: value for key, value in network.items() if key != "space"}
     write_json(
         kept_file(journal, name, seed),
@@ -122,7 +123,7 @@ def _train(task: tuple[Path, Path, str, dict[str, Any], int, str]) -> None:
             "network": name, **described, "seed": seed, "macs": cost.macs, "params": cost.params,
             "val": 100.0 * curves["val_right"][-1] / len(data["val"]),
             "test": 100.0 * curves["test_right"][-1] / len(data["test"]),
-            "clips": RECIPE.epochs * len(data["train"]), "cpu_seconds": curves["seconds"], "command": command,
+            "clips": recipe.epochs * len(data["train"]), "cpu_seconds": curves["seconds"], "command": command,
         },
     )  # fmt: skip
 

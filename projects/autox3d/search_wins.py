@@ -4,28 +4,30 @@
     python projects/autox3d/search_wins.py --print
 
 The space is configs/spaces/bench_large.yaml, the data and the recipe of every training are the table's
-(docs/nasbench.md). From each of five seeds a search finds a network that spends 95% to 100% of the budget. It is
-trained from three seeds, and so are the rivals: 15 random networks that spend as much (the median, the best, and
-random search at the search's whole cost, which chooses among draws of these 15 by validation), and X3D scaled to the
-same multiply-adds and to the same milliseconds. Results: results/search_wins.json, each training with its seed, cost
-and command.
+(docs/nasbench.md). From each of five seeds a search ends with a network that spends 95% to 100% of the budget, in two
+ways: the best of 16 of its policy, and what evolution finds from draws of the same policy. Each is trained from three
+seeds, and so are the rivals: 15 random networks that spend as much (the median, the best, and random search at the
+search's whole cost, which chooses among these 15 by validation), and X3D scaled to the same multiply-adds (once more
+with twice the epochs) and to the same milliseconds. Intervals hold the chance of searches, of draws and of trainings. Results: results/search_wins.json,
+each training with its seed, cost and command.
 """
 
 from __future__ import annotations
 
 import argparse
 from bisect import bisect_left
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import comb
 from pathlib import Path
 from typing import Any
 
 import bench_searches
-import nas_methods
 import nasbench_recipe
 import numpy as np
 import simplejson
 import torch
-from bench_trainings import CLIP, SEEDS, kept_file, mean_test, train_missing, x3d
+from bench_trainings import CLIP, SEEDS, kept_file, train_missing, x3d
+from intervals import Estimate, bootstrapped, difference, of_networks, of_trainings, training_deviation
 from torch import nn
 from train_nasbench import RECIPE
 
@@ -41,6 +43,9 @@ COMMAND = "projects/autox3d/search_wins.py"
 TARGET_MACS = 1.5e6
 FLOOR = 0.95
 RANDOM = 15
+X3D = ("x3d_macs", "x3d_twice", "x3d_ms")
+# How a search ends, by the role of what it finds.
+DERIVED = {"found": {"derive": "best_of"}, "evolved": {"derive": "evolution", "networks": 64}}
 
 
 def main() -> None:
@@ -64,11 +69,13 @@ def main() -> None:
 
 
 def run_searches(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The search that docs/search.md recommends, from five seeds, under the budget."""
-    method = replace(bench_searches.METHODS["ours"], derive="best_of", floor=FLOOR)
-    tasks = [(args.data, str(SPACE), method, seed, TARGET_MACS / 1e9, "ours") for seed in range(5)]
+    """The search that docs/search.md recommends, from five seeds, under the budget, by each way to end it."""
+    tasks = []
+    for role, derived in DERIVED.items():
+        method = replace(bench_searches.METHODS["ours"], floor=FLOOR, **derived)
+        tasks += [(args.data, str(SPACE), method, seed, TARGET_MACS / 1e9, role) for seed in range(5)]
     kept = argparse.Namespace(data=args.data, results=args.searches, workers=args.workers)
-    return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: row["seed"])
+    return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: (row["method"], row["seed"]))
 
 
 def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[str, Any]]:
@@ -78,13 +85,14 @@ def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[st
     """
     space = load_space(str(SPACE))
     named: dict[str, dict[str, Any]] = {
-        f"found {row['seed']}": {"role": "found", "space": str(SPACE), "choices": row["architecture"]}
+        f"{row['method']} {row['seed']}": {"role": row["method"], "space": str(SPACE), "choices": row["architecture"]}
         for row in searched
     }
     for number, architecture in enumerate(random_networks(space)):
         choices = list(architecture.indices)
         named[f"random {number}"] = {"role": "random", "space": str(SPACE), "choices": choices}
     named["X3D, multiply-adds"] = {"role": "x3d_macs", "bottleneck": x3d_of_macs()}
+    named["X3D, twice the epochs"] = {"role": "x3d_twice", "bottleneck": x3d_of_macs(), "epochs": 2 * RECIPE.epochs}
     name, found = "X3D, milliseconds", [Architecture.from_indices(space, row["architecture"]) for row in searched]
     begun = kept_file(journal, name, SEEDS[0])
     kept = simplejson.loads(begun.read_text(encoding="utf8"))["bottleneck"] if begun.is_file() else None
@@ -124,53 +132,87 @@ def x3d_of_milliseconds(found: list[Architecture]) -> float:
     return float(min(factors, key=lambda factor: abs(measured[f"{factor:g}"].median - wanted)))
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The networks of one role with their trainings: by network and seed, in percent."""
+
+    names: list[str]
+    test_NS: np.ndarray
+    val_NS: np.ndarray
+    macs: float
+
+    @classmethod
+    def of(cls, trainings: list[dict[str, Any]], role: str) -> Trained:
+        """Those of `trainings` that have this role; `macs` is the mean cost of one training of them."""
+        own = [one for one in trainings if one["role"] == role]
+        by_network = {(one["network"], one["seed"]): one for one in own}
+        names = list(dict.fromkeys(one["network"] for one in own))
+        test, val = (
+            np.array([[by_network[name, seed][split] for seed in SEEDS] for name in names]) for split in ("test", "val")
+        )
+        return cls(names, test, val, float(np.mean([PASSES_OF_A_STEP * one["macs"] * one["clips"] for one in own])))
+
+
 def print_summary(result: dict[str, Any]) -> None:
     """The found networks, then each rival with what the found ones are ahead by, and the 95% interval of that."""
     trainings = result["trainings"]
-    by_name: dict[str, list[dict[str, Any]]] = {}
-    for one in trainings:
-        by_name.setdefault(one["network"], []).append(one)
-    test = mean_test(trainings)
-    found = {name: value for name, value in test.items() if by_name[name][0]["role"] == "found"}
-    pool = [name for name in test if by_name[name][0]["role"] == "random"]
-    print(
-        "found: " + ", ".join(f"{value:.1f}" for value in found.values()) + f"%, mean {np.mean([*found.values()]):.1f}"
-    )
-    print("random: " + ", ".join(f"{test[name]:.1f}" for name in sorted(pool, key=test.__getitem__)))
-    random_rows = [one for name in pool for one in by_name[name]]
-    macs_of_one = float(np.mean([PASSES_OF_A_STEP * one["macs"] * one["clips"] for one in random_rows]))
-    chance = []
-    for number, row in enumerate(result["searches"]):
+    random = Trained.of(trainings, "random")
+    own = {role: Trained.of(trainings, role) for role in DERIVED if any(one["role"] == role for one in trainings)}
+    x3d_nets = [Trained.of(trainings, role) for role in X3D if any(one["role"] == role for one in trainings)]
+    every = np.concatenate([random.test_NS, *(one.test_NS for one in own.values()), *(one.test_NS for one in x3d_nets)])
+    deviation, freedom = training_deviation(every)
+    print(f"a training's standard deviation: {deviation:.1f} points ({freedom} degrees of freedom)")
+    print("random: " + ", ".join(f"{value:.1f}" for value in sorted(random.test_NS.mean(axis=1))))
+    for role, found in own.items():
+        costs = [row["macs"] / random.macs for row in result["searches"] if row["method"] == role]
         # What is found is trained once more; random search has trained its choice already.
-        count = max(1, round(row["macs"] / macs_of_one) + 1)
-        chance.append(expected_of_random(by_name, pool, test, count, seed=number))
+        count = max(1, round(float(np.mean(costs))) + 1)
+        mean = of_networks(found.test_NS.mean(axis=1))
         print(
-            f"search {row['seed']}: cost of {row['macs'] / macs_of_one:.1f} trainings; "
-            f"random search of {count}: {chance[-1]:.1f}%"
+            f"{role}: {', '.join(f'{value:.1f}' for value in found.test_NS.mean(axis=1))}%, mean {mean.mean:.1f}; a "
+            f"search costs {np.mean(costs):.1f} trainings"
         )
-    values = list(found.values())
-    rivals = {"random search at the same cost": chance}
-    rivals["median of the random networks"] = [float(np.median([test[name] for name in pool]))] * len(values)
-    rivals["best of the random networks"] = [max(test[name] for name in pool)] * len(values)
-    for name in test:
-        if by_name[name][0]["role"].startswith("x3d"):
-            rivals[name] = [test[name]] * len(values)
-    for name, theirs in rivals.items():
-        ahead = nas_methods.paired([own - other for own, other in zip(values, theirs, strict=True)])
-        print(f"{name}: {np.mean(theirs):.1f}%, the found ones ahead by {ahead}")
+        rivals = {
+            f"random search of {count} trainings": bootstrapped(
+                lambda drawn, count=count: expected_of_random(random, drawn, count), RANDOM
+            ),
+            "the median of the random networks": bootstrapped(
+                lambda drawn: float(np.median(random.test_NS.mean(axis=1)[drawn])), RANDOM
+            ),
+            "the best of them, in hindsight": of_trainings(
+                max(random.test_NS, key=lambda test_S: test_S.mean()), deviation, freedom
+            ),
+            "the best of them by two trainings, judged by the third": bootstrapped(
+                lambda drawn: best_of_others(random, drawn), RANDOM
+            ),
+        }
+        for one in x3d_nets:
+            rivals[one.names[0]] = of_trainings(one.test_NS[0], deviation, freedom)
+        for name, rival in rivals.items():
+            print(f"    {name}: {rival.mean:.1f}%, ahead by {told(mean, rival)}")
 
 
-def expected_of_random(
-    by_name: dict[str, list[dict[str, Any]]], pool: list[str], test: dict[str, float], count: int, *, seed: int
-) -> float:
-    """The mean test accuracy of random search's choice: the best by one training's validation among `count` draws."""
-    random = np.random.default_rng(seed)
-    chosen = []
-    for _ in range(2000):
-        drawn = random.choice(len(pool), size=min(count, len(pool)), replace=False)
-        column = int(random.integers(len(SEEDS)))
-        chosen.append(test[max((pool[number] for number in drawn), key=lambda name: by_name[name][column]["val"])])
-    return float(np.mean(chosen))
+def told(own: Estimate, rival: Estimate) -> str:
+    """The difference with its interval."""
+    mean, low, high = difference(own, rival)
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def expected_of_random(random: Trained, drawn: np.ndarray, count: int) -> float:
+    """The mean accuracy of random search's choice, the best by one training's validation, over all draws of `count`."""
+    size = len(drawn)
+    count = min(count, size)
+    # That the network of this rank, from the worst, is the best of a draw.
+    chance = np.array([comb(rank, count - 1) / comb(size, count) for rank in range(size)])
+    test, val_NS = random.test_NS[drawn].mean(axis=1), random.val_NS[drawn]
+    return float(np.mean([chance @ test[np.argsort(val_NS[:, column])] for column in range(len(SEEDS))]))
+
+
+def best_of_others(random: Trained, drawn: np.ndarray) -> float:
+    """The best by the validation of all seeds but one, judged by the test of that one, over the seeds."""
+    test_NS, val_NS = random.test_NS[drawn], random.val_NS[drawn]
+    chosen = [np.delete(val_NS, column, axis=1).mean(axis=1).argmax() for column in range(len(SEEDS))]
+    return float(np.mean([test_NS[network, column] for column, network in enumerate(chosen)]))
 
 
 if __name__ == "__main__":

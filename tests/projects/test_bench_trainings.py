@@ -34,7 +34,9 @@ def trainings(load_scripts, monkeypatch):
     monkeypatch.setattr(script.nasbench_recipe, "load_bench", lambda folder: videos)
     monkeypatch.setattr(
         script.nasbench_recipe, "train_net",
-        lambda net, data, recipe, seed: {"val_right": [0, 1], "test_right": [0, 2 + seed], "seconds": 1.0},
+        lambda net, data, recipe, seed: {
+            "val_right": [0, 1], "test_right": [0, 2 + seed], "seconds": float(recipe.epochs),
+        },
     )  # fmt: skip
     monkeypatch.setattr(script.os, "nice", lambda by: None)
     yield script
@@ -48,16 +50,18 @@ def test_a_network_of_two_names_is_trained_once(trainings, tmp_path):
         "found 0": {"role": "found", "space": LARGE, "choices": choices},
         "random 0": {"role": "random", "space": LARGE, "choices": choices},
         "X3D": {"role": "x3d", "bottleneck": 2.0},
+        "longer": {"role": "x3d_twice", "bottleneck": 2.0, "epochs": 20},
     }
     rows = trainings.train_missing(named, data=tmp_path, journal=tmp_path / "rows", command="c", workers=1)
-    assert len(list((tmp_path / "rows").iterdir())) == 6
+    assert len(list((tmp_path / "rows").iterdir())) == 9
     assert [(row["network"], row["role"], row["seed"]) for row in rows] == [
         (name, one["role"], seed) for name, one in named.items() for seed in (0, 1, 2)
     ]
-    assert [row["test"] for row in rows] == [25.0, 37.5, 50.0] * 3
+    assert [row["test"] for row in rows] == [25.0, 37.5, 50.0] * 4
     assert {row["val"] for row in rows} == {25.0}
     assert rows[0]["macs"] == rows[3]["macs"] != rows[6]["macs"]
-    assert trainings.mean_test(rows) == {"found 0": 37.5, "random 0": 37.5, "X3D": 37.5}
+    assert trainings.mean_test(rows) == dict.fromkeys(named, 37.5)
+    assert [(row["cpu_seconds"], row["clips"]) for row in rows[6::3]] == [(10.0, 100), (20.0, 200)]
 
 
 def test_what_is_kept_is_trained_again_only_where_the_name_means_another_network(trainings, tmp_path, monkeypatch):
