@@ -35,7 +35,7 @@ COMMAND = "projects/autox3d/fair_against_naive.py"
 SEARCHES = 5
 FLOOR = 0.95
 SELECTIONS = ("fair", "naive")
-METHOD = replace(bench_searches.METHODS["ours"], derive="within_budgets", floor=FLOOR)
+METHOD = replace(bench_searches.LONGER, derive="within_budgets", floor=FLOOR)
 # What is trained: the most probable architecture, and of the fair searches the most probable that spends the budget.
 DERIVED = {"fair": "most_likely", "naive": "most_likely", "fair, floor": "architecture"}
 # "At the target" is within 5% of it.
@@ -67,7 +67,7 @@ def median_gflops(space: SearchSpace) -> float:
 
 
 def run_searches(args: argparse.Namespace, target: float) -> list[dict[str, Any]]:
-    """Searches by recipe "ours" with both selections, from five seeds each."""
+    """Searches with both selections, from five seeds each."""
     tasks = [
         (args.data, str(SPACE), replace(METHOD, selection=name), seed, target, name)
         for seed in range(SEARCHES)
