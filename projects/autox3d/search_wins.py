@@ -7,9 +7,10 @@ The space is configs/spaces/bench_large.yaml, the data and the recipe of every t
 (docs/nasbench.md). From each of five seeds a search finds a network that spends 95% to 100% of the budget, and so does
 a search that is twice as long. What is found is trained from three seeds, and so are the rivals: 15 random networks
 that spend as much (the median, the best, and random search at the search's whole cost, which chooses among these 15 by
-validation), and X3D scaled to the same multiply-adds (once more with twice the epochs) and to the same milliseconds.
-Intervals hold the chance of searches, of draws and of trainings. Results: results/search_wins.json, each training with
-its seed, cost and command.
+validation), and X3D scaled to the same multiply-adds and to the same milliseconds. What the shorter searches found and
+the first X3D are trained once more, with twice the epochs, as networks differ in how fast they learn. Intervals hold
+the chance of searches, of draws and of trainings. Results: results/search_wins.json, each training with its seed, cost
+and command.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ TARGET_MACS = 1.5e6
 FLOOR = 0.95
 NETWORKS = 15
 # What networks are there for.
-RANDOM, X3D = "random", ("x3d_macs", "x3d_twice", "x3d_ms")
-SEARCHES = {"found": bench_searches.METHODS["ours"], "found by the longer search": bench_searches.LONGER}
+FOUND, RANDOM, X3D = "found", "random", ("x3d_macs", "x3d_ms")
+FOUND_TWICE, X3D_TWICE = "found_twice", "x3d_twice"
+SEARCHES = {FOUND: bench_searches.METHODS["ours"], "found by the longer search": bench_searches.LONGER}
 
 
 def main() -> None:
@@ -85,16 +87,18 @@ def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[st
 
     The factor that is measured is that of the first training in `journal`, where there is one.
     """
-    space = load_space(str(SPACE))
-    named: dict[str, dict[str, Any]] = {
-        f"{row['method']} {row['seed']}": {"role": row["method"], "space": str(SPACE), "choices": row["architecture"]}
-        for row in searched
-    }
+    space, twice = load_space(str(SPACE)), 2 * RECIPE.epochs
+    named: dict[str, dict[str, Any]] = {}
+    for row in searched:
+        choices: dict[str, Any] = {"space": str(SPACE), "choices": row["architecture"]}
+        name = f"{row['method']} {row['seed']}"
+        named[name] = {"role": row["method"], **choices}
+        if row["method"] == FOUND:
+            named[f"{name}, twice the epochs"] = {"role": FOUND_TWICE, **choices, "epochs": twice}
     for number, architecture in enumerate(random_networks(space)):
-        choices = list(architecture.indices)
-        named[f"random {number}"] = {"role": RANDOM, "space": str(SPACE), "choices": choices}
+        named[f"random {number}"] = {"role": RANDOM, "space": str(SPACE), "choices": list(architecture.indices)}
     named["X3D, multiply-adds"] = {"role": "x3d_macs", "bottleneck": x3d_of_macs()}
-    named["X3D, twice the epochs"] = {"role": "x3d_twice", "bottleneck": x3d_of_macs(), "epochs": 2 * RECIPE.epochs}
+    named["X3D, twice the epochs"] = {"role": X3D_TWICE, "bottleneck": x3d_of_macs(), "epochs": twice}
     name, found = "X3D, milliseconds", [Architecture.from_indices(space, row["architecture"]) for row in searched]
     begun = kept_file(journal, name, SEEDS[0])
     kept = simplejson.loads(begun.read_text(encoding="utf8"))["bottleneck"] if begun.is_file() else None
@@ -158,22 +162,28 @@ class Trained:
 def print_summary(result: dict[str, Any]) -> None:
     """The found networks, then each rival with what the found ones are ahead by, and the 95% interval of that."""
     trainings, searches = result["trainings"], result["searches"]
-    random, *x3d_nets = (Trained.of(trainings, role) for role in (RANDOM, *X3D))
-    found = {role: Trained.of(trainings, role) for role in dict.fromkeys(row["method"] for row in searches)}
-    every = np.concatenate([one.test_NS for one in (*found.values(), random, *x3d_nets)])
-    deviation, freedom = training_deviation(every)
+    trained = {role: Trained.of(trainings, role) for role in dict.fromkeys(one["role"] for one in trainings)}
+    random = trained[RANDOM]
+    deviation, freedom = training_deviation(np.concatenate([one.test_NS for one in trained.values()]))
     print(f"a training's standard deviation is {deviation:.1f} points")
     print(f"random: {listed(random)}")
-    for role, own in found.items():
+    for role in dict.fromkeys(row["method"] for row in searches):
         cost = float(np.mean([row["macs"] / random.macs for row in searches if row["method"] == role]))
-        print(f"{role}: {listed(own)}; a search costs {cost:.1f} trainings")
+        print(f"{role}: {listed(trained[role])}; a search costs {cost:.1f} trainings")
         # What is found is trained once more; random search has trained its choice already.
         rivals = chance(random, deviation, freedom, count=max(1, round(cost) + 1))
-        for one in x3d_nets:
-            rivals[one.names[0]] = of_trainings(one.test_NS[0], deviation, freedom)
-        for name, rival in rivals.items():
-            ahead, low, high = difference(of_networks(own.test_NS.mean(axis=1)), rival)
-            print(f"    {name}: {rival.mean:.1f}%, ahead by {ahead:+.1f} ({low:+.1f} to {high:+.1f})")
+        rivals |= {trained[x3d].names[0]: of_trainings(trained[x3d].test_NS[0], deviation, freedom) for x3d in X3D}
+        print_ahead(trained[role], rivals)
+    x3d_twice = trained[X3D_TWICE]
+    print(f"{FOUND}, with twice the epochs: {listed(trained[FOUND_TWICE])}")
+    print_ahead(trained[FOUND_TWICE], {x3d_twice.names[0]: of_trainings(x3d_twice.test_NS[0], deviation, freedom)})
+
+
+def print_ahead(own: Trained, rivals: dict[str, Estimate]) -> None:
+    """By how much the mean of some networks is above each rival."""
+    for name, rival in rivals.items():
+        ahead, low, high = difference(of_networks(own.test_NS.mean(axis=1)), rival)
+        print(f"    {name}: {rival.mean:.1f}%, ahead by {ahead:+.1f} ({low:+.1f} to {high:+.1f})")
 
 
 def listed(nets: Trained) -> str:
