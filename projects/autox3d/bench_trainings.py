@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,15 @@ def x3d(bottleneck: float) -> nn.Module:
 
 
 def train_missing(
-    named: Mapping[str, Mapping[str, Any]], *, data: Path, journal: Path, command: str, workers: int
+    named: Mapping[str, Mapping[str, Any]],
+    *,
+    data: Path,
+    journal: Path,
+    command: str,
+    workers: int,
+    seeds: Sequence[int] = SEEDS,
 ) -> list[dict[str, Any]]:
-    """Train every network from every seed, those of seed 0 first, one file a training in `journal`; return them all.
+    """Train every network from every seed, those of the first first, one file a training in `journal`; return them all.
 
     A network that has several names is trained once, under the first.
     """
@@ -71,7 +77,7 @@ def train_missing(
         first.setdefault(_identity(network), name)
     left = [
         (data, journal, name, named[name], seed, command)
-        for seed in SEEDS
+        for seed in seeds
         for name in first.values()
         if not _kept(journal, name, named[name], seed)
     ]
@@ -82,7 +88,7 @@ def train_missing(
             progress.advance(bar)
     trainings = []
     for name, network in named.items():
-        for seed in SEEDS:
+        for seed in seeds:
             file = kept_file(journal, first[_identity(network)], seed)
             training = simplejson.loads(file.read_text(encoding="utf8"))
             trainings.append({**training, "network": name, "role": network["role"]})

@@ -8,16 +8,16 @@ The space is configs/spaces/bench_large.yaml, the data and the recipe of every t
 a search that is twice as long. What is found is trained from three seeds, and so are the rivals: 15 random networks
 that spend as much (the median, the best, and random search at the search's whole cost, which chooses among these 15 by
 validation), and X3D scaled to the same multiply-adds and to the same milliseconds. What the shorter searches found and
-the first X3D are trained once more, with twice the epochs, as networks differ in how fast they learn. Intervals hold
-the chance of searches, of draws and of trainings. Results: results/search_wins.json, each training with its seed, cost
-and command.
+the first X3D are trained once more, with twice the epochs, as networks differ in how fast they learn; so are the random
+networks, from one seed. Intervals hold the chance of searches, of draws and of trainings. Results:
+results/search_wins.json, each training with its seed, cost and command.
 """
 
 from __future__ import annotations
 
 import argparse
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import comb
 from pathlib import Path
@@ -47,7 +47,7 @@ FLOOR = 0.95
 NETWORKS = 15
 # What networks are there for.
 FOUND, RANDOM, X3D = "found", "random", ("x3d_macs", "x3d_ms")
-FOUND_TWICE, X3D_TWICE = "found_twice", "x3d_twice"
+FOUND_TWICE, RANDOM_TWICE, X3D_TWICE = "found_twice", "random_twice", "x3d_twice"
 SEARCHES = {FOUND: bench_searches.METHODS["ours"], "found by the longer search": bench_searches.LONGER}
 
 
@@ -65,7 +65,8 @@ def main() -> None:
     if not args.print:
         searched = run_searches(args)
         named = networks(searched, args.journal)
-        trainings = train_missing(named, data=args.data, journal=args.journal, command=COMMAND, workers=args.workers)
+        options = {"data": args.data, "journal": args.journal, "command": COMMAND, "workers": args.workers}
+        trainings = train_missing(named, **options) + train_missing(random_twice(named), **options, seeds=SEEDS[:1])
         kept = {"target_macs": TARGET_MACS, "recipe": RECIPE.to_dict(), "searches": searched, "trainings": trainings}
         write_json(args.results, kept)
     print_summary(simplejson.loads(args.results.read_text(encoding="utf8")))
@@ -104,6 +105,15 @@ def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[st
     kept = simplejson.loads(begun.read_text(encoding="utf8"))["bottleneck"] if begun.is_file() else None
     named[name] = {"role": "x3d_ms", "bottleneck": kept or x3d_of_milliseconds(found)}
     return named
+
+
+def random_twice(named: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The random ones of `networks`, to be trained for twice the epochs."""
+    return {
+        f"{name}, twice the epochs": {**network, "role": RANDOM_TWICE, "epochs": 2 * RECIPE.epochs}
+        for name, network in named.items()
+        if network["role"] == RANDOM
+    }
 
 
 def random_networks(space: SearchSpace) -> list[Architecture]:
@@ -152,11 +162,13 @@ class Trained:
         """Those of `trainings` that have this role; `macs` is the mean cost of one training of them."""
         own = [one for one in trainings if one["role"] == role]
         by_network = {(one["network"], one["seed"]): one for one in own}
-        names = list(dict.fromkeys(one["network"] for one in own))
+        names, seeds = ({one[key]: None for one in own} for key in ("network", "seed"))
         test, val = (
-            np.array([[by_network[name, seed][split] for seed in SEEDS] for name in names]) for split in ("test", "val")
+            np.array([[by_network[name, seed][split] for seed in seeds] for name in names]) for split in ("test", "val")
         )
-        return cls(names, test, val, float(np.mean([PASSES_OF_A_STEP * one["macs"] * one["clips"] for one in own])))
+        return cls(
+            list(names), test, val, float(np.mean([PASSES_OF_A_STEP * one["macs"] * one["clips"] for one in own]))
+        )
 
 
 def print_summary(result: dict[str, Any]) -> None:
@@ -164,7 +176,7 @@ def print_summary(result: dict[str, Any]) -> None:
     trainings, searches = result["trainings"], result["searches"]
     trained = {role: Trained.of(trainings, role) for role in dict.fromkeys(one["role"] for one in trainings)}
     random, own_twice, x3d_twice = trained[RANDOM], trained[FOUND_TWICE], trained[X3D_TWICE]
-    short = [one.test_NS for one in trained.values() if one not in (own_twice, x3d_twice)]
+    short = [one.test_NS for role, one in trained.items() if not role.endswith("_twice")]
     deviation, freedom = training_deviation(np.concatenate(short))
     print(f"a training's standard deviation is {deviation:.1f} points")
     print(f"random: {listed(random)}")
@@ -177,6 +189,11 @@ def print_summary(result: dict[str, Any]) -> None:
         print_ahead(trained[role], rivals)
     deviation, freedom = training_deviation(np.concatenate([own_twice.test_NS, x3d_twice.test_NS]))
     print(f"{FOUND}, with twice the epochs (standard deviation {deviation:.1f}): {listed(own_twice)}")
+    print(f"{RANDOM}, with twice the epochs, one training: {listed(trained[RANDOM_TWICE])}")
+    middle = bootstrapped(
+        lambda drawn: float(np.median(trained[RANDOM_TWICE].test_NS[drawn])), len(trained[RANDOM_TWICE].names)
+    )
+    print_ahead(own_twice, {"the median of these": middle})
     print_ahead(own_twice, {x3d_twice.names[0]: of_trainings(x3d_twice.test_NS[0], deviation, freedom)})
 
 

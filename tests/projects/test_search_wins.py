@@ -85,6 +85,7 @@ def test_the_summary_names_every_rival(wins, capsys):
     rows += trainings("x3d_macs", "X3D, multiply-adds", 65.0) + trainings("x3d_ms", "X3D, milliseconds", 64.0)
     rows += trainings("x3d_twice", "X3D, twice the epochs", 80.0)
     rows += [one for n in range(5) for one in trainings("found_twice", f"found {n}, twice the epochs", 84.0)]
+    rows += [trainings("random_twice", f"random {n}, twice the epochs", 70.0 + n)[0] for n in range(15)]
     searches = [{"method": "found", "seed": seed, "macs": 3 * 1000 * 4.2} for seed in range(5)]
     wins.print_summary({"trainings": rows, "searches": searches})
     told = capsys.readouterr().out
@@ -94,5 +95,16 @@ def test_the_summary_names_every_rival(wins, capsys):
     for name, accuracy, ahead in (
         ("the median of the random networks", 68, 15), ("the best of them, in hindsight", 75, 8),
         ("X3D, multiply-adds", 66, 17), ("X3D, milliseconds", 65, 18), ("X3D, twice the epochs", 81, 4),
+        ("the median of these", 77, 8),
     ):  # fmt: skip
         assert f"{name}: {accuracy}.0%, ahead by +{ahead}.0 (" in told
+
+
+def test_random_networks_are_trained_longer_too(wins):
+    named = {
+        "found 0": {"role": "found", "space": "s", "choices": [1]},
+        "random 3": {"role": "random", "space": "s", "choices": [2]},
+    }
+    assert wins.random_twice(named) == {
+        "random 3, twice the epochs": {"role": "random_twice", "space": "s", "choices": [2], "epochs": 20}
+    }
