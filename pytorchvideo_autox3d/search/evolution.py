@@ -101,8 +101,8 @@ def first_population(
     """`count` distinct architectures within the budgets, drawn from the policy; fewer where there are no more.
 
     Each spends at least the share `floor` of every target. Where almost none of the draws does what it must, the most
-    probable architectures that do under noisy logits take their place. The noise is Gumbel noise: if every architecture were allowed, the most probable one under it
-    would be an exact draw of the policy.
+    probable architectures that do under noisy logits take their place. The noise is Gumbel noise: if every architecture
+    were allowed, the most probable one under it would be an exact draw of the policy.
 
     Raises:
         SearchError: no architecture is within the budgets, or none of these spends `floor` of each.
