@@ -28,7 +28,7 @@ import nasbench_recipe
 import numpy as np
 import simplejson
 import torch
-from bench_trainings import CLIP, SEEDS, kept_file, train_missing, x3d
+from bench_trainings import CLIP, SEEDS, kept_file, parsed_arguments, train_missing, x3d
 from intervals import Estimate, bootstrapped, difference, of_networks, of_trainings, training_deviation
 from torch import nn
 from train_nasbench import RECIPE
@@ -39,7 +39,6 @@ from pytorchvideo_autox3d.nasbench.trainer import PASSES_OF_A_STEP
 from pytorchvideo_autox3d.space import Architecture, SearchSpace, load_space
 
 FOLDER = Path(__file__).parent
-RESULTS = FOLDER / "results" / "search_wins.json"
 SPACE = FOLDER.parents[1] / "configs" / "spaces" / "bench_large.yaml"
 COMMAND = "projects/autox3d/search_wins.py"
 TARGET_MACS = 1.5e6
@@ -53,23 +52,16 @@ SEARCHES = {FOUND: bench_searches.METHODS["ours"], "found by the longer search":
 
 def main() -> None:
     """Search, train what is missing, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--searches", type=Path, default=Path("output/nasbench/wins_searches.json"), help="kept here")
-    parser.add_argument("--journal", type=Path, default=Path("output/nasbench/wins"), help="a file a training")
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
-    parser.add_argument("--print", action="store_true", help="only print what there is")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+    args = parsed_arguments(__doc__, output="wins")
+    kept = args.results / "search_wins.json"
     if not args.print:
         searched = run_searches(args)
-        named = networks(searched, args.journal)
-        options = {"data": args.data, "journal": args.journal, "command": COMMAND, "workers": args.workers}
+        named = networks(searched, args.output)
+        options = {"data": args.data, "journal": args.output, "command": COMMAND, "workers": args.workers}
         trainings = train_missing(named, **options) + train_missing(random_twice(named), **options, seeds=SEEDS[:1])
-        kept = {"target_macs": TARGET_MACS, "recipe": RECIPE.to_dict(), "searches": searched, "trainings": trainings}
-        write_json(args.results, kept)
-    print_summary(simplejson.loads(args.results.read_text(encoding="utf8")))
+        result = {"target_macs": TARGET_MACS, "recipe": RECIPE.to_dict(), "searches": searched, "trainings": trainings}
+        write_json(kept, result)
+    print_summary(simplejson.loads(kept.read_text(encoding="utf8")))
 
 
 def run_searches(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -79,7 +71,7 @@ def run_searches(args: argparse.Namespace) -> list[dict[str, Any]]:
         for name, method in SEARCHES.items()
         for seed in range(5)
     ]
-    kept = argparse.Namespace(data=args.data, results=args.searches, workers=args.workers)
+    kept = argparse.Namespace(data=args.data, results=args.output / "searches.json", workers=args.workers)
     return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: (row["method"], row["seed"]))
 
 
@@ -98,8 +90,9 @@ def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[st
             named[f"{name}, twice the epochs"] = {"role": FOUND_TWICE, **choices, "epochs": twice}
     for number, architecture in enumerate(random_networks(space)):
         named[f"random {number}"] = {"role": RANDOM, "space": str(SPACE), "choices": list(architecture.indices)}
-    named["X3D, multiply-adds"] = {"role": "x3d_macs", "bottleneck": x3d_of_macs()}
-    named["X3D, twice the epochs"] = {"role": X3D_TWICE, "bottleneck": x3d_of_macs(), "epochs": twice}
+    bottleneck = x3d_of_macs()
+    named["X3D, multiply-adds"] = {"role": "x3d_macs", "bottleneck": bottleneck}
+    named["X3D, twice the epochs"] = {"role": X3D_TWICE, "bottleneck": bottleneck, "epochs": twice}
     name, found = "X3D, milliseconds", [Architecture.from_indices(space, row["architecture"]) for row in searched]
     begun = kept_file(journal, name, SEEDS[0])
     kept = simplejson.loads(begun.read_text(encoding="utf8"))["bottleneck"] if begun.is_file() else None
@@ -148,7 +141,7 @@ def x3d_of_milliseconds(found: list[Architecture]) -> float:
     return float(min(factors, key=lambda factor: abs(measured[f"{factor:g}"].median - wanted)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Trained:
     """The networks of one role with their trainings: by network and seed, in percent."""
 
@@ -190,10 +183,7 @@ def print_summary(result: dict[str, Any]) -> None:
     deviation, freedom = training_deviation(np.concatenate([own_twice.test_NS, x3d_twice.test_NS]))
     print(f"{FOUND}, with twice the epochs (standard deviation {deviation:.1f}): {listed(own_twice)}")
     print(f"{RANDOM}, with twice the epochs, one training: {listed(trained[RANDOM_TWICE])}")
-    middle = bootstrapped(
-        lambda drawn: float(np.median(trained[RANDOM_TWICE].test_NS[drawn])), len(trained[RANDOM_TWICE].names)
-    )
-    print_ahead(own_twice, {"the median of these": middle})
+    print_ahead(own_twice, {"the median of these": median(trained[RANDOM_TWICE])})
     print_ahead(own_twice, {x3d_twice.names[0]: of_trainings(x3d_twice.test_NS[0], deviation, freedom)})
 
 
@@ -210,17 +200,22 @@ def listed(nets: Trained) -> str:
     return f"{', '.join(f'{value:.1f}' for value in means)}%, mean {np.mean(means):.1f}"
 
 
+def median(nets: Trained) -> Estimate:
+    """Of the networks' means."""
+    mean_N = nets.test_NS.mean(axis=1)
+    return bootstrapped(lambda drawn: float(np.median(mean_N[drawn])), len(mean_N))
+
+
 def chance(random: Trained, deviation: float, freedom: int, *, count: int) -> dict[str, Estimate]:
     """What random networks reach, by name; `count` is how many trainings random search may spend."""
-    mean_N = random.test_NS.mean(axis=1)
-    best_S = random.test_NS[mean_N.argmax()]
+    best_S = random.test_NS[random.test_NS.mean(axis=1).argmax()]
 
     def over_draws(statistic: Callable[[np.ndarray], float]) -> Estimate:
         return bootstrapped(statistic, len(random.names))
 
     return {
         f"random search of {count} trainings": over_draws(lambda drawn: expected_of_random(random, drawn, count)),
-        "the median of the random networks": over_draws(lambda drawn: float(np.median(mean_N[drawn]))),
+        "the median of the random networks": median(random),
         "the best of them, in hindsight": of_trainings(best_S, deviation, freedom),
         "the best of them by two trainings, in the third": over_draws(lambda drawn: best_of_others(random, drawn)),
     }
