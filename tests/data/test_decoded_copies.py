@@ -48,6 +48,21 @@ def test_large_pictures_are_scaled_down(video, tmp_path):
             assert torch.equal(reader.read([5]), original.read([5], short_side=24))
 
 
+@pytest.mark.parametrize("room", [10**6, 0])
+def test_copies_stay_in_memory_while_there_is_room(video, copies, monkeypatch, room):
+    with copies(video) as reader:
+        expected = reader.read([4])
+    monkeypatch.setattr(decoded_copies, "MOST_KEPT", room)
+    copies(video).close()  # from its file
+    load, opened = np.load, []
+    monkeypatch.setattr(np, "load", lambda *args, **options: opened.append(args) or load(*args, **options))
+    with copies(video) as reader:
+        assert torch.equal(reader.read([4]), expected)
+    assert len(opened) == (0 if room else 1)
+    assert copies.holds(video)
+    assert len(pickle.dumps(copies)) < 2000
+
+
 def test_a_video_that_changed_gets_another_copy(video, copies, make_video, tmp_path):
     copies(video).close()
     assert copies.holds(video)
