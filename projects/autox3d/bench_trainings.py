@@ -1,4 +1,4 @@
-"""Networks trained from scratch on the bench data by the table's recipe, a file a training: what scripts share.
+"""Networks trained from scratch on the bench data by one recipe, a file a training: what scripts share.
 
 A network is plain data: its `role` in a comparison, and either `space` (a yaml file) with `choices` (candidate indices
 of an architecture), or `bottleneck`, the factor of an X3D; `epochs` where they are not the recipe's.
@@ -20,7 +20,6 @@ import simplejson
 import torch
 from rich.progress import Progress
 from torch import nn
-from train_nasbench import RECIPE
 
 from pytorchvideo_autox3d.analysis import count_module
 from pytorchvideo_autox3d.files import write_json
@@ -29,6 +28,7 @@ from pytorchvideo_autox3d.space import Architecture, load_space
 
 CLIP = (nasbench_recipe.CLIP_LENGTH, nasbench_recipe.CROP, nasbench_recipe.CROP)
 SEEDS = (0, 1, 2)
+RECIPE = nasbench_recipe.Recipe()
 
 
 def parsed_arguments(description: str | None, *, output: str) -> argparse.Namespace:

@@ -28,10 +28,9 @@ import nasbench_recipe
 import numpy as np
 import simplejson
 import torch
-from bench_trainings import CLIP, SEEDS, kept_file, parsed_arguments, train_missing, x3d
+from bench_trainings import CLIP, RECIPE, SEEDS, kept_file, parsed_arguments, train_missing, x3d
 from intervals import Estimate, bootstrapped, difference, of_networks, of_trainings, training_deviation
 from torch import nn
-from train_nasbench import RECIPE
 
 from pytorchvideo_autox3d.analysis import CostTable, count_module, measure_latency
 from pytorchvideo_autox3d.files import write_json
