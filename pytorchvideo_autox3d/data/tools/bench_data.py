@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,11 @@ class BenchSettings:
 
 
 def make_bench_data(
-    directory: str | Path, *, settings: BenchSettings | None = None, num_threads: int = 2, show_progress: bool = True
+    directory: str | Path,
+    *,
+    settings: BenchSettings | None = None,
+    num_workers: int | None = None,
+    show_progress: bool = True,
 ) -> Path:
     """Make the bench data in `directory`: H.264 videos, the lists train.csv, val.csv and test.csv, and classes.json.
 
@@ -59,7 +64,7 @@ def make_bench_data(
     Args:
         directory: where the data go.
         settings: numbers and sizes of the videos, and the seed.
-        num_threads: how many threads render and encode.
+        num_workers: processes that make videos; 0: none but this one; None: one for each core where videos are many.
         show_progress: whether to show a bar.
     Raises:
         DataError: `directory` holds something else or can't be made, or the photographs are not installed.
@@ -73,16 +78,18 @@ def make_bench_data(
         record={"version": _VERSION, **asdict(settings), "photographs": {s: list(PHOTOGRAPHS[s]) for s in SPLITS}},
     )
     return make_data_set(
-        Path(directory), description, lambda: _maker(settings), num_threads=num_threads, show_progress=show_progress
+        Path(directory), description, lambda: _maker(settings), num_workers=num_workers, show_progress=show_progress
     )
 
 
 def _maker(settings: BenchSettings) -> Callable[[VideoTask, Path], None]:
-    photos = {split: load_photographs(split) for split in SPLITS}
+    for split in SPLITS:
+        load_photographs(split)
+    return partial(_make_video, settings)
 
-    def make(task: VideoTask, path: Path) -> None:
-        random = np.random.default_rng([settings.seed, SPLITS.index(task.split), task.label, task.number])
-        pictures = render_bench_video(task.label, photos[task.split], settings.size, settings.num_frames, random)
-        encode_video(path, pictures, fps=settings.fps, crf=int(random.integers(_CRF[0], _CRF[1] + 1)))
 
-    return make
+def _make_video(settings: BenchSettings, task: VideoTask, path: Path) -> None:
+    photos = load_photographs(task.split)
+    random = np.random.default_rng([settings.seed, SPLITS.index(task.split), task.label, task.number])
+    pictures = render_bench_video(task.label, photos, settings.size, settings.num_frames, random)
+    encode_video(path, pictures, fps=settings.fps, crf=int(random.integers(_CRF[0], _CRF[1] + 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,11 @@ class DemoSettings:
 
 
 def make_demo_data(
-    directory: str | Path, *, settings: DemoSettings | None = None, num_threads: int = 2, show_progress: bool = True
+    directory: str | Path,
+    *,
+    settings: DemoSettings | None = None,
+    num_workers: int | None = None,
+    show_progress: bool = True,
 ) -> Path:
     """Make the demo data in `directory`: H.264 videos, the lists train.csv, val.csv and test.csv, and classes.json.
 
@@ -61,7 +66,7 @@ def make_demo_data(
     Args:
         directory: where the data go.
         settings: numbers and sizes of the videos, and the seed.
-        num_threads: how many threads render and encode.
+        num_workers: processes that make videos; 0: none but this one; None: one for each core where videos are many.
         show_progress: whether to show a bar.
     Raises:
         DataError: `directory` holds something else or can't be made, or the photographs are not installed.
@@ -75,17 +80,19 @@ def make_demo_data(
         record={"version": _VERSION, **asdict(settings), "photographs": {s: list(PHOTOGRAPHS[s]) for s in SPLITS}},
     )
     return make_data_set(
-        Path(directory), description, lambda: _maker(settings), num_threads=num_threads, show_progress=show_progress
+        Path(directory), description, lambda: _maker(settings), num_workers=num_workers, show_progress=show_progress
     )
 
 
 def _maker(settings: DemoSettings) -> Callable[[VideoTask, Path], None]:
-    photos = {split: load_photographs(split) for split in SPLITS}
+    for split in SPLITS:
+        load_photographs(split)
+    return partial(_make_video, settings)
 
-    def make(task: VideoTask, path: Path) -> None:
-        random = np.random.default_rng([settings.seed, SPLITS.index(task.split), task.label, task.number])
-        photo = photos[task.split][random.integers(len(photos[task.split]))]
-        pictures = render_video(task.label, photo, settings.size, settings.num_frames, random)
-        encode_video(path, pictures, fps=settings.fps)
 
-    return make
+def _make_video(settings: DemoSettings, task: VideoTask, path: Path) -> None:
+    photos = load_photographs(task.split)
+    random = np.random.default_rng([settings.seed, SPLITS.index(task.split), task.label, task.number])
+    photo = photos[random.integers(len(photos))]
+    pictures = render_video(task.label, photo, settings.size, settings.num_frames, random)
+    encode_video(path, pictures, fps=settings.fps)

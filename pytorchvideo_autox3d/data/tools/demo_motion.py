@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def _locate(name: str) -> Path:
     return path
 
 
+@cache  # a process makes thousands of videos from each
 def _prepared(path: Path) -> Image.Image:
     photo = Image.open(path).convert("RGB")
     factor = _PHOTO_SIDE / min(photo.size)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import simplejson
 from av.video.reformatter import VideoReformatter
 from rich.progress import Progress
 
+from pytorchvideo_autox3d.data.parallel import in_processes
 from pytorchvideo_autox3d.data.tools.demo_motion import Picture
 from pytorchvideo_autox3d.errors import DataError
 
 SPLITS = ("train", "val", "test")
+# Fewer videos than that are made sooner than processes start.
+_MANY = 1000
 # x264 with several threads, or looking ahead over pictures this small, gives other bytes from run to run.
 _REPEATABLE = {
     "preset": "veryfast",
@@ -74,7 +78,7 @@ def make_data_set(
     description: DataDescription,
     prepare: Callable[[], Callable[[VideoTask, Path], None]],
     *,
-    num_threads: int,
+    num_workers: int | None,
     show_progress: bool,
 ) -> Path:
     """Make the data in `directory`: videos, the lists train.csv, val.csv and test.csv, and classes.json.
@@ -85,9 +89,9 @@ def make_data_set(
     Args:
         directory: where the data go; absent, empty, or with data of the same record.
         description: what to make.
-        prepare: loads what is needed, before anything is written, and returns the function that makes one video at a
-            path.
-        num_threads: how many threads make videos.
+        prepare: makes sure of what is needed, before anything is written, and returns the function, which must be
+            picklable, that makes one video at a path.
+        num_workers: processes that make videos; 0: none but this one; None: one for each core where videos are many.
         show_progress: whether to show a bar.
 
     Returns:
@@ -105,7 +109,7 @@ def make_data_set(
     except OSError as error:
         raise DataError(f"{directory}: can't write there: {error.strerror or error}") from None
     try:
-        _make_videos(beside, description, make, num_threads, show_progress)
+        _make_videos(beside, description, make, num_workers, show_progress)
         _write_lists(beside, description)
         beside.chmod(0o755)
         if directory.exists():
@@ -137,21 +141,27 @@ def _make_videos(
     root: Path,
     description: DataDescription,
     make: Callable[[VideoTask, Path], None],
-    num_threads: int,
+    num_workers: int | None,
     show_progress: bool,
 ) -> None:
     tasks = [task for split in SPLITS for task in description.tasks(split)]
     for split in SPLITS:
         (root / "videos" / split).mkdir(parents=True)
-    with Progress(disable=not show_progress, transient=True) as progress, ThreadPoolExecutor(num_threads) as pool:
+    if num_workers is None:
+        num_workers = (os.cpu_count() or 1) if len(tasks) >= _MANY else 0
+    # Processes, as drawing hardly leaves Python's lock: two threads took as long as one.
+    made = in_processes(partial(_made, make, root, description.classes), tasks, workers=num_workers)
+    with Progress(disable=not show_progress, transient=True) as progress:
         bar = progress.add_task(f"{description.kind.removesuffix(' data')} videos", total=len(tasks))
-        try:
-            # Drawing and encoding both leave Python's lock, so that threads do.
-            for _ in pool.map(lambda task: make(task, root / task.path(description.classes)), tasks):
-                progress.advance(bar)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for task, is_made in made:
+            if not is_made:
+                raise DataError(f"{task.path(description.classes)}: the process that made it died")
+            progress.advance(bar)
+
+
+def _made(make: Callable[[VideoTask, Path], None], root: Path, classes: Sequence[str], task: VideoTask) -> bool:
+    make(task, root / task.path(classes))
+    return True
 
 
 def _write_lists(root: Path, description: DataDescription) -> None:

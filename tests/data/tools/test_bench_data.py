@@ -38,7 +38,7 @@ def test_lists_videos_and_record(data):
 
 
 def test_same_seed_same_bytes(data, tmp_path):
-    again = make_bench_data(tmp_path / "again", settings=SMALL, num_threads=1, show_progress=False)
+    again = make_bench_data(tmp_path / "again", settings=SMALL, num_workers=2, show_progress=False)
     assert digest(again) == digest(data)
 
 
