@@ -92,7 +92,8 @@ def _run_once(cfg: CfgNode, result: str) -> None:
 def _core_for_the_loader() -> Iterator[None]:
     """One thread of torch's fewer: reading such small videos keeps a core half busy, decoded copies or not.
 
-    On two cores an epoch of 75 steps took 5.3 s so, and 8.1 s with two threads beside the loader's worker.
+    On two cores an epoch of 75 steps took 5.3 s so, and 8.1 s with two threads beside the loader's worker (read from
+    files each time; from memory it takes 4 to 5 s).
     """
     import torch
 
