@@ -9,8 +9,8 @@ interrupted demo goes on where it was.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ WHOLE: dict[str, Any] = {
     "val_per_class": 42, "test_per_class": 84,
 }  # fmt: skip
 QUICK: dict[str, Any] = {
-    "output": Path("demo_quick"), "epochs": 6, "search_epochs": 9, "videos_per_class": 40, "random": 1,
+    "output": Path("demo_quick"), "epochs": 5, "search_epochs": 8, "videos_per_class": 32, "random": 1,
     "val_per_class": 5, "test_per_class": 10,
 }  # fmt: skip
 
@@ -53,10 +53,11 @@ def run(args: argparse.Namespace) -> None:
     task = demo_task(args)
     task.make_data(args.output / "data", settings=task.settings)
     search_cfg = search_config(args, task)
-    _run_once(search_cfg, "search_result.json")
+    threads = nullcontext if args.quick else _core_for_the_loader
+    _run_once(search_cfg, "search_result.json", threads)
     entries = demo_entries(args, task, search_cfg)
     for entry in entries:
-        _run_once(entry.cfg, "test_results.json")
+        _run_once(entry.cfg, "test_results.json", threads)
     latencies = measured_latencies(entries)
     results = [model_result(entry, latencies[entry.name]) for entry in entries]
     report = demo_report(args, task, entries[0].cfg, results, search_summary(search_cfg))
@@ -79,12 +80,12 @@ def with_defaults(args: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{**missing, **{key: value for key, value in vars(args).items() if value is not None}})
 
 
-def _run_once(cfg: CfgNode, result: str) -> None:
-    """Run the config's jobs unless their result is there already; an interrupted run goes on from its checkpoint."""
+def _run_once(cfg: CfgNode, result: str, threads: Callable[[], AbstractContextManager[None]]) -> None:
+    """Run the config's jobs within `threads()` unless their result is there; an interrupted run goes on as it was."""
     from pytorchvideo_autox3d import jobs
 
     if not Path(cfg.OUTPUT_DIR, result).is_file():
-        with _core_for_the_loader():
+        with threads():
             jobs.launch(cfg)
 
 
@@ -93,7 +94,7 @@ def _core_for_the_loader() -> Iterator[None]:
     """One thread of torch's fewer: reading such small videos keeps a core half busy, decoded copies or not.
 
     On two cores an epoch of 75 steps took 5.3 s so, and 8.1 s with two threads beside the loader's worker (read from
-    files each time; from memory it takes 4 to 5 s).
+    files each time; from memory it takes 4 to 5 s). The networks of --quick are larger, and take all threads.
     """
     import torch
 

@@ -64,10 +64,10 @@ def test_a_stage_runs_once_and_leaves_a_core_to_the_loader(tmp_path, monkeypatch
     try:
         for threads in (3, 1):
             torch.set_num_threads(threads)
-            demo._run_once(cfg, "result.json")
+            demo._run_once(cfg, "result.json", demo._core_for_the_loader)
             assert torch.get_num_threads() == threads
         (tmp_path / "result.json").touch()
-        demo._run_once(cfg, "result.json")
+        demo._run_once(cfg, "result.json", demo._core_for_the_loader)
     finally:
         torch.set_num_threads(before)
     assert seen == [2, 1]

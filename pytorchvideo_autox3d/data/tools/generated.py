@@ -22,7 +22,7 @@ from pytorchvideo_autox3d.errors import DataError
 
 SPLITS = ("train", "val", "test")
 # Fewer videos than that are made sooner than processes start.
-_MANY = 1000
+_MANY = 300
 # x264 with several threads, or looking ahead over pictures this small, gives other bytes from run to run.
 _REPEATABLE = {
     "preset": "veryfast",
