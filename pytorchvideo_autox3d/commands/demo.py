@@ -9,10 +9,14 @@ interrupted demo goes on where it was.
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import simplejson
 
 from pytorchvideo_autox3d.commands.demo_models import demo_entries, search_config
 from pytorchvideo_autox3d.commands.demo_report import demo_report, measured_latencies, model_result, search_summary
@@ -51,7 +55,8 @@ def run(args: argparse.Namespace) -> None:
 
     args = with_defaults(args)
     task = demo_task(args)
-    task.make_data(args.output / "data", settings=task.settings)
+    _keep_settings(args)
+    task.make_data(args.output / "data", settings=task.settings, num_workers=os.cpu_count() or 1)
     search_cfg = search_config(args, task)
     threads = nullcontext if args.quick else _core_for_the_loader
     _run_once(search_cfg, "search_result.json", threads)
@@ -60,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         _run_once(entry.cfg, "test_results.json", threads)
     latencies = measured_latencies(entries)
     results = [model_result(entry, latencies[entry.name]) for entry in entries]
-    report = demo_report(args, task, entries[0].cfg, results, search_summary(search_cfg))
+    report = demo_report(_command(args), task, entries[0].cfg, results, search_summary(search_cfg))
     page, data = write_report(args.output / "report.html", report)
     for result in results:
         low, high = result.interval(task.num_test_videos)
@@ -75,9 +80,41 @@ def run(args: argparse.Namespace) -> None:
 
 
 def with_defaults(args: argparse.Namespace) -> argparse.Namespace:
-    """The arguments, with what is not given filled in for --quick or the whole demo; these never share a folder."""
-    missing = QUICK if args.quick else WHOLE
-    return argparse.Namespace(**{**missing, **{key: value for key, value in vars(args).items() if value is not None}})
+    """The arguments, with what is not given filled in for --quick or the whole demo."""
+    return argparse.Namespace(**{**_missing(args), **{key: val for key, val in vars(args).items() if val is not None}})
+
+
+def _missing(args: argparse.Namespace) -> dict[str, Any]:
+    return QUICK if args.quick else WHOLE
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What makes this report: what was given beside the defaults, the folder and the seed always."""
+    options = {"output": args.output, "seed": args.seed}
+    for key in ("epochs", "search_epochs", "videos_per_class", "random"):
+        if getattr(args, key) != _missing(args)[key]:
+            options[key] = getattr(args, key)
+    words = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in options.items()]
+    return " ".join(["autox3d demo", *["--quick"] * args.quick, *words])
+
+
+def _keep_settings(args: argparse.Namespace) -> None:
+    """Write down what the results in the folder are of; those of other settings would be taken for these.
+
+    The data keep their own, and more random architectures are only added.
+
+    Raises:
+        ConfigError: the folder holds a demo of other settings; names both.
+    """
+    from pytorchvideo_autox3d.errors import ConfigError
+    from pytorchvideo_autox3d.files import write_text
+
+    kept = args.output / "settings.json"
+    settings = simplejson.dumps({key: getattr(args, key) for key in ("quick", "epochs", "search_epochs", "seed")})
+    if not kept.is_file():
+        write_text(kept, settings)
+    elif (before := kept.read_text(encoding="utf8")) != settings:
+        raise ConfigError(f"{args.output}: holds a demo of {before}, not {settings}; choose another --output")
 
 
 def _run_once(cfg: CfgNode, result: str, threads: Callable[[], AbstractContextManager[None]]) -> None:

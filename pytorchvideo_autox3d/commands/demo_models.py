@@ -37,10 +37,13 @@ def search_config(args: argparse.Namespace, task: DemoTask) -> CfgNode:
     """The config of the demo's search."""
     from pytorchvideo_autox3d.config import config_path, load_cfg
 
-    opts = _options(args, "search")
+    opts, file = _options(args, "search"), config_path(task.search)
     if args.search_epochs is not None:
-        opts += ["SEARCH.EPOCHS", args.search_epochs, "SEARCH.WARMUP_EPOCHS", args.search_epochs // 3]
-    return load_cfg(config_path(task.search), opts)
+        whole = load_cfg(file, [])
+        share = args.search_epochs / whole.SEARCH.EPOCHS
+        opts += ["SEARCH.EPOCHS", args.search_epochs, "SEARCH.WARMUP_EPOCHS", int(share * whole.SEARCH.WARMUP_EPOCHS)]
+        opts += ["SOLVER.WARMUP_EPOCHS", share * whole.SOLVER.WARMUP_EPOCHS]
+    return load_cfg(file, opts)
 
 
 def _train_config(args: argparse.Namespace, file: str, folder: str, **changes: Any) -> CfgNode:
@@ -48,7 +51,9 @@ def _train_config(args: argparse.Namespace, file: str, folder: str, **changes: A
 
     opts = _options(args, folder)
     if args.epochs is not None:
-        opts += ["SOLVER.MAX_EPOCH", args.epochs, "SOLVER.WARMUP_EPOCHS", args.epochs / 10]
+        whole = load_cfg(config_path(file), []).SOLVER
+        opts += ["SOLVER.MAX_EPOCH", args.epochs]
+        opts += ["SOLVER.WARMUP_EPOCHS", whole.WARMUP_EPOCHS * args.epochs / whole.MAX_EPOCH]
     for key, value in changes.items():
         opts += [key.replace("__", "."), value]
     return load_cfg(config_path(file), opts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,13 +86,13 @@ def search_summary(cfg: CfgNode) -> SearchSummary:
 
 
 def demo_report(
-    args: argparse.Namespace,
+    command: str,
     task: DemoTask,
     cfg: CfgNode,
     results: list[ModelResult],
     search: SearchSummary,
 ) -> DemoReport:
-    """The whole content of the page."""
+    """The whole content of the page; `command` is what makes it."""
     from pytorchvideo_autox3d.analysis import describe_machine
     from pytorchvideo_autox3d.report import DemoReport
 
@@ -108,7 +107,7 @@ def demo_report(
         machine=describe_machine(),
         search=search,
         clips=_strips(cfg, task),
-        commands=[("this report", f"autox3d demo{' --quick' * args.quick} --output {args.output} --seed {args.seed}")],
+        commands=[("this report", command)],
         notes=["The X3D's bottleneck factor is set so that its multiply-adds equal those of the searched network."],
     )
 

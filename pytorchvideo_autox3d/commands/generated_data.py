@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train-per-class", type=int, default=None)
     parser.add_argument("--val-per-class", type=int, default=None)
     parser.add_argument("--test-per-class", type=int, default=None)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes; 0: none but this one")
 
 
 def chosen(args: argparse.Namespace) -> dict[str, Any]:

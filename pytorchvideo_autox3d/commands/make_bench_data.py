@@ -13,5 +13,5 @@ def run(args: argparse.Namespace) -> None:
     """Make the data and say what there is."""
     from pytorchvideo_autox3d.data.tools import BENCH_CLASSES, BenchSettings, make_bench_data
 
-    make_bench_data(args.directory, settings=BenchSettings(**chosen(args)))
+    make_bench_data(args.directory, settings=BenchSettings(**chosen(args)), num_workers=args.workers)
     announce(args.directory, len(BENCH_CLASSES))

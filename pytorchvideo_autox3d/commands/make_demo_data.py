@@ -13,5 +13,5 @@ def run(args: argparse.Namespace) -> None:
     """Make the data and say what there is."""
     from pytorchvideo_autox3d.data.tools import DEMO_CLASSES, DemoSettings, make_demo_data
 
-    make_demo_data(args.directory, settings=DemoSettings(**chosen(args)))
+    make_demo_data(args.directory, settings=DemoSettings(**chosen(args)), num_workers=args.workers)
     announce(args.directory, len(DEMO_CLASSES))

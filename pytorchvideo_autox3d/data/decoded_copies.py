@@ -1,7 +1,7 @@
 """Decoded copies: each video of a small data set is decoded once, kept as an array in a folder, and read from there.
 
 Opening and decoding a short video takes longer than a small network takes to learn from it. Even opening its copy
-takes a quarter of such an item's time, so each process keeps copies in memory while there is room. The others are
+takes a quarter of such an item's time, so a data set keeps copies in memory while there is room. The others are
 mapped, so that clips read only what they need of them, and workers share the system's cache of them.
 """
 
@@ -23,7 +23,7 @@ from pytorchvideo_autox3d.files import atomic_write
 
 # Longer videos are read as if there were no copies: all frames of one are in memory while it is copied.
 LARGEST_COPY = 512 * 2**20  # bytes
-# Copies that one process keeps in memory, all together.
+# All copies that one data set keeps in the memory of one process.
 MOST_KEPT = 256 * 2**20  # bytes
 # What a .npy file can say of itself is the names of its fields: that of the pixels gives the rate.
 _FIELD = "rgb at {} frames a second"

@@ -231,12 +231,13 @@ def write_manifest(path: str | Path, manifest: Manifest, indices: Sequence[int] 
 
 
 def refuse_to_replace(path: str | Path, *lists: Manifest) -> None:
-    """Check that `path`, which is about to be written, is none of the lists that were read.
+    """Check that `path`, which is about to be written, is none of the lists that were read, nor their classes' file.
 
     Raises:
         DataError: it is one of them.
     """
-    if os.path.realpath(path) in {os.path.realpath(manifest.name) for manifest in lists}:
+    read = [name for manifest in lists for name in (manifest.name, manifest.classes.source) if name]
+    if os.path.realpath(path) in map(os.path.realpath, read):
         raise DataError(f"{path}: is itself a list that is read, and would be written over; choose another folder")
 
 

@@ -43,20 +43,25 @@ def _until_crash(
 ) -> Generator[tuple[Item, Result | None], None, list[Item]]:
     """Yield results until a process dies; return the items that were then in work, none if all came to their end."""
     pending: dict[Future[Result], Item] = {}
+    refused: list[Item] = []
     with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
         try:
             while True:
                 for item in islice(items, workers * _AHEAD - len(pending)):
-                    lost = item
+                    refused = [item]  # until it is handed out: a pool may turn out to be broken here
                     pending[pool.submit(function, item)] = item
+                    refused = []
                 if not pending:
                     return []
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     result = future.result()
                     yield pending.pop(future), result
         except BrokenProcessPool:
-            under_way = list(pending.values())
-            return under_way if lost in under_way else [*under_way, lost]
+            finished = {future for future in pending if future.exception() is None}
+            for future in finished:
+                result = future.result()
+                yield pending.pop(future), result
+            return [*pending.values(), *refused]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -71,7 +71,7 @@ def last_checkpoint(output_dir: str, *, tell: bool = False) -> str | None:
         CheckpointError: there are checkpoints, and each is damaged; names the furthest.
     """
     damaged: list[str] = []
-    for path in _furthest_first(output_dir):
+    for path in _furthest_first(checkpoint_dir(output_dir)):
         if not is_whole(path):
             damaged.append(path)
             continue
@@ -138,7 +138,7 @@ def point_latest_to(path: str) -> None:
 
 def _remove_superseded(path: str, keeping: Keeping) -> None:
     """Remove the checkpoints up to `path` that `keeping` does not keep."""
-    paths = _furthest_first(os.path.dirname(os.path.dirname(path)))
+    paths = _furthest_first(os.path.dirname(path))
     older = paths[paths.index(path) :]
     inside = [one for one in older[max(keeping.last, 1) :] if _position(one)[1]]
     epochs = [one for one in older if not _position(one)[1]]
@@ -146,9 +146,8 @@ def _remove_superseded(path: str, keeping: Keeping) -> None:
         os.remove(one)
 
 
-def _furthest_first(output_dir: str) -> list[str]:
-    """The files of a run's checkpoints, the one that got furthest first."""
-    folder = checkpoint_dir(output_dir)
+def _furthest_first(folder: str) -> list[str]:
+    """The files of the checkpoints in a folder, the one that got furthest first."""
     names = g_pathmgr.ls(folder) if g_pathmgr.isdir(folder) else []
     paths = [os.path.join(folder, name) for name in names if _NAME.fullmatch(name)]
     return sorted(paths, key=_position, reverse=True)

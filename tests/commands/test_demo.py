@@ -1,4 +1,5 @@
 import argparse
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,12 @@ from fvcore.common.config import CfgNode
 
 from pytorchvideo_autox3d import jobs
 from pytorchvideo_autox3d.analysis import count_module
-from pytorchvideo_autox3d.commands import demo
+from pytorchvideo_autox3d.commands import demo, demo_models
 from pytorchvideo_autox3d.commands.demo_models import demo_clip, search_config
 from pytorchvideo_autox3d.commands.demo_tasks import demo_task
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data.tools import BENCH_CLASSES, DEMO_CLASSES, BenchSettings
+from pytorchvideo_autox3d.errors import ConfigError
 from pytorchvideo_autox3d.jobs import build
 
 
@@ -38,6 +40,38 @@ def test_what_is_given_goes_before():
     quick = parsed("--quick", "--epochs", "2", "--output", "elsewhere", "--random", "0")
     assert (quick.epochs, quick.output, quick.random) == (2, Path("elsewhere"), 0)
     assert quick.search_epochs == demo.QUICK["search_epochs"]
+
+
+def test_results_of_other_settings_are_not_taken_for_these(tmp_path):
+    first = parsed("--output", str(tmp_path / "demo"), "--epochs", "1")
+    demo._keep_settings(first)
+    demo._keep_settings(argparse.Namespace(**{**vars(first), "random": 9}))
+    for other in (("--epochs", "2"), ("--epochs", "1", "--seed", "3"), ("--epochs", "1", "--quick"), ()):
+        with pytest.raises(
+            ConfigError, match=r'demo: holds a demo of \{"quick": false, "epochs": 1,.*another --output'
+        ):
+            demo._keep_settings(parsed("--output", str(tmp_path / "demo"), *other))
+
+
+def test_the_command_of_a_report_makes_it_again():
+    given = ("--quick", "--output", "a b", "--search-epochs", "3", "--random", "2", "--videos-per-class", "7")
+    args = parsed(*given)
+    program, command, *words = shlex.split(demo._command(args))
+    assert (program, command) == ("autox3d", "demo")
+    assert parsed(*words) == args
+    assert demo._command(parsed()) == "autox3d demo --output demo --seed 0"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--quick",)])
+def test_fewer_epochs_keep_the_shares_of_the_warm_up(arguments):
+    args = parsed(*arguments, "--epochs", "5", "--search-epochs", "2")
+    task = demo_task(args)
+    search, whole = search_config(args, task), load_cfg(config_path(task.search), [])
+    assert search.SEARCH.EPOCHS == 2
+    assert search.SEARCH.WARMUP_EPOCHS == 2 * whole.SEARCH.WARMUP_EPOCHS // whole.SEARCH.EPOCHS
+    assert pytest.approx(whole.SOLVER.WARMUP_EPOCHS / whole.SEARCH.EPOCHS) == search.SOLVER.WARMUP_EPOCHS / 2
+    trained, whole = demo_models._train_config(args, task.recipe, "x"), load_cfg(config_path(task.recipe), [])
+    assert pytest.approx(whole.SOLVER.WARMUP_EPOCHS / whole.SOLVER.MAX_EPOCH) == trained.SOLVER.WARMUP_EPOCHS / 5
 
 
 @pytest.mark.parametrize("arguments", [(), ("--quick",)])

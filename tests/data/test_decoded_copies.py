@@ -48,17 +48,16 @@ def test_large_pictures_are_scaled_down(video, tmp_path):
             assert torch.equal(reader.read([5]), original.read([5], short_side=24))
 
 
-@pytest.mark.parametrize("room", [10**6, 0])
-def test_copies_stay_in_memory_while_there_is_room(video, copies, monkeypatch, room):
-    with copies(video) as reader:
-        expected = reader.read([4])
-    monkeypatch.setattr(decoded_copies, "MOST_KEPT", room)
-    copies(video).close()  # from its file
+def test_copies_stay_in_memory_while_there_is_room(video, copies, make_video, tmp_path, monkeypatch):
+    other = str(make_video(tmp_path / "w.mp4", range(20), rate=25))
+    for path in (video, other):
+        copies(path).close()
+    monkeypatch.setattr(decoded_copies, "MOST_KEPT", int(1.5 * copies.copy_of(video).stat().st_size))
+    first = [copies(path).read([4]) for path in (video, other)]  # from their files
     load, opened = np.load, []
-    monkeypatch.setattr(np, "load", lambda *args, **options: opened.append(args) or load(*args, **options))
-    with copies(video) as reader:
-        assert torch.equal(reader.read([4]), expected)
-    assert len(opened) == (0 if room else 1)
+    monkeypatch.setattr(np, "load", lambda path, **options: opened.append(path) or load(path, **options))
+    assert all(torch.equal(copies(path).read([4]), frames) for path, frames in zip((video, other), first, strict=True))
+    assert opened == [copies.copy_of(other)]
     assert copies.holds(video)
     assert len(pickle.dumps(copies)) < 2000
 

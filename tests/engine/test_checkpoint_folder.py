@@ -54,6 +54,13 @@ def test_so_many_whole_epochs_stay(tmp_path):
     assert names(tmp_path) == [*two, "checkpoint_epoch_00004_step_00000002.pyth", "latest.pyth"]
 
 
+def test_a_folder_named_with_slashes_at_its_end(tmp_path):
+    saver = checkpointer(f"{tmp_path}//")
+    for epoch in (1, 2):
+        saver.save(loop_state(epoch))
+    assert names(tmp_path) == ["checkpoint_epoch_00001.pyth", "checkpoint_epoch_00002.pyth", "latest.pyth"]
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "one bit", "text"])
 def test_a_damaged_last_one_falls_back_to_the_one_before_and_says_so(tmp_path, caplog, damage):
     saver = checkpointer(tmp_path)

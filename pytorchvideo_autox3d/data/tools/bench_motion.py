@@ -1,10 +1,10 @@
 """What the bench data's videos show: a textured shape and a scene behind it, of which one moves by a programme.
 
 A class names who moves (the object alone, or the camera, so that object and scene move together), by which programme,
-and which shape the object has. Each programme comes with its opposite, and the two show the same set of pictures in
-another order or at another rate: a network that looks at single frames can't tell them apart. Direction, length, place,
-texture and colour are drawn, and say nothing about the class. Nuisances: the scene drifts slowly, the camera
-shakes, the light flickers, bars clutter the scene, pixels are noisy.
+and whether the object is plain or striped. Each programme comes with its opposite, and the two show the same set of
+pictures in another order or at another rate: a network that looks at single frames can't tell them apart. Direction,
+length, place, shape and colour are drawn, and say nothing about the class. Nuisances: the scene drifts slowly, the
+camera shakes, the light flickers, bars clutter the scene, pixels are noisy.
 
 Shapes: T frames, H and W pixels, S pixels of a canvas, C colours.
 """
@@ -33,7 +33,7 @@ BENCH_CLASSES = tuple("_".join(parts) for parts in product(MOVERS, PROGRAMMES, S
 _SIDE = 28  # pixels of a view's side for which the lengths below are given
 _TRAVEL = (8.0, 15.0)  # from one end of a programme's path to the other
 _RADIUS = (5.0, 7.0)
-_PERIOD = (4.5, 6.0)  # of the stripes and checks
+_PERIOD = (4.5, 6.0)  # of the stripes
 _DRIFT = 3.0  # of the scene behind a moving object, at most
 # How hard a video is differs a lot, so that networks do: the worst draws of these hide the class from any network.
 _CONTRAST = (30.0, 110.0)  # grey values between the object's mean and the scene's

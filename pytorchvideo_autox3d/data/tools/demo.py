@@ -54,7 +54,7 @@ def make_demo_data(
     directory: str | Path,
     *,
     settings: DemoSettings | None = None,
-    num_workers: int | None = None,
+    num_workers: int = 0,
     show_progress: bool = True,
 ) -> Path:
     """Make the demo data in `directory`: H.264 videos, the lists train.csv, val.csv and test.csv, and classes.json.
@@ -66,7 +66,8 @@ def make_demo_data(
     Args:
         directory: where the data go.
         settings: numbers and sizes of the videos, and the seed.
-        num_workers: processes that make videos; 0: none but this one; None: one for each core where videos are many.
+        num_workers: processes that make videos where these are many; 0: none but this one. A script that asks for some
+            needs `if __name__ == "__main__"`, as with all of Python's processes.
         show_progress: whether to show a bar.
     Raises:
         DataError: `directory` holds something else or can't be made, or the photographs are not installed.

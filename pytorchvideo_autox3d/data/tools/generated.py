@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +77,7 @@ def make_data_set(
     description: DataDescription,
     prepare: Callable[[], Callable[[VideoTask, Path], None]],
     *,
-    num_workers: int | None,
+    num_workers: int,
     show_progress: bool,
 ) -> Path:
     """Make the data in `directory`: videos, the lists train.csv, val.csv and test.csv, and classes.json.
@@ -91,7 +90,7 @@ def make_data_set(
         description: what to make.
         prepare: makes sure of what is needed, before anything is written, and returns the function, which must be
             picklable, that makes one video at a path.
-        num_workers: processes that make videos; 0: none but this one; None: one for each core where videos are many.
+        num_workers: processes that make videos where these are many; 0: none but this one.
         show_progress: whether to show a bar.
 
     Returns:
@@ -115,8 +114,10 @@ def make_data_set(
         if directory.exists():
             directory.rmdir()  # empty: seen above
         beside.rename(directory)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, OSError):  # of PyAV too
+            raise DataError(f"{directory}: can't make the {description.kind}: {error.strerror or error}") from None
         raise
     return directory
 
@@ -141,16 +142,16 @@ def _make_videos(
     root: Path,
     description: DataDescription,
     make: Callable[[VideoTask, Path], None],
-    num_workers: int | None,
+    num_workers: int,
     show_progress: bool,
 ) -> None:
     tasks = [task for split in SPLITS for task in description.tasks(split)]
     for split in SPLITS:
         (root / "videos" / split).mkdir(parents=True)
-    if num_workers is None:
-        num_workers = (os.cpu_count() or 1) if len(tasks) >= _MANY else 0
     # Processes, as drawing hardly leaves Python's lock: two threads took as long as one.
-    made = in_processes(partial(_made, make, root, description.classes), tasks, workers=num_workers)
+    made = in_processes(
+        partial(_made, make, root, description.classes), tasks, workers=num_workers if len(tasks) >= _MANY else 0
+    )
     with Progress(disable=not show_progress, transient=True) as progress:
         bar = progress.add_task(f"{description.kind.removesuffix(' data')} videos", total=len(tasks))
         for task, is_made in made:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pytorchvideo_autox3d.data.classes import ClassNames
+from pytorchvideo_autox3d.data.classes import CLASSES_FILE, ClassNames
 from pytorchvideo_autox3d.data.manifest import Manifest, refuse_to_replace, write_manifest
 from pytorchvideo_autox3d.errors import DataError
 
@@ -56,8 +56,8 @@ def make_mini_kinetics(train: Manifest, val: Manifest, output: str | Path, setti
     output = Path(output)
     chosen_train = _drawn(train, labels, settings.train_per_class, [settings.seed, 0])
     chosen_val = _drawn(val, labels, settings.val_per_class, [settings.seed, 1])
-    for name in ("train", "val", "test"):
-        refuse_to_replace(output / f"{name}.csv", train, val)
+    for name in ("train.csv", "val.csv", "test.csv", CLASSES_FILE):
+        refuse_to_replace(output / name, train, val)
     for name, part in (("train", chosen_train), ("val", chosen_val), ("test", chosen_val)):
         write_manifest(output / f"{name}.csv", part)
     ClassNames(tuple(_name(train.classes, old) for old in labels)).write(output)

@@ -66,7 +66,7 @@ def test_nothing_is_left_of_a_failed_run(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(demo_module, "encode_video", fails)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="data: can't make the demo data: disk full"):
         make(tmp_path / "data")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -47,3 +48,14 @@ def test_too_few(tmp_path):
         make(tmp_path, MiniKinetics(3, 8, 2))
     with pytest.raises(DataError, match="val: class 1 has 1 videos, expected 2 or more"):
         make(tmp_path, val=(3, 1, 3, 3, 3, 3))
+
+
+@pytest.mark.parametrize("name", ["val.csv", "classes.json"])
+def test_what_is_read_is_not_written_over(tmp_path, name):
+    (tmp_path / name).write_text("kept")
+    read = {"val.csv": "elsewhere.csv", "classes.json": "elsewhere.json"} | {name: str(tmp_path / name)}
+    classes = ClassNames(tuple(f"class {n}" for n in range(6)), read["classes.json"])
+    val = dataclasses.replace(listed("val", (3,) * 6), name=read["val.csv"], classes=classes)
+    with pytest.raises(DataError, match=f"{name}: is itself a list that is read"):
+        make_mini_kinetics(listed("train", COUNTS), val, tmp_path, SMALL)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["kept"]
