@@ -114,12 +114,12 @@ class NasBench:
         """The network's place in the table's arrays.
 
         Raises:
-            SearchError: it is of another space.
+            SearchError: it is of another space, or no architecture.
         """
+        if not isinstance(architecture, Architecture):
+            raise SearchError(f"nasbench: {architecture!r} is no Architecture; `architectures` has those of the table")
         if architecture.space != self.space:
-            raise SearchError(
-                f"nasbench: the network is of space {architecture.space.name!r}, the table of {self.space.name!r}"
-            )
+            raise SearchError(f"nasbench: {_difference(architecture.space, self.space)}")
         sizes = [len(decision.candidates) for decision in self.space.decisions]
         return int(np.ravel_multi_index(architecture.indices, sizes))
 
@@ -131,8 +131,10 @@ class NasBench:
             seed: of the trainings; None is the mean over the seeds that a network has.
 
         Raises:
-            SearchError: there is no such seed.
+            SearchError: there is no such split or seed.
         """
+        if split not in SPLITS:
+            raise SearchError(f"nasbench: no split {split!r}; there are {', '.join(SPLITS)}")
         right_NS = getattr(self.table, f"{split}_right_NSE")[:, self._columns(seed), -1].astype(float)
         right_NS[right_NS < 0] = np.nan
         counts_N = (~np.isnan(right_NS)).sum(axis=1)
@@ -156,12 +158,18 @@ class NasBench:
         others = [np.delete(accuracy_SN, s, axis=0).mean(axis=0) for s in range(len(accuracy_SN))]
         return float(np.mean([kendalltau(one, rest).statistic for one, rest in zip(accuracy_SN, others, strict=True)]))
 
-    def _columns(self, seed: int | None) -> list[int]:
-        if seed is None:
-            return list(range(len(self.seeds)))
+    def column(self, seed: int) -> int:
+        """The seed's place in the table's arrays.
+
+        Raises:
+            SearchError: there is no such seed.
+        """
         if seed not in self.seeds:
             raise SearchError(f"nasbench: no seed {seed}; there are {', '.join(map(str, self.seeds))}")
-        return [self.seeds.index(seed)]
+        return self.seeds.index(seed)
+
+    def _columns(self, seed: int | None) -> list[int]:
+        return list(range(len(self.seeds))) if seed is None else [self.column(seed)]
 
     def _videos(self, split: str) -> int:
         return int(self.table.card["videos"][split])
@@ -173,4 +181,17 @@ def load(path: str | Path | None = None) -> NasBench:
     Raises:
         DataError: there is no such file, or it is not a table, or a table of another version.
     """
-    return NasBench(read_table(path or TABLE_FILE))
+    return NasBench(read_table(TABLE_FILE if path is None else path))
+
+
+def _difference(network: SearchSpace, table: SearchSpace) -> str:
+    """The first thing in which a network's space and the table's differ."""
+    if network.name != table.name:
+        return f"the network is of space {network.name!r}, the table of {table.name!r}"
+    groups = zip(network.groups, table.groups, strict=False)
+    parts = [("stem", (network.stem, table.stem)), ("head", (network.head, table.head))]
+    for where, (one, other) in [*parts, *((f"group {number}", pair) for number, pair in enumerate(groups, start=1))]:
+        for key, value in vars(one).items():
+            if value != vars(other)[key]:
+                return f"the network's space has {where}: {key} {value}, the table's {vars(other)[key]}"
+    return f"the network's space has {len(network.groups)} groups, the table's {len(table.groups)}"

@@ -38,9 +38,9 @@ def candidates(bench: NasBench, seed: int, most_macs: float) -> list[Architectur
     """The networks trained from `seed` that have at most `most_macs` multiply-adds for a clip.
 
     Raises:
-        SearchError: there are none.
+        SearchError: there are none, or no such seed.
     """
-    column = bench.seeds.index(seed)
+    column = bench.column(seed)
     trained = [net for net in bench.architectures if bench.table.trained_NS[bench.index(net), column]]
     within = [net for net in trained if bench.table.macs_N[bench.index(net)] <= most_macs]
     if not within:

@@ -25,7 +25,12 @@ def build_table(**changes):
     right = np.stack([right // 2, right], axis=2).astype(np.int16)
     values = {
         "space": SPACE,
-        "card": {"videos": {"train": 100, "val": 400, "test": 200}, "clip": [4, 16, 16], "num_classes": 4},
+        "card": {
+            "videos": {"train": 100, "val": 400, "test": 200},
+            "clip": [4, 16, 16],
+            "num_classes": 4,
+            "recipe": {"batch_size": 2},
+        },
         "seeds_S": np.arange(3),
         "epochs_E": np.array([2, 4]),
         "val_right_NSE": 2 * right,

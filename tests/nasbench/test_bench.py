@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pytorchvideo_autox3d import nasbench
-from pytorchvideo_autox3d.errors import SearchError
+from pytorchvideo_autox3d.errors import DataError, SearchError
 from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.space import Architecture, load_space, space_from_dict, space_to_dict
 
@@ -44,6 +44,49 @@ def test_what_is_not_there(table, space, network):
     other = space_from_dict({**data, "name": "other"})
     with pytest.raises(SearchError, match="of space 'other', the table of 'tiny'"):
         bench.query(Architecture.from_indices(other, [0] * 8))
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("stem", "channels", 16, "stem: channels 16, the table's 8"),
+        ("head", "hidden", 32, "head: hidden 32, the table's 16"),
+        (
+            1,
+            "attentions",
+            ["glore", "none"],
+            r"group 2: attentions \('glore', 'none'\), the table's \('none', 'glore'\)",
+        ),
+    ],
+)
+def test_another_space_of_the_same_name(table, space, part, key, value, said):
+    data = space_to_dict(space)
+    (data["groups"][part] if isinstance(part, int) else data[part])[key] = value
+    with pytest.raises(SearchError, match=f"nasbench: the network's space has {said}"):
+        NasBench(table).query(Architecture.from_indices(space_from_dict(data), [0] * 8))
+
+
+def test_a_space_of_more_groups(table, space):
+    data = space_to_dict(space)
+    data["groups"].append(data["groups"][-1])
+    with pytest.raises(SearchError, match="has 3 groups, the table's 2"):
+        NasBench(table).query(Architecture.from_indices(space_from_dict(data), [0] * 12))
+
+
+@pytest.mark.parametrize("wrong", ["S", 3, None])
+def test_what_is_no_architecture(table, wrong):
+    with pytest.raises(SearchError, match=f"{wrong!r} is no Architecture"):
+        NasBench(table).query(wrong)
+
+
+def test_a_split_that_is_not_in_the_table(table):
+    with pytest.raises(SearchError, match="no split 'train'; there are val, test"):
+        NasBench(table).accuracies("train")
+
+
+def test_an_empty_path_is_not_the_package_s_table():
+    with pytest.raises(DataError, match="'': no such table"):
+        nasbench.load("")
 
 
 def test_incomplete_table(make_table, network):

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import simplejson
 
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.nasbench import table as module
@@ -61,3 +62,118 @@ def test_broken_files(tmp_path, table):
     (tmp_path / "cut.npz").write_bytes(cut)
     with pytest.raises(DataError, match=r"cut.npz: not a table"):
         read_table(tmp_path / "cut.npz")
+
+
+@pytest.fixture
+def altered(tmp_path, table):
+    """Writes the table with arrays in other ones' place; None leaves one out."""
+
+    def write(**changes):
+        write_table(tmp_path / "whole.npz", table)
+        with np.load(tmp_path / "whole.npz") as file:
+            arrays = {**file, **changes}
+        np.savez_compressed(tmp_path / "altered.npz", **{k: v for k, v in arrays.items() if v is not None})
+        return tmp_path / "altered.npz"
+
+    return write
+
+
+def refused(path, said):
+    with pytest.raises(DataError, match=said) as error:
+        read_table(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_one_array_is_no_table(tmp_path):
+    np.save(tmp_path / "one.npy", np.arange(3))
+    refused(tmp_path / "one.npy", "not a table of networks: one array")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_flipped_bytes(tmp_path, table, seed):
+    write_table(tmp_path / "t.npz", table)
+    data = bytearray((tmp_path / "t.npz").read_bytes())
+    for place in np.random.default_rng(seed).integers(len(data), size=20):
+        data[place] ^= 0xFF
+    (tmp_path / "t.npz").write_bytes(data)
+    refused(tmp_path / "t.npz", "")
+
+
+@pytest.mark.parametrize(
+    "version",
+    [np.array("abc"), np.array(np.nan), np.array(1.5), np.array(1.0), np.array("2020-01-01", "M8[D]"), np.array([1])],
+)
+def test_versions_that_are_none(altered, version):
+    refused(altered(version=version), r"a table of version .*; this release reads version 1")
+
+
+@pytest.mark.parametrize("text", ["{not json", "[" * 100_000, "{", "", "9" * 5000])
+@pytest.mark.parametrize("name", ["space", "card"])
+def test_texts_that_are_no_json(altered, name, text):
+    refused(altered(**{name: np.array(text)}), f"{name} is not JSON")
+
+
+@pytest.mark.parametrize("text", ["{}", "3", '{"name": "tiny", "groups": []}'])
+def test_a_wrong_space_names_the_file(altered, text):
+    refused(altered(space=np.array(text)), "space: ")
+
+
+CARD = {
+    "videos": {"train": 1, "val": 304, "test": 152},
+    "clip": [1, 1, 1],
+    "num_classes": 1,
+    "recipe": {"batch_size": 1},
+}
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({}, "card: videos.train is None"),
+        ([], "card: videos.train is None"),
+        (3.0, "card: videos.train is None"),
+        ({**CARD, "videos": {**CARD["videos"], "test": 0}}, "card: videos.test is 0"),
+        ({**CARD, "videos": {**CARD["videos"], "val": 303}}, "val_right goes from 0 to 304, expected -1 to 303"),
+        ({**CARD, "num_classes": "4"}, "card: num_classes is '4'"),
+        ({**CARD, "recipe": 7}, "card: recipe.batch_size is None"),
+        ({**CARD, "clip": [4, 16]}, r"card: clip is \[4, 16\]"),
+        ({**CARD, "clip": [4, 16, 0.5]}, "card: clip is"),
+    ],
+)
+def test_wrong_cards(altered, card, said):
+    read_table(altered(card=np.array(simplejson.dumps(CARD))))
+    refused(altered(card=np.array(simplejson.dumps(card))), said)
+
+
+SHAPE = r"\(16, 3, 2\)"
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        ("epochs", np.array([1]), rf"val_right has int16 of shape {SHAPE}, expected .* \(16, 3, 1\)"),
+        ("epochs", np.array([4, 2]), r"epochs are \[4, 2\]"),
+        ("epochs", np.array([0, 4]), r"epochs are \[0, 4\]"),
+        ("epochs", np.array([1.5, 4]), "epochs has float64"),
+        ("seeds", np.array([0, 1]), rf"val_right has int16 of shape {SHAPE}"),
+        ("seeds", np.array([0, 1, 1]), r"seeds are \[0, 1, 1\]"),
+        ("macs", np.arange(5), r"macs has int64 of shape \(5,\), expected whole numbers of shape \(16,\)"),
+        ("macs", np.array(["a"] * 16), "macs has <U1"),
+        ("macs", np.arange(16), "macs holds 0"),
+        ("seconds", np.ones((16, 3), complex), "seconds has complex128"),
+        ("test_right", np.full((16, 3, 2), 0.5), "test_right has float64"),
+        ("test_right", np.full((16, 3, 2), -2), "test_right goes from -2 to -2"),
+        ("test_right", np.full((16, 3, 2), -1), "val_right is -1 for other trainings"),
+        ("val_right", np.full((16, 3, 2), -1), "val_right is -1 for other trainings"),
+    ],
+)  # fmt: skip
+def test_arrays_that_do_not_fit(altered, name, array, said):
+    refused(altered(**{name: array}), said)
+
+
+def test_no_epochs_and_no_seeds(altered):
+    counts = {f"{split}_{what}": np.zeros((16, 3, 0), int) for split in ("val", "test") for what in ("right", "loss")}
+    refused(altered(epochs=np.arange(0), **counts), r"epochs are \[\]")
+    counts = {name: np.zeros((16, 0, 2), int) for name in counts}
+    refused(altered(seeds=np.arange(0), seconds=np.zeros((16, 0)), **counts), r"seeds are \[\]")

@@ -29,3 +29,5 @@ def test_candidates_within_a_budget(make_table, networks):
     assert candidates(bench, 1, 1003) == [networks[0], networks[1], networks[3]]
     with pytest.raises(SearchError, match=r"within 0.0009 M multiply-adds; the table's cheapest has 0.001 M"):
         candidates(bench, 0, 900)
+    with pytest.raises(SearchError, match="no seed 9; there are 0, 1, 2"):
+        candidates(bench, 9, 1e9)
