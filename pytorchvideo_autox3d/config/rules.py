@@ -5,6 +5,7 @@ Each error names the key as the user wrote it; the parts' own checks can only na
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,9 +23,9 @@ AT_LEAST_ONE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "TRAIN.EVAL_PERIOD", "DATA_LOADER.NUM_WORKERS", "NUM_GPUS", "SHARD_ID", "RNG_SEED", "SOLVER.WEIGHT_DECAY",
-    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS", "SEARCH.COST_WEIGHT", "SEARCH.PARAMS_WEIGHT", "SEARCH.LATENCY_THREADS",
-    "AUTOX3D.DECODE_SECONDS", "AUTOX3D.CHECKPOINT_MINUTES", "AUTOX3D.EPOCHS_KEPT",
-    "AUTOX3D.LOADER_SECONDS", "AUTOX3D.BASE_BATCH_SIZE",
+    "BN.WEIGHT_DECAY", "SOLVER.WARMUP_EPOCHS", "SEARCH.COST_WEIGHT", "SEARCH.PARAMS_WEIGHT",
+    "SEARCH.POLICY_WEIGHT_DECAY", "SEARCH.LATENCY_THREADS", "AUTOX3D.DECODE_SECONDS", "AUTOX3D.CHECKPOINT_MINUTES",
+    "AUTOX3D.EPOCHS_KEPT", "AUTOX3D.LOADER_SECONDS", "AUTOX3D.BASE_BATCH_SIZE",
 )  # fmt: skip
 ABOVE_ZERO = ("SOLVER.BASE_LR", "DATA.TARGET_FPS")
 UNSET_OR_ABOVE_ZERO = ("SOLVER.CLIP_GRAD_L2NORM", "SOLVER.CLIP_GRAD_VAL")
@@ -57,7 +58,7 @@ def check_values(cfg: CfgNode) -> None:
         ConfigError: names the first key that is wrong, its value, and what was expected.
     """
     _check_all(cfg, AT_LEAST_ONE, lambda value: value >= 1, "1 or more")
-    _check_all(cfg, NOT_NEGATIVE, lambda value: value >= 0, "0 or more")
+    _check_all(cfg, NOT_NEGATIVE, lambda value: 0 <= value < math.inf, "0 or more, and finite")
     _check_all(cfg, ABOVE_ZERO, lambda value: value > 0, "above 0")
     _check_all(cfg, UNSET_OR_ABOVE_ZERO, lambda value: value is None or value > 0, "above 0, or None")
     for key, known in CHOICES.items():

@@ -55,7 +55,7 @@ class Budget:
         key: the config key that set this budget, named in error messages; by default the metric's own.
 
     Raises:
-        SearchError: an unknown metric, a target that is not positive or a negative weight.
+        SearchError: an unknown metric, a target that is not positive, a negative weight, or one of them not finite.
     """
 
     metric: str
@@ -69,9 +69,9 @@ class Budget:
             raise SearchError(f"{named}budget {self.metric!r} is none of {', '.join(METRICS)}")
         object.__setattr__(self, "key", self.key or METRICS[self.metric].key)
         if not (self.target > 0 and math.isfinite(self.target)):
-            raise SearchError(f"{self.key}: a target of {self.target} is not above 0")
-        if not self.weight >= 0:
-            raise SearchError(f"{self.key}: a weight of {self.weight} is negative")
+            raise SearchError(f"{self.key}: a target of {self.target} is not above 0 and finite")
+        if not 0 <= self.weight < math.inf:
+            raise SearchError(f"{self.key}: a weight of {self.weight} is negative or not finite")
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,9 @@ class Budgets:
         self._costs: dict[str, AdditiveCost] = {"gflops": table.additive("macs"), "params_m": table.additive("params")}
         if latency is not None:
             self._costs["latency_ms"] = latency
-        names = [budget.metric for budget in self.budgets]
-        if len(set(names)) < len(names):
-            raise SearchError(f"two budgets for one metric: {', '.join(names)}")
-        for budget in self.budgets:
+        for number, budget in enumerate(self.budgets):
+            if budget.metric in [one.metric for one in self.budgets[:number]]:
+                raise SearchError(f"{budget.key}: two budgets for one metric, {budget.metric}")
             if budget.metric not in self._costs:
                 raise SearchError(f"{budget.key}: a budget in {budget.metric} needs a measured SEARCH.LATENCY_TABLE")
             _check_reach(budget, *self.range(budget.metric))

@@ -117,7 +117,9 @@ class SearchSettings:
         }
         for key, rate in rates.items():
             if not (rate > 0 and math.isfinite(rate)):
-                raise SearchError(f"{key}: {rate} is not above 0")
+                raise SearchError(f"{key}: {rate} is not above 0 and finite")
+        if not 0 <= self.policy_weight_decay < math.inf:
+            raise SearchError(f"SEARCH.POLICY_WEIGHT_DECAY: {self.policy_weight_decay} is negative or not finite")
 
     def _check_sandwich(self) -> None:
         """The widest and narrowest are among the samples of a step; alpha and the others need some beside them.

@@ -49,12 +49,26 @@ def test_normalisation_that_goes_is_taken(opts):
     [
         (["AUTOX3D.LABEL_SMOOTHING", 1.5], r"^AUTOX3D\.LABEL_SMOOTHING is 1\.5, expected in \[0, 1\)"),
         (["AUTOX3D.LABEL_SMOOTHING", -0.1], r"^AUTOX3D\.LABEL_SMOOTHING is -0\.1, expected"),
+        (
+            ["SEARCH.POLICY_WEIGHT_DECAY", -1.0],
+            r"^SEARCH\.POLICY_WEIGHT_DECAY is -1\.0, expected 0 or more, and finite",
+        ),
+        (["SEARCH.COST_WEIGHT", "1e999"], r"^SEARCH\.COST_WEIGHT is inf, expected 0 or more, and finite"),
         (["DATA.STD", [0.2, 0, 0.2]], r"^DATA\.STD is \[0\.2, 0, 0\.2\], expected numbers above 0"),
     ],
 )
 def test_numbers_out_of_range_name_their_key(options, message):
     with pytest.raises(ConfigError, match=message):
         load(*options)
+
+
+@pytest.mark.parametrize("key", ["POLICY_WEIGHT_DECAY", "COST_WEIGHT", "PARAMS_WEIGHT"])
+@pytest.mark.parametrize(("written", "value"), [(".nan", "nan"), (".inf", "inf")])
+def test_a_number_that_is_not_finite_is_refused_from_a_yaml_too(tmp_path, key, written, value):
+    path = tmp_path / "search.yaml"
+    path.write_text(f"SEARCH:\n  ENABLE: True\n  {key}: {written}\n")
+    with pytest.raises(ConfigError, match=f"SEARCH.{key} is {value}, expected 0 or more, and finite"):
+        load_cfg(path)
 
 
 @pytest.mark.parametrize(

@@ -281,6 +281,16 @@ def test_shared_search_uses_the_whole_list(options):
             "SEARCH.BUDGETS: budget 'watts' is none of gflops, params_m, latency_ms",
         ),
         (
+            {"SEARCH.TARGET_GFLOPS": 0.0, "SEARCH.BUDGETS": "[['gflops',0.0003,1e999]]"},
+            SearchError,
+            "SEARCH.BUDGETS: a weight of inf is negative or not finite",
+        ),
+        (
+            {"SEARCH.TARGET_GFLOPS": 0.0, "SEARCH.BUDGETS": [["gflops", 0.0003, 1.0], ["gflops", 0.00029, 1.0]]},
+            SearchError,
+            "SEARCH.BUDGETS: two budgets for one metric, gflops",
+        ),
+        (
             {"SEARCH.TARGET_GFLOPS": 0.0, "SEARCH.BUDGETS": [["latency_ms", 3.0, 1.0]]},
             SearchError,
             "SEARCH.BUDGETS: a budget in latency_ms needs a measured SEARCH.LATENCY_TABLE",
@@ -308,6 +318,8 @@ def test_shared_search_uses_the_whole_list(options):
         ({"SEARCH.BEST_OF": 0}, ConfigError, "SEARCH.BEST_OF is 0"),
         ({"SEARCH.BN_BATCHES": -1}, ConfigError, "SEARCH.BN_BATCHES is -1"),
         ({"SEARCH.COST_WEIGHT": -1.0}, ConfigError, "SEARCH.COST_WEIGHT is -1.0"),
+        ({"SEARCH.COST_WEIGHT": "1e999"}, ConfigError, "SEARCH.COST_WEIGHT is inf, expected"),
+        ({"SEARCH.POLICY_WEIGHT_DECAY": -1.0}, ConfigError, "SEARCH.POLICY_WEIGHT_DECAY is -1.0, expected"),
         ({"SOLVER.WARMUP_EPOCHS": 2.0}, ConfigError, "SOLVER.WARMUP_EPOCHS is 2, expected less than SEARCH.EPOCHS 2"),
         ({"MODEL.MODEL_NAME": "AutoX3DSerch"}, RegistryError, "MODEL.MODEL_NAME"),
         ({"SEARCH.POLICY_SPLIT": 0.0}, SearchError, "SEARCH.POLICY_SPLIT"),

@@ -71,14 +71,25 @@ def test_bad_budgets():
         Budget("latency", 1.0)
     with pytest.raises(SearchError, match=r"SEARCH.TARGET_GFLOPS: a target of -1"):
         Budget("gflops", -1)
-    with pytest.raises(SearchError, match="negative"):
-        Budget("gflops", 1, weight=-1)
 
 
-def test_two_budgets_for_one_metric(table):
+@pytest.mark.parametrize("weight", [-1, float("inf"), float("nan")])
+def test_a_weight_that_is_negative_or_not_finite_names_its_key(weight):
+    with pytest.raises(SearchError, match=f"^SEARCH.BUDGETS: a weight of {weight} is negative or not finite"):
+        Budget("gflops", 1, weight, "SEARCH.BUDGETS")
+
+
+@pytest.mark.parametrize("target", [float("inf"), float("nan")])
+def test_a_target_that_is_not_finite_names_its_key(target):
+    with pytest.raises(SearchError, match=f"^SEARCH.TARGET_GFLOPS: a target of {target} is not above 0 and finite"):
+        Budget("gflops", target)
+
+
+@pytest.mark.parametrize("key", ["", "SEARCH.BUDGETS"])
+def test_two_budgets_for_one_metric_name_their_key(table, key):
     low, high = Budgets(table).range("gflops")
-    middle = Budget("gflops", (low + high) / 2)
-    with pytest.raises(SearchError, match="two budgets for one metric"):
+    middle = Budget("gflops", (low + high) / 2, 1.0, key)
+    with pytest.raises(SearchError, match=f"^{key or 'SEARCH.TARGET_GFLOPS'}: two budgets for one metric, gflops"):
         Budgets(table, [middle, middle])
 
 
