@@ -183,7 +183,7 @@ def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     MODEL_REGISTRY.get(cfg.MODEL.MODEL_NAME, key="MODEL.MODEL_NAME")
     if cfg.MODEL.MODEL_NAME not in ("AutoX3D", "AutoX3DSearch"):
         raise ConfigError(f"MODEL.MODEL_NAME is {cfg.MODEL.MODEL_NAME!r}, expected AutoX3DSearch for a search")
-    build.build_search_settings(cfg)
+    method.check_settings(build.build_search_settings(cfg), mix=build.build_mix(cfg))
     build.build_evolution(cfg)
     with torch.device("meta"):
         supernet = build.build_supernet(cfg)
@@ -191,7 +191,6 @@ def _check_keys(cfg: CfgNode) -> LatencyTable | None:
     build.build_optimizer(cfg, supernet)
     build.build_schedule(cfg)
     build.build_loss(cfg)
-    build.build_mix(cfg)
     latency = build.build_latency(cfg)
     _check_pareto_targets(cfg, build.build_budgets(cfg, supernet, latency))
     return latency

@@ -94,13 +94,9 @@ class SearchSettings:
         for key, value in positive.items():
             if value < 1:
                 raise SearchError(f"SEARCH.{key}: {value} is below 1")
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise SearchError(
-                f"SEARCH.WARMUP_EPOCHS: {self.warmup_epochs} is outside [0, SEARCH.EPOCHS) = [0, {self.epochs}): "
-                "alpha would never learn"
-            )
-        if self.warmup_samples < 0:
-            raise SearchError(f"SEARCH.WARMUP_SAMPLES: {self.warmup_samples} is below 0")
+        for key, value in {"WARMUP_EPOCHS": self.warmup_epochs, "WARMUP_SAMPLES": self.warmup_samples}.items():
+            if value < 0:
+                raise SearchError(f"SEARCH.{key}: {value} is below 0")
         if self.adaptive_samples and self.min_samples > self.num_samples:
             raise SearchError(f"SEARCH.MIN_SAMPLES: {self.min_samples} is above SEARCH.NUM_SAMPLES {self.num_samples}")
         if self.spread not in SPREADS:
@@ -122,7 +118,7 @@ class SearchSettings:
             raise SearchError(f"SEARCH.POLICY_WEIGHT_DECAY: {self.policy_weight_decay} is negative or not finite")
 
     def _check_sandwich(self) -> None:
-        """The widest and narrowest are among the samples of a step; alpha and the others need some beside them.
+        """The widest and narrowest are among the samples of a step, so there must be as many.
 
         Raises:
             SearchError: too few samples, or a setting of the sandwich without one.
@@ -132,10 +128,15 @@ class SearchSettings:
             if value and not sandwich:
                 raise SearchError(f"SEARCH.{key}: needs SEARCH.SANDWICH or SEARCH.SANDWICH_AFTER_WARMUP")
         ends = 1 + self.sandwich_narrowest
-        least = self.min_samples if self.adaptive_samples else self.num_samples
         counts = {"WARMUP_SAMPLES": self.warmup_samples or self.num_samples} if self.sandwich else {}
         if self.sandwich_after_warmup:
-            counts["MIN_SAMPLES" if self.adaptive_samples else "NUM_SAMPLES"] = least
+            key, least = self.least_samples
+            counts[key] = least
         for key, count in counts.items():
-            if count < ends or (key != "WARMUP_SAMPLES" and self.shared and count == ends):
-                raise SearchError(f"SEARCH.{key}: {count} samples leave none beside the {ends} of the sandwich")
+            if count < ends:
+                raise SearchError(f"SEARCH.{key}: {count} samples are fewer than the {ends} of the sandwich")
+
+    @property
+    def least_samples(self) -> tuple[str, int]:
+        """The least K of a step after the warm-up, and the key under SEARCH that sets it."""
+        return ("MIN_SAMPLES", self.min_samples) if self.adaptive_samples else ("NUM_SAMPLES", self.num_samples)

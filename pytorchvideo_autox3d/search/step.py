@@ -14,6 +14,8 @@ from torch import Tensor
 
 from pytorchvideo_autox3d import distributed
 from pytorchvideo_autox3d.engine.protocols import Batch, Position
+from pytorchvideo_autox3d.engine.supervised import Mix
+from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.layers.windows import gradients_in_place
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.search.batch_statistics import batch_statistics
@@ -31,6 +33,7 @@ from pytorchvideo_autox3d.search.sample_gradients import (
     NoGradient,
     SampleGradient,
 )
+from pytorchvideo_autox3d.search.settings import SearchSettings
 from pytorchvideo_autox3d.search.shared_stem import SharedStem
 from pytorchvideo_autox3d.search.supernet_step import (
     Clips,
@@ -75,6 +78,23 @@ class ParsecSearch(SupernetSearch):
     """
 
     spreads_samples = True
+
+    @classmethod
+    def check_settings(cls, settings: SearchSettings, *, mix: Mix | None = None) -> None:
+        """As in `SupernetSearch`; where alpha learns, it also needs two draws of the policy in each of its steps.
+
+        The importance weight of a single draw is 1 whatever its likelihood, so alpha would learn nothing from the data.
+
+        Raises:
+            SearchError: the settings are not for this method.
+        """
+        super().check_settings(settings, mix=mix)
+        key, count = settings.least_samples
+        # Only with the weights' own samples are the ends of the sandwich among those that alpha is given.
+        fixed = 1 + settings.sandwich_narrowest if settings.shared and settings.sandwich_after_warmup else 0
+        if cls.learns_policy and count - fixed < 2:
+            beside = f" beside the {fixed} of the sandwich" if fixed else ""
+            raise SearchError(f"SEARCH.{key}: {count} is too few: alpha learns from 2 draws or more a step{beside}")
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
         """One step: alpha (after the warm-up) and the weights.

@@ -81,7 +81,7 @@ class SupernetSearch:
         noise: signal and noise of alpha's gradient in this epoch.
 
     Raises:
-        SearchError: `settings.spread` is "samples" with a method without samples, with distillation or with `mix`.
+        SearchError: the method can't search with `settings` and `mix`, see `check_settings`.
     """
 
     learns_policy = True
@@ -102,6 +102,7 @@ class SupernetSearch:
         mix: Mix | None = None,
         ledger: Ledger | None = None,
     ) -> None:
+        self.check_settings(settings, mix=mix)
         self.supernet = supernet
         self.policy = policy
         self.optimizer = optimizer
@@ -118,11 +119,6 @@ class SupernetSearch:
         self.lagrangian = Lagrangian(budgets, settings.lagrangian_lr) if settings.cost_term == "lagrangian" else None
         self._noise_epoch = -1
         self.spread_samples = settings.spread == "samples"
-        if self.spread_samples and (not self.spreads_samples or settings.distill or mix is not None):
-            raise SearchError(
-                "SEARCH.SPREAD: 'samples' goes with methods that draw samples, without SEARCH.DISTILL (each sample "
-                "learns from the widest) and without MIXUP (each process would mix otherwise)"
-            )
 
     @classmethod
     def check_space(cls, space: SearchSpace) -> None:
@@ -131,6 +127,29 @@ class SupernetSearch:
         Raises:
             SearchError: it can't.
         """
+
+    @classmethod
+    def check_settings(cls, settings: SearchSettings, *, mix: Mix | None = None) -> None:
+        """Check that the method can search with these settings, before anything is built.
+
+        Args:
+            settings: of the search.
+            mix: replaces the clips and labels that the weights learn from (mixup).
+
+        Raises:
+            SearchError: alpha learns, but in no epoch; or `settings.spread` is "samples" with a method without samples,
+                with distillation or with `mix`.
+        """
+        if cls.learns_policy and settings.warmup_epochs >= settings.epochs:
+            raise SearchError(
+                f"SEARCH.WARMUP_EPOCHS: {settings.warmup_epochs} is outside [0, SEARCH.EPOCHS) = "
+                f"[0, {settings.epochs}): alpha would never learn"
+            )
+        if settings.spread == "samples" and (not cls.spreads_samples or settings.distill or mix is not None):
+            raise SearchError(
+                "SEARCH.SPREAD: 'samples' goes with methods that draw samples, without SEARCH.DISTILL (each sample "
+                "learns from the widest) and without MIXUP (each process would mix otherwise)"
+            )
 
     def __call__(self, batches: Sequence[SearchBatch], loop: Position) -> Mapping[str, Tensor | float]:
         """Do one step, which a subclass must define.

@@ -63,7 +63,7 @@ def reads(tmp_path_factory):
                 "SOLVER__MAX_EPOCH": None, "BN__NUM_BATCHES_PRECISE": None}  # fmt: skip
     latencies = write_latency_table(load_small("autox3d/search_demo.yaml", **searched), folder / "latency.json")
     record(SEARCH, "autox3d/search_demo.yaml", **searched, SEARCH__LATENCY_TABLE=latencies,
-           SEARCH__EPOCHS=2, SEARCH__WARMUP_EPOCHS=1, SEARCH__NUM_SAMPLES=1, SEARCH__BEST_OF=1,
+           SEARCH__EPOCHS=2, SEARCH__WARMUP_EPOCHS=1, SEARCH__NUM_SAMPLES=2, SEARCH__BEST_OF=1,
            SEARCH__BN_BATCHES=1, SEARCH__TARGET_GFLOPS=0.0002, MIXUP__ENABLE=True, AUG__ENABLE=True,
            TENSORBOARD__ENABLE=True, TRAIN__BATCH_SIZE=2)  # fmt: skip
     seen[SEARCH] |= _reads_of_other_choices({**searched, "OUTPUT_DIR": folder / "none"})

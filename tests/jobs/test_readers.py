@@ -57,7 +57,7 @@ def reads(tmp_path_factory):
 
     searching = {
         "AUTOX3D.GROUPS": [], "OUTPUT_DIR": folder / "search", "SEARCH.EPOCHS": 2, "SEARCH.WARMUP_EPOCHS": 1,
-        "SEARCH.NUM_SAMPLES": 1, "SEARCH.BEST_OF": 1, "SEARCH.BN_BATCHES": 1,
+        "SEARCH.NUM_SAMPLES": 2, "SEARCH.BEST_OF": 1, "SEARCH.BN_BATCHES": 1,
         "SEARCH.TARGET_GFLOPS": 0.0002, "SEARCH.PARETO_GFLOPS": [0.0002], "SOLVER.MAX_EPOCH": 300,
         "BN.NUM_BATCHES_PRECISE": 200,
     }  # fmt: skip

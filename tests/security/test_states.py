@@ -57,7 +57,7 @@ def find(folder: str) -> None:
         SyntheticLoader(batches=3, seed=2),
         optimizer=build_optimizer(supernet, base_lr=0.1),
         schedule=make_schedule(base_lr=0.1, max_epoch=2),
-        settings=SearchSettings(epochs=2, warmup_epochs=0, num_samples=1, keeping=Keeping(minutes=1e-9)),
+        settings=SearchSettings(epochs=2, warmup_epochs=0, num_samples=2, keeping=Keeping(minutes=1e-9)),
         budgets=[],
         runtime=Runtime(device=CPU, preprocess=to_float),
         output_dir=folder,
