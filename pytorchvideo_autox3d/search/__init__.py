@@ -10,7 +10,7 @@ from pytorchvideo_autox3d.search.halves import split_halves
 from pytorchvideo_autox3d.search.inherited import inherited_score, recalibrated
 from pytorchvideo_autox3d.search.ledger import Ledger
 from pytorchvideo_autox3d.search.loop import cost_table, search
-from pytorchvideo_autox3d.search.methods import Cost, MethodRun, Problem, Trial, run_method
+from pytorchvideo_autox3d.search.methods import Cost, MethodRun, Problem, Trial, find_method, run_method
 from pytorchvideo_autox3d.search.model import AutoX3DSearchNet, create_autox3d_search
 from pytorchvideo_autox3d.search.parsec import importance_weights
 from pytorchvideo_autox3d.search.policy import Policy
@@ -45,6 +45,7 @@ __all__ = [
     "create_autox3d_search",
     "decision_report",
     "derive",
+    "find_method",
     "importance_weights",
     "inherited_score",
     "pareto",
