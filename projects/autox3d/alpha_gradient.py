@@ -2,7 +2,7 @@
 
     python projects/autox3d/alpha_gradient.py
 
-A supernet over the space of the table of networks is trained for ten epochs of uniform samples (or taken from
+A supernet over the space of the table of networks is trained on uniform samples (`SupernetRecipe`; or taken from
 --output), and the loss of every network on every batch of clips it has not learnt from is computed once, batch norm by
 the batch. From that table any number of steps is drawn, so that means and spreads are of thousands of gradients at the
 uniform policy. Writes results/alpha_gradient.json. Shapes: N networks, B batches, K samples, A entries of alpha.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,11 @@ def main() -> None:
 
 def kept_losses(folder: Path, space: SearchSpace, data: dict[str, nasbench_recipe.Videos]) -> np.ndarray:
     """`losses` of the supernet "base" of `folder` on validation videos, computed once and kept there."""
-    kept = folder / "base_0_losses.npy"
+    recipe = SupernetRecipe()
+    what = repr((space.name, sorted(recipe.to_dict().items())))
+    kept = folder / f"base_0_losses_{blake2b(what.encode(), digest_size=6).hexdigest()}.npy"
     if not kept.is_file():
-        _, supernets = kept_supernets(folder, "base", space, data, SupernetRecipe(), seed=0)
+        _, supernets = kept_supernets(folder, "base", space, data, recipe, seed=0)
         with atomic_write(kept) as beside, beside.open("wb") as file:
             np.save(file, losses(supernets["weights"], data["val"]))
     return np.load(kept)

@@ -1,6 +1,6 @@
 """Attention positions: searched against placed by hand, on a fixed backbone (paper, section 5.2.1 and Table 3).
 
-    python projects/autox3d/attention_positions.py      # an hour and a half of CPU; stop it, start it again
+    python projects/autox3d/attention_positions.py      # three quarters of an hour of CPU; stop it, start it again
     python projects/autox3d/attention_positions.py --print
 
 The backbone is spaces/attention.yaml without attention, on the bench data. By hand: GloRe after the last two blocks of
@@ -60,7 +60,7 @@ def run_searches(args: argparse.Namespace, target: float) -> list[dict[str, Any]
     method = replace(bench_searches.METHODS["ours"], derive="within_budgets")
     tasks = [(args.data, str(SPACE), method, seed, target, SEARCHED) for seed in range(SEARCHES)]
     kept = argparse.Namespace(data=args.data, results=args.output / "searches.json", workers=args.workers)
-    return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: row["seed"])
+    return sorted(bench_searches.run_missing(tasks, kept, COMMAND), key=lambda row: row["seed"])
 
 
 def networks(space: SearchSpace, searched: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -92,13 +92,18 @@ def with_attention(space: SearchSpace, groups: tuple[int, ...]) -> Architecture:
 
 
 def means(trainings: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """By role: the mean accuracy over all its trainings, their standard deviation, and the multiply-adds."""
+    """By role: the mean accuracy over all its trainings, their standard deviation, and the multiply-adds.
+
+    Two searches may find one network: its trainings count once in the deviation.
+    """
     result = {}
     for role in dict.fromkeys(one["role"] for one in trainings):
         own = [one for one in trainings if one["role"] == role]
         test = np.array([one["test"] for one in own])
         macs = float(np.mean([one["macs"] for one in own]))
-        result[role] = {"test": float(test.mean()), "test_sd": float(test.std(ddof=1)), "macs": macs}
+        distinct = {(tuple(one["choices"]), one["seed"]): one["test"] for one in own}
+        deviation = float(np.std(list(distinct.values()), ddof=1))
+        result[role] = {"test": float(test.mean()), "test_sd": deviation, "macs": macs}
     return result
 
 

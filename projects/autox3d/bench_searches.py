@@ -129,12 +129,17 @@ def main() -> None:
         for seed in args.seeds
         for name in args.methods
     ]  # fmt: skip
-    run_missing(tasks, args)
+    run_missing(tasks, args, COMMAND)
 
 
-def run_missing(tasks: list[tuple[Any, ...]], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run the searches that the results lack, and write each as it ends."""
+def run_missing(tasks: list[tuple[Any, ...]], args: argparse.Namespace, command: str) -> list[dict[str, Any]]:
+    """Run the searches that the results lack, and write each as it ends; return those of the tasks.
+
+    A search by that name and seed of another recipe, space or target is replaced.
+    """
     rows = simplejson.loads(args.results.read_text(encoding="utf8")) if args.results.is_file() else []
+    asked = {(task[5], task[3]): _identity(task) for task in tasks}
+    rows = [row for row in rows if asked.get((row["method"], row["seed"])) in (None, _identity_of(row))]
     done = {(row["method"], row["seed"]) for row in rows}
     left = [task for task in tasks if (task[5], task[3]) not in done]
     nasbench_recipe.load_bench(args.data)
@@ -142,10 +147,19 @@ def run_missing(tasks: list[tuple[Any, ...]], args: argparse.Namespace) -> list[
     with Progress() as progress, context.Pool(args.workers, maxtasksperchild=1) as pool:
         bar = progress.add_task("searches", total=len(left))
         for row in pool.imap_unordered(_run, left):
-            rows = [*rows, row]
+            rows = [*rows, {**row, "command": command}]
             write_json(args.results, rows)
             progress.advance(bar)
-    return rows
+    return [row for row in rows if (row["method"], row["seed"]) in asked]
+
+
+def _identity(task: tuple[Any, ...]) -> tuple[Any, ...]:
+    _, space, method, _, target, _ = task
+    return (load_space(space) if isinstance(space, str) else space).name, method.to_dict(), target
+
+
+def _identity_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["space"], row["recipe"], row["target_gflops"]
 
 
 def _run(task: tuple[Path, SearchSpace | str, Method, int, float, str]) -> dict[str, Any]:
@@ -250,6 +264,7 @@ def run_search(
         evolution=evolution,
     )  # fmt: skip
     return {
+        "space": space.name,
         "recipe": method.to_dict(),
         "target_gflops": target_gflops,
         "architecture": list(found.architecture.indices),
@@ -262,7 +277,6 @@ def run_search(
         "loss": history[-1]["loss"],
         "history": [{key: one.get(key) for key in ("epoch", "gflops", "entropy", "ess")} for one in history],
         **ledger.to_dict(),
-        "command": COMMAND,
     }
 
 

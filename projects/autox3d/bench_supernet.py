@@ -80,7 +80,7 @@ def _batch(clip_BCTHW: Tensor, label_B: Tensor) -> BenchBatch:
 
 @dataclass(frozen=True)
 class SupernetRecipe:
-    """How a supernet is trained; rates, warm-up and clipping are the table's."""
+    """How a supernet is trained; rates and clipping are the table's, and the warm-up takes a fifth."""
 
     epochs: int = 20
     samples: int = 2
@@ -184,10 +184,16 @@ def kept_supernets(
 
 
 def accuracies_so_far(bench: NasBench, journal: Path, *, seed: int = 0) -> dict[int, float]:
-    """Final test top-1 in percent by network, from the table and from what the journal has beyond it."""
+    """Final test top-1 in percent by network, from the table and from what the journal has beyond it.
+
+    Raises:
+        DataError: the journal has trainings of another space or recipe than the table's.
+    """
     known = {int(n): float(value) for n, value in enumerate(bench.accuracies(seed=seed)) if not np.isnan(value)}
     for path in sorted(journal.glob(f"{seed}_*.json")):
         row = simplejson.loads(path.read_text(encoding="utf8"))
+        if (row.get("space"), row["recipe"]) != (bench.space.name, bench.table.card["recipe"]):
+            raise DataError(f"{path}: of another space or recipe than the table's")
         known[int(path.stem.split("_")[1])] = 100.0 * row["test_right"][-1] / bench.table.card["videos"]["test"]
     return known
 

@@ -105,12 +105,23 @@ def kept_file(journal: Path, name: str, seed: int) -> Path:
 
 
 def _kept(journal: Path, name: str, network: Mapping[str, Any], seed: int) -> bool:
-    """Whether this training is there: one of another network by that name, from another search, is not this one."""
+    """Whether this training is there: one by that name of another network (of another search) or recipe is not it."""
     file = kept_file(journal, name, seed)
     if not file.is_file():
         return False
     training = simplejson.loads(file.read_text(encoding="utf8"))
-    return all(training.get(key) == network.get(key) for key in ("choices", "bottleneck", "epochs"))
+    return all(training.get(key) == value for key, value in _described(network).items())
+
+
+def _described(network: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training is of: the network, its space by its file's name, and the recipe."""
+    kept = {key: network.get(key) for key in ("choices", "bottleneck", "epochs")}
+    space = Path(network["space"]).name if "space" in network else None
+    return {**kept, "space": space, "recipe": _recipe(network).to_dict()}
+
+
+def _recipe(network: Mapping[str, Any]) -> nasbench_recipe.Recipe:
+    return replace(RECIPE, epochs=network.get("epochs", RECIPE.epochs))
 
 
 def _train(task: tuple[Path, Path, str, dict[str, Any], int, str]) -> None:
@@ -119,10 +130,10 @@ def _train(task: tuple[Path, Path, str, dict[str, Any], int, str]) -> None:
     os.nice(2)
     data = nasbench_recipe.load_bench(folder)
     torch.manual_seed(seed)
-    net, recipe = build(network), replace(RECIPE, epochs=network.get("epochs", RECIPE.epochs))
+    net, recipe = build(network), _recipe(network)
     cost = count_module(net, CLIP)
     curves = nasbench_recipe.train_net(net, data, recipe, seed=seed)
-    described = {key: value for key, value in network.items() if key != "space"}
+    described = {**network, **{key: value for key, value in _described(network).items() if value is not None}}
     write_json(
         kept_file(journal, name, seed),
         {

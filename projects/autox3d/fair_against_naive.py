@@ -74,7 +74,7 @@ def run_searches(args: argparse.Namespace, target: float) -> list[dict[str, Any]
         for name in SELECTIONS
     ]
     kept = argparse.Namespace(data=args.data, results=args.output / "searches.json", workers=args.workers)
-    return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: (row["method"], row["seed"]))
+    return sorted(bench_searches.run_missing(tasks, kept, COMMAND), key=lambda row: (row["method"], row["seed"]))
 
 
 def networks(searched: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

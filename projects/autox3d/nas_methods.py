@@ -26,6 +26,7 @@ from scipy import stats
 
 from pytorchvideo_autox3d import nasbench
 from pytorchvideo_autox3d.benchmarks import nas
+from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.files import atomic_write, write_json
 from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.search import run_method
@@ -55,13 +56,21 @@ def main() -> None:
 
 
 def looked_up(bench: NasBench, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each search with what its network reaches in the table, and what random search reaches at its cost."""
+    """Each search with what its network reaches in the table, and what random search reaches at its cost.
+
+    Raises:
+        DataError: a search is of another space, or the table lacks trainings.
+    """
     truth_N = bench.accuracies()
     rows = []
     for one in found:
+        if one["space"] != bench.space.name:
+            raise DataError(f"the search {one['method']}, {one['seed']} is of space {one['space']}, not the table's")
         within_N = bench.table.macs_N <= one["target_gflops"] * 1e9 * (1 + 1e-9)
         network = bench.index(Architecture.from_indices(bench.space, one["architecture"]))
         seeds = [s for s, column in zip(bench.seeds, bench.table.trained_NS.T, strict=True) if column[within_N].all()]
+        if not seeds:
+            raise DataError("no seed has every network within the searches' budget: the table is not complete")
         seed = seeds[one["seed"] % len(seeds)]
         trainer = nasbench.TableTrainer(bench, seed)
         retraining = trainer.cost(Architecture.from_indices(bench.space, one["architecture"]), 0, bench.epochs[-1])

@@ -44,6 +44,9 @@ def main() -> None:
     bench = nasbench.load(TABLE)
     result: dict[str, Any] = spread(bench)
     kept = simplejson.loads(args.results.read_text(encoding="utf8")) if args.results.is_file() else {}
+    if kept.get("recipe") != RECIPE.to_dict():
+        kept = {}
+    result["recipe"] = RECIPE.to_dict()
     for key in ("no_motion", "twice_as_long"):
         result[key] = {row["seed"]: row for row in kept.get(key, [])}
     data = recipe.load_bench(args.data)

@@ -9,7 +9,8 @@ a search that is twice as long. What is found is trained from three seeds, and s
 that spend as much (the median, the best, and random search at the search's whole cost, which chooses among these 15 by
 validation), and X3D scaled to the same multiply-adds and to the same milliseconds. What the shorter searches found and
 the first X3D are trained once more, with twice the epochs, as networks differ in how fast they learn; so are the random
-networks, from one seed. Intervals hold the chance of searches, of draws and of trainings. Results:
+networks, from one seed. Intervals hold the chance of searches and of trainings, and that of draws where the rival is
+drawn; the best of the 15 in hindsight is one network, chosen by the trainings that it is judged by. Results:
 results/search_wins.json, each training with its seed, cost and command.
 """
 
@@ -19,7 +20,7 @@ import argparse
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import comb
+from math import ceil, comb
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def run_searches(args: argparse.Namespace) -> list[dict[str, Any]]:
         for seed in range(5)
     ]
     kept = argparse.Namespace(data=args.data, results=args.output / "searches.json", workers=args.workers)
-    return sorted(bench_searches.run_missing(tasks, kept), key=lambda row: (row["method"], row["seed"]))
+    return sorted(bench_searches.run_missing(tasks, kept, COMMAND), key=lambda row: (row["method"], row["seed"]))
 
 
 def networks(searched: list[dict[str, Any]], journal: Path) -> dict[str, dict[str, Any]]:
@@ -169,18 +170,21 @@ def print_summary(result: dict[str, Any]) -> None:
     trained = {role: Trained.of(trainings, role) for role in dict.fromkeys(one["role"] for one in trainings)}
     random, own_twice, x3d_twice = trained[RANDOM], trained[FOUND_TWICE], trained[X3D_TWICE]
     short = [one.test_NS for role, one in trained.items() if not role.endswith("_twice")]
-    deviation, freedom = training_deviation(np.concatenate(short))
+    # Two searches may find one network: its trainings count once.
+    deviation, freedom = training_deviation(np.unique(np.concatenate(short), axis=0))
     print(f"a training's standard deviation is {deviation:.1f} points")
     print(f"random: {listed(random)}")
     for role in dict.fromkeys(row["method"] for row in searches):
         cost = float(np.mean([row["macs"] / random.macs for row in searches if row["method"] == role]))
         print(f"{role}: {listed(trained[role])}; a search costs {cost:.1f} trainings")
-        # What is found is trained once more; random search has trained its choice already.
-        rivals = chance(random, deviation, freedom, count=max(1, round(cost) + 1))
+        # What is found is trained once more; random search has trained its choice already, and spends no less in all.
+        rivals = chance(random, deviation, freedom, count=ceil(cost) + 1)
         rivals |= {trained[x3d].names[0]: of_trainings(trained[x3d].test_NS[0], deviation, freedom) for x3d in X3D}
         print_ahead(trained[role], rivals)
+    once, _ = training_deviation(np.concatenate([trained[FOUND].test_NS, trained[X3D[0]].test_NS]))
     deviation, freedom = training_deviation(np.concatenate([own_twice.test_NS, x3d_twice.test_NS]))
-    print(f"{FOUND}, with twice the epochs (standard deviation {deviation:.1f}): {listed(own_twice)}")
+    told = f"standard deviation {deviation:.1f}, of the same networks before {once:.1f}"
+    print(f"{FOUND}, with twice the epochs ({told}): {listed(own_twice)}")
     print(f"{RANDOM}, with twice the epochs, one training: {listed(trained[RANDOM_TWICE])}")
     print_ahead(own_twice, {"the median of these": median(trained[RANDOM_TWICE])})
     print_ahead(own_twice, {x3d_twice.names[0]: of_trainings(x3d_twice.test_NS[0], deviation, freedom)})

@@ -96,7 +96,10 @@ def run(args: argparse.Namespace, bench: NasBench) -> None:
         bar = progress.add_task("variants", total=len(args.seeds) * len(args.variants))
         for seed in args.seeds:
             for name in args.variants:
-                row = rows.setdefault(f"{name}, seed {seed}", {"variant": name, "seed": seed, "scores": {}})
+                row = {"variant": name, "seed": seed, "space": bench.space.name, "recipe": VARIANTS[name].to_dict()}
+                before = rows.get(key := f"{name}, seed {seed}", {})
+                row["scores"] = before["scores"] if before.items() >= row.items() else {}
+                rows[key] = row
                 bar_of_one = progress.add_task(name, total=VARIANTS[name].epochs)
                 state, supernets = kept_supernets(
                     args.output, name, bench.space, data, VARIANTS[name], seed=seed,
@@ -104,7 +107,7 @@ def run(args: argparse.Namespace, bench: NasBench) -> None:
                 )  # fmt: skip
                 progress.remove_task(bar_of_one)
                 command = "projects/autox3d/supernet_ranking.py run"
-                row |= {"recipe": state["recipe"], "cost": state["cost"], "command": command}
+                row |= {"cost": state["cost"], "command": command}
                 known = accuracies_so_far(bench, args.journal)
                 score_missing(supernets, data, row, drawn(known, args.networks), bench)
                 truth = {str(number): accuracy for number, accuracy in known.items()}
@@ -144,6 +147,8 @@ def score_missing(
 def print_table(bench: NasBench, known: dict[int, float], rows: dict[str, dict[str, Any]]) -> None:
     """Tau of every variant and way of reading, with 95% intervals over the networks; beside it that of the costs."""
     for row in rows.values():
+        if row["space"] != bench.space.name:
+            continue
         networks = [number for number in sorted(known) if str(number) in row["scores"]]
         truth = [known[number] for number in networks]
         print(f"{row['variant']}, seed {row['seed']}: {len(networks)} networks, {row['cost']['cpu_seconds']:.0f} CPU s")

@@ -38,7 +38,7 @@ SPACE = Path(__file__).parent / "spaces" / "nasbench_next.yaml"
 TABLE = Path(__file__).parent / "results" / "nasbench_next.npz"
 SEEDS = (0, 1, 2)
 CLIP = (nasbench_recipe.CLIP_LENGTH, nasbench_recipe.CROP, nasbench_recipe.CROP)
-# Twice as long as a comparison's training: a training's deviation is halved (docs/nasbench.md).
+# Twice as long as a comparison's training: trainings differ less by luck (docs/nasbench.md).
 RECIPE = nasbench_recipe.Recipe(epochs=20)
 
 
@@ -115,8 +115,10 @@ def _start_worker(data: Path, space: Path, journal: Path) -> None:
 
 
 def _train_one(task: Task) -> None:
-    _, curves = nasbench_recipe.train(_WORKER["networks"][task.network], _WORKER["data"], RECIPE, seed=task.seed)
-    write_json(_WORKER["journal"] / task.name, {"recipe": RECIPE.to_dict(), **curves})
+    architecture = _WORKER["networks"][task.network]
+    _, curves = nasbench_recipe.train(architecture, _WORKER["data"], RECIPE, seed=task.seed)
+    row = {"space": architecture.space.name, "recipe": RECIPE.to_dict(), **curves}
+    write_json(_WORKER["journal"] / task.name, row)
 
 
 def collect(args: argparse.Namespace) -> None:
@@ -124,8 +126,8 @@ def collect(args: argparse.Namespace) -> None:
     table = _table(args)
     for path in sorted(args.journal.glob("*.json")):
         row = simplejson.loads(path.read_text(encoding="utf8"))
-        if row["recipe"] != RECIPE.to_dict():
-            raise DataError(f"{path}: trained by another recipe, {row['recipe']}")
+        if (row.get("space"), row["recipe"]) != (table.space.name, RECIPE.to_dict()):
+            raise DataError(f"{path}: trained in another space or by another recipe, {row['recipe']}")
         seed, network = map(int, path.stem.split("_"))
         for split in SPLITS:
             getattr(table, f"{split}_right_NSE")[network, seed] = row[f"{split}_right"]

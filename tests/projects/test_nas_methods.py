@@ -1,9 +1,13 @@
 """The picture of the methods, and what the data's measurements compute."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import simplejson
 import torch
 
+from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.nasbench import NasBench
 from pytorchvideo_autox3d.nasbench.table import Table
 from pytorchvideo_autox3d.space import load_space
@@ -52,8 +56,8 @@ def test_a_search_is_charged_the_training_of_what_it_found(methods):
         )
     )  # fmt: skip
     found = {
-        "method": "darts", "seed": 1, "entropy_left": 0.5, "gflops": 91e-9, "peak_bytes": 1, "command": "",
-        "target_gflops": 100e-9, "architecture": list(bench.architectures[90].indices), "macs": 3000.0,
+        "method": "darts", "seed": 1, "space": "nasbench", "entropy_left": 0.5, "gflops": 91e-9, "peak_bytes": 1,
+        "command": "", "target_gflops": 100e-9, "architecture": list(bench.architectures[90].indices), "macs": 3000.0,
         "cpu_seconds": 10.0,
     }  # fmt: skip
     (row,) = methods.looked_up(bench, [found])
@@ -64,6 +68,8 @@ def test_a_search_is_charged_the_training_of_what_it_found(methods):
     assert row["macs"] == pytest.approx(3000 + training)
     assert row["trainings"] == pytest.approx((3000 + training) / (3 * 50.5 * 10 * 2))
     assert row["seconds"] == pytest.approx(14.0)
+    with pytest.raises(DataError, match="is of space other, not the table's"):
+        methods.looked_up(bench, [{**found, "space": "other"}])
     # About two trainings at random: the better of two of 100 has rank two thirds.
     assert 55 < row["random_percentile"] < 80
 
@@ -83,6 +89,46 @@ def test_a_search_s_result_spends_its_budget(load_scripts, monkeypatch):
     assert len(row["scored"]) == 2
     assert row["history"] == [{"epoch": 1, "gflops": None, "entropy": None, "ess": None}]
     assert row["scored"][0][1] >= row["scored"][1][1]
+
+
+def test_searches_of_another_recipe_space_or_target_are_run_again(load_scripts, monkeypatch, tmp_path):
+    searches = load_scripts("nasbench_recipe", "bench_supernet", "bench_searches")
+    space, ours, other = load_space("configs/spaces/nasbench.yaml"), searches.METHODS["ours"], searches.LONGER
+    run = []
+
+    class Pool:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def imap_unordered(self, function, tasks):
+            run.append([task[3] for task in tasks])
+            for _, space, method, seed, target, name in tasks:
+                recipe, space_name = method.to_dict(), space.name
+                yield {"method": name, "seed": seed, "space": space_name, "recipe": recipe, "target_gflops": target}
+
+    monkeypatch.setattr(searches.nasbench_recipe, "load_bench", lambda folder: None)
+    monkeypatch.setattr(
+        searches.multiprocessing, "get_context", lambda kind: SimpleNamespace(Pool=lambda *_, **__: Pool())
+    )
+    args = SimpleNamespace(data=tmp_path, results=tmp_path / "rows.json", workers=1)
+
+    def rows(seeds, method=ours, name="ours", space=space, target=0.1):
+        return searches.run_missing(
+            [(tmp_path, space, method, seed, target, name) for seed in seeds], args, "script.py"
+        )
+
+    rows([0], name="kept")
+    assert [row["seed"] for row in rows([0, 1])] == [0, 1]
+    assert {row["command"] for row in rows([1, 2])} == {"script.py"}
+    rows([2, 3], method=other)
+    rows([2], method=other, target=0.2)
+    rows([2], method=other, target=0.2, space=load_space("configs/spaces/bench_large.yaml"))
+    assert run == [[0], [0, 1], [2], [2, 3], [2], [2]]
+    kept = simplejson.loads(args.results.read_text())
+    assert sorted((row["method"], row["seed"]) for row in kept) == [("kept", 0), *(("ours", seed) for seed in range(4))]
 
 
 def test_paired_interval(methods):

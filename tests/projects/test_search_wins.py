@@ -91,7 +91,7 @@ def test_the_summary_names_every_rival(wins, capsys):
     told = capsys.readouterr().out
     assert "a training's standard deviation is 1.0 points" in told
     assert "found: 81.0, 82.0, 83.0, 84.0, 85.0%, mean 83.0; a search costs 4.2 trainings" in told
-    assert "random search of 5 trainings: " in told
+    assert "random search of 6 trainings: " in told
     for name, accuracy, ahead in (
         ("the median of the random networks", 68, 15), ("the best of them, in hindsight", 75, 8),
         ("X3D, multiply-adds", 66, 17), ("X3D, milliseconds", 65, 18), ("X3D, twice the epochs", 81, 4),

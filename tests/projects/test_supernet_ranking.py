@@ -1,6 +1,7 @@
 """Supernets on the bench data: trained once and kept, scored where the table gained networks."""
 
 import argparse
+import json
 import sys
 
 import numpy as np
@@ -25,9 +26,10 @@ def bench() -> NasBench:
     right = np.full((4, 1, 1), -1, np.int16)
     right[:2, 0, 0] = 10, 20
     empty = np.full((4, 1, 1), np.nan, np.float32)
+    card = {"videos": {"train": 48, "val": 48, "test": 100}, "recipe": {"epochs": 1}}
     return NasBench(
         Table(
-            SPACE, {"videos": {"train": 48, "val": 48, "test": 100}}, np.arange(1), np.array([1]), right, right, empty,
+            SPACE, card, np.arange(1), np.array([1]), right, right, empty,
             empty, empty[..., 0], 1000 + np.arange(4), 50 + np.arange(4), empty[:, 0, 0],
         )
     )  # fmt: skip
@@ -58,7 +60,8 @@ def test_a_run_scores_what_the_table_has_gained(script, bench, tmp_path, monkeyp
     assert set(first["scores"]) == {"0", "1"}
     assert first["cost"]["macs"] > 0
     kept = (tmp_path / "one_0.pt").stat().st_mtime_ns
-    (args.journal / "0_0003.json").write_text('{"test_right": [5, 40]}')
+    row = {"space": "tiny", "recipe": {"epochs": 1}, "test_right": [5, 40]}
+    (args.journal / "0_0003.json").write_text(json.dumps(row))
     script.run(args, bench)
     (second,) = script.read_rows(args.results).values()
     assert set(second["scores"]) == {"0", "1", "3"}
@@ -67,6 +70,11 @@ def test_a_run_scores_what_the_table_has_gained(script, bench, tmp_path, monkeyp
     assert script.accuracies_so_far(bench, args.journal) == {0: 10.0, 1: 20.0, 3: 40.0}
     script.print_table(bench, script.accuracies_so_far(bench, args.journal), script.read_rows(args.results))
     assert "multiply-adds: 1.00" in capsys.readouterr().out
+    for other in ({"space": "large"}, {"recipe": {"epochs": 2}}):
+        (args.journal / "0_0002.json").write_text(json.dumps(row | other))
+        with pytest.raises(DataError, match=r"0_0002\.json: of another space or recipe"):
+            script.accuracies_so_far(bench, args.journal)
+    (args.journal / "0_0002.json").unlink()
     monkeypatch.setitem(script.VARIANTS, "one", script.SupernetRecipe(epochs=2))
     with pytest.raises(DataError, match="trained by another recipe"):
         script.run(args, bench)

@@ -101,7 +101,7 @@ def test_rows_of_another_recipe_are_refused(script, recipe, arguments, monkeypat
     arguments.limit = 1
     script.train_all(arguments)
     monkeypatch.setattr(script, "RECIPE", recipe.Recipe(epochs=4))
-    with pytest.raises(DataError, match="trained by another recipe"):
+    with pytest.raises(DataError, match="in another space or by another recipe"):
         script.collect(arguments)
     assert not arguments.table.exists()
 
