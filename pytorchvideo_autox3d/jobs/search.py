@@ -82,7 +82,9 @@ class SearchJob:
             retraining = build.retrain_config(cfg)
         with found.collecting():
             ranking = build.derivation(cfg) in SCORED
-            lists = build.read_lists(cfg, ["train", *(["val"] if ranking else [])])
+            # A method with a derivation of its own can't do without what that ranks by.
+            without = {} if build.search_method(cfg).derivation else {"val": "SEARCH.DERIVE within_budgets"}
+            lists = build.read_lists(cfg, ["train", *(["val"] if ranking else [])], without=without)
             parts = build.split_training_list(cfg, lists["train"])
             for part in parts:
                 build.check_part(cfg, part, machines=1)

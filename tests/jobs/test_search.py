@@ -342,12 +342,15 @@ def test_bad_input_is_refused_before_anything_is_written(options, tmp_path, chan
     assert not (tmp_path / "out").exists()
 
 
-def test_best_of_without_a_validation_list_is_refused_before_the_search(options, data, tmp_path):
+@pytest.mark.parametrize(
+    ("method", "hint"), [("parsec", "; SEARCH.DERIVE within_budgets does without it"), ("one_shot_evolution", "")]
+)
+def test_a_missing_validation_list_is_told_with_what_a_search_can_do(options, data, tmp_path, method, hint):
     lists = tmp_path / "lists"
     lists.mkdir()
     (lists / "train.csv").write_text((data / "train.csv").read_text())
-    with pytest.raises(DataError, match=r"val\.csv"):
-        jobs.run(demo_cfg(options(**{"DATA.PATH_TO_DATA_DIR": str(lists)})))
+    with pytest.raises(DataError, match=rf"no val\.csv, .* of class folders{hint}$"):
+        jobs.run(demo_cfg(options(**{"DATA.PATH_TO_DATA_DIR": str(lists), "SEARCH.METHOD": method})))
     assert not (tmp_path / "out").exists()
 
 

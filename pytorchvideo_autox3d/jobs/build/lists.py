@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 
 from fvcore.common.config import CfgNode
 from iopath.common.file_io import g_pathmgr
@@ -11,19 +12,22 @@ from pytorchvideo_autox3d.data import UNNAMED, ClassNames, FrameManifest, Manife
 from pytorchvideo_autox3d.errors import ConfigError, DataError, ErrorCollector, NoListError
 from pytorchvideo_autox3d.jobs.build.data import build_dataset, build_fault_policy
 
-# What to do without a list.
-_WITHOUT = {"val": "; TRAIN.EVAL_PERIOD 0 does without it", "test": "; TEST.ENABLE False does without it"}
+# The setting of a training or a test that needs no list.
+WITHOUT = {"val": "TRAIN.EVAL_PERIOD 0", "test": "TEST.ENABLE False"}
 _VIDEOS_LOOKED_FOR = 8
 _SPARE = 1.25  # times the classes that a list of numbers shows
 
 
-def read_lists(cfg: CfgNode, modes: Sequence[str], *, classes: ClassNames = UNNAMED) -> dict[str, Manifest]:
+def read_lists(
+    cfg: CfgNode, modes: Sequence[str], *, classes: ClassNames = UNNAMED, without: Mapping[str, str] = WITHOUT
+) -> dict[str, Manifest]:
     """Read and check the list of each mode, so that a job reads each just once.
 
     Args:
         cfg: the whole config.
         modes: of "train", "val" and "test".
         classes: those of the network that is tested; see `ClassNames`.
+        without: by mode, a setting that needs no list of it, for the error that there is none.
 
     Raises:
         ConfigError, RegistryError: a key of DATA, AUG or AUTOX3D does not go with the mode's data set, or the training
@@ -35,7 +39,7 @@ def read_lists(cfg: CfgNode, modes: Sequence[str], *, classes: ClassNames = UNNA
     for mode in modes:
         with found.collecting():
             build_fault_policy(cfg, mode, num_videos=1)
-            lists[mode] = _read_list(cfg, mode, classes)
+            lists[mode] = _read_list(cfg, mode, classes, without.get(mode, ""))
         if mode in lists:
             with found.collecting():
                 _check_a_video_is_there(cfg, lists[mode])
@@ -67,11 +71,14 @@ def spare_classes(cfg: CfgNode, manifest: Manifest) -> str:
     return f"MODEL.NUM_CLASSES is {cfg.MODEL.NUM_CLASSES}, but {manifest.name} has {found} classes"
 
 
-def _read_list(cfg: CfgNode, mode: str, classes: ClassNames) -> Manifest:
+def _read_list(cfg: CfgNode, mode: str, classes: ClassNames, without: str) -> Manifest:
     try:
         manifest: Manifest = build_dataset(cfg, mode, classes=classes).manifest
     except NoListError as error:
-        raise NoListError(f"DATA.PATH_TO_DATA_DIR: {error}{_WITHOUT.get(mode, '')}") from None
+        folder = cfg.DATA.PATH_TO_DATA_DIR
+        # Where the whole folder is missing, no mode can be done without, and each mode's error is the same.
+        hint = f"; {without} does without it" if without and ("://" in folder or os.path.isdir(folder)) else ""
+        raise NoListError(f"DATA.PATH_TO_DATA_DIR: {error}{hint}") from None
     return manifest
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from pytorchvideo_autox3d.config import config_path, load_cfg
 from pytorchvideo_autox3d.data import UNNAMED, ClassNames, Manifest
-from pytorchvideo_autox3d.errors import DataError
+from pytorchvideo_autox3d.errors import DataError, NoListError
 from pytorchvideo_autox3d.jobs.build import read_lists, spare_classes
 
 
@@ -39,3 +39,23 @@ def test_one_video_of_the_first_suffices(tmp_path):
         read_lists(cfg, ["train"])
     (tmp_path / "7.mp4").touch()
     assert len(read_lists(cfg, ["train"])["train"]) == 9
+
+
+def test_a_missing_folder_is_told_once_for_all_lists(tmp_path):
+    cfg = load_cfg(config_path("autox3d/S.yaml"), ["DATA.PATH_TO_DATA_DIR", str(tmp_path / "gone")])
+    with pytest.raises(NoListError, match=r"^DATA\.PATH_TO_DATA_DIR: .*gone: no such folder$"):
+        read_lists(cfg, ["train", "val", "test"])
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({}, "; TRAIN.EVAL_PERIOD 0 does without it"),
+        ({"without": {"val": "LESS"}}, "; LESS does without it"),
+        ({"without": {}}, ""),
+    ],
+)
+def test_a_missing_list_is_told_with_what_needs_none(tmp_path, options, hint):
+    cfg = load_cfg(config_path("autox3d/S.yaml"), ["DATA.PATH_TO_DATA_DIR", str(tmp_path)])
+    with pytest.raises(NoListError, match=f"no val.csv, no val.json and no folder val of class folders{hint}$"):
+        read_lists(cfg, ["val"], **options)
