@@ -67,16 +67,33 @@ def _takes_depth(cfg: CfgNode) -> bool:
     return "model_depth" in inspect.signature(MODEL_REGISTRY.get(name)).parameters
 
 
+def _learns_alpha(cfg: CfgNode) -> bool:
+    return bool(cfg.SEARCH.METHOD != "one_shot_evolution")
+
+
+def _warms_up(cfg: CfgNode) -> bool:
+    """Whether a search has steps as those of a warm-up; without a policy all are."""
+    return cfg.SEARCH.WARMUP_EPOCHS > 0 or not _learns_alpha(cfg)
+
+
+def _makes_sandwiches(cfg: CfgNode) -> bool:
+    search = cfg.SEARCH
+    return bool((search.SANDWICH and _warms_up(cfg)) or (search.SANDWICH_AFTER_WARMUP and _learns_alpha(cfg)))
+
+
 def _evolves(cfg: CfgNode) -> bool:
     return "evolution" in (cfg.SEARCH.DERIVE, cfg.SEARCH.METHOD.removeprefix("one_shot_"))
+
+
+def _has_budgets(cfg: CfgNode) -> bool:
+    return bool(cfg.SEARCH.BUDGETS or cfg.SEARCH.TARGET_GFLOPS or cfg.SEARCH.TARGET_PARAMS_M)
 
 
 def _keeps_to_a_budget(cfg: CfgNode) -> bool:
     """Whether the search's own result or a row of SEARCH.PARETO_* is looked for within budgets."""
     search = cfg.SEARCH
-    budgets = search.BUDGETS or search.TARGET_GFLOPS or search.TARGET_PARAMS_M
     rows = search.PARETO_GFLOPS or search.PARETO_LATENCY_MS
-    return bool((budgets and (search.DERIVE != "most_likely" or _evolves(cfg))) or rows)
+    return bool((_has_budgets(cfg) and (search.DERIVE != "most_likely" or _evolves(cfg))) or rows)
 
 
 CONDITIONS = (
@@ -145,11 +162,16 @@ CONDITIONS = (
     # From here on a value is handed on whatever it says, to parts that don't use it.
     Condition(("SEARCH.BEST_OF",), lambda cfg: cfg.SEARCH.DERIVE == "best_of", "SEARCH.DERIVE best_of", warn=True),
     Condition(
-        ("SEARCH.BN_BATCHES", "SEARCH.RANK_BY"), lambda cfg: cfg.SEARCH.DERIVE == "best_of" or _evolves(cfg),
+        ("SEARCH.BN_BATCHES", "SEARCH.RANK_BY", "SEARCH.EMA_DECAY"),
+        lambda cfg: cfg.SEARCH.DERIVE == "best_of" or _evolves(cfg),
         "SEARCH.DERIVE best_of or evolution", warn=True,
     ),
     Condition(
-        ("SEARCH.WARMUP_SAMPLES",), lambda cfg: cfg.SEARCH.WARMUP_EPOCHS > 0, "SEARCH.WARMUP_EPOCHS above 0", warn=True
+        ("SEARCH.WARMUP_SAMPLES", "SEARCH.SANDWICH"), _warms_up, "SEARCH.WARMUP_EPOCHS above 0", warn=True
+    ),
+    Condition(
+        ("SEARCH.SANDWICH_NARROWEST", "SEARCH.DISTILL"), _makes_sandwiches,
+        "SEARCH.SANDWICH and a warm-up, or SEARCH.SANDWICH_AFTER_WARMUP", warn=True,
     ),
     Condition(("SEARCH.POLICY_SPLIT",), lambda cfg: not cfg.SEARCH.SHARED, "SEARCH.SHARED False", warn=True),
     Condition(
@@ -157,6 +179,9 @@ CONDITIONS = (
     ),
     Condition(
         ("SEARCH.PARAMS_WEIGHT",), lambda cfg: cfg.SEARCH.TARGET_PARAMS_M, "SEARCH.TARGET_PARAMS_M above 0", warn=True
+    ),
+    Condition(
+        ("SEARCH.COST_TERM", "SEARCH.LAGRANGIAN_LR"), _has_budgets, "SEARCH.TARGET_GFLOPS or another budget", warn=True
     ),
     Condition(
         ("SEARCH.MIN_SAMPLES",), lambda cfg: cfg.SEARCH.ADAPTIVE_SAMPLES, "SEARCH.ADAPTIVE_SAMPLES True", warn=True
@@ -169,8 +194,10 @@ CONDITIONS = (
     ),
     Condition(
         ("SEARCH.SHARED", "SEARCH.POLICY_SPLIT", "SEARCH.TEMPERATURE", "SEARCH.CONTROL_VARIATE", "SEARCH.DERIVE",
-         "SEARCH.SANDWICH_AFTER_WARMUP", "SEARCH.POLICY_LR", "SEARCH.POLICY_WEIGHT_DECAY"),
-        lambda cfg: cfg.SEARCH.METHOD != "one_shot_evolution", "a SEARCH.METHOD that learns alpha", warn=True,
+         "SEARCH.SANDWICH_AFTER_WARMUP", "SEARCH.POLICY_LR", "SEARCH.POLICY_WEIGHT_DECAY", "SEARCH.WARMUP_EPOCHS",
+         "SEARCH.ADAPTIVE_SAMPLES", "SEARCH.MIN_SAMPLES", "SEARCH.LIKELIHOOD", "SEARCH.COST_TERM",
+         "SEARCH.LAGRANGIAN_LR", "SEARCH.COST_WEIGHT", "SEARCH.PARAMS_WEIGHT"),
+        _learns_alpha, "a SEARCH.METHOD that learns alpha", warn=True,
     ),
     Condition(
         ("SEARCH.BUDGET_FLOOR",), _keeps_to_a_budget,

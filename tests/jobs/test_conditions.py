@@ -45,9 +45,10 @@ SEARCHES = {
 }
 # Read in any case, and not used.
 HANDED_ON = (
-    "SEARCH.BEST_OF", "SEARCH.BN_BATCHES", "SEARCH.WARMUP_SAMPLES", "SEARCH.POLICY_SPLIT", "SEARCH.COST_WEIGHT",
-    "SEARCH.PARAMS_WEIGHT", "SEARCH.MIN_SAMPLES", "SEARCH.NUM_SAMPLES", "SEARCH.SHARED", "SEARCH.BUDGET_FLOOR",
-    "TRAIN.CHECKPOINT_EPOCH_RESET", "AUG.INTERPOLATION", "DATA.SAMPLING_RATE", "AUTOX3D.BAD_VIDEO_LIMIT",
+    "SEARCH.BEST_OF", "SEARCH.BN_BATCHES", "SEARCH.WARMUP_SAMPLES", "SEARCH.SANDWICH_NARROWEST",
+    "SEARCH.POLICY_SPLIT", "SEARCH.COST_WEIGHT", "SEARCH.PARAMS_WEIGHT", "SEARCH.COST_TERM", "SEARCH.MIN_SAMPLES",
+    "SEARCH.NUM_SAMPLES", "SEARCH.SHARED", "SEARCH.BUDGET_FLOOR", "TRAIN.CHECKPOINT_EPOCH_RESET",
+    "AUG.INTERPOLATION", "DATA.SAMPLING_RATE", "AUTOX3D.BAD_VIDEO_LIMIT",
     "AUTOX3D.RECOMPUTE_ACTIVATIONS", "AUTOX3D.AUTOCAST", "AUTOX3D.DATA_SPLIT",
 )  # fmt: skip
 
@@ -137,6 +138,7 @@ UNMET = {
     "SEARCH.WARMUP_SAMPLES": {"SEARCH.WARMUP_EPOCHS": 0},
     "SEARCH.POLICY_SPLIT": {"SEARCH.SHARED": True},
     "SEARCH.COST_WEIGHT": {"SEARCH.TARGET_GFLOPS": 0.0},
+    "SEARCH.COST_TERM": {"SEARCH.TARGET_GFLOPS": 0.0},
     "SEARCH.BEST_OF": {},
     "SEARCH.NUM_SAMPLES": {"SEARCH.METHOD": "darts"},
     "SEARCH.SHARED": {"SEARCH.METHOD": "one_shot_evolution"},
@@ -146,6 +148,43 @@ UNMET = {
     "AUTOX3D.BAD_VIDEO_LIMIT": {"AUTOX3D.BAD_VIDEO_TRAIN": "error"},
     "AUTOX3D.RECOMPUTE_ACTIVATIONS": {"AUTOX3D.BATCH_NORM_KERNELS": False},
 }
+
+
+@pytest.mark.parametrize(
+    ("key", "settings", "told"),
+    [
+        # Of a search without a policy every step is one of the warm-up.
+        ("WARMUP_SAMPLES", {"WARMUP_EPOCHS": 0}, True),
+        ("WARMUP_SAMPLES", {"WARMUP_EPOCHS": 0, "METHOD": "one_shot_evolution"}, False),
+        ("SANDWICH", {"WARMUP_EPOCHS": 0, "SANDWICH": True}, True),
+        ("SANDWICH", {"WARMUP_EPOCHS": 0, "SANDWICH": True, "METHOD": "one_shot_evolution"}, False),
+        ("DISTILL", {"SANDWICH": True}, False),
+        ("DISTILL", {"WARMUP_EPOCHS": 0, "SANDWICH": True}, True),
+        ("DISTILL", {"WARMUP_EPOCHS": 0, "SANDWICH_AFTER_WARMUP": True}, False),
+        ("DISTILL", {"SANDWICH_AFTER_WARMUP": True, "METHOD": "one_shot_evolution"}, True),
+        ("SANDWICH_NARROWEST", {"WARMUP_EPOCHS": 0, "SANDWICH": True}, True),
+        # Nothing but the ranking of candidates looks at the average.
+        ("EMA_DECAY", {"DERIVE": "within_budgets"}, True),
+        ("EMA_DECAY", {"DERIVE": "most_likely"}, True),
+        ("EMA_DECAY", {"DERIVE": "best_of"}, False),
+        ("EMA_DECAY", {"METHOD": "one_shot_evolution"}, False),
+        ("COST_TERM", {}, False),  # the default has a budget
+        ("COST_TERM", {"TARGET_GFLOPS": 0.0}, True),
+        ("COST_TERM", {"TARGET_GFLOPS": 0.0, "TARGET_PARAMS_M": 3.0}, False),
+        ("COST_TERM", {"TARGET_GFLOPS": 0.0, "BUDGETS": [["gflops", 1.0, 1.0]]}, False),
+        *((key, {"COST_TERM": "lagrangian", "TARGET_PARAMS_M": 3.0, "ADAPTIVE_SAMPLES": True, "METHOD": method}, told)
+          for key in ("COST_TERM", "LAGRANGIAN_LR", "COST_WEIGHT", "PARAMS_WEIGHT", "LIKELIHOOD", "ADAPTIVE_SAMPLES",
+                      "MIN_SAMPLES", "WARMUP_EPOCHS")
+          for method, told in (("one_shot_evolution", True), ("parsec", False))),
+    ],
+)  # fmt: skip
+def test_a_key_of_a_search_counts_where_the_search_looks_at_it(key, settings, told):
+    from pytorchvideo_autox3d.config.conditions import unmet
+
+    cfg = get_cfg()
+    for leaf, value in settings.items():
+        cfg.SEARCH[leaf] = value
+    assert bool(list(unmet(cfg, f"SEARCH.{key}"))) == told
 
 
 @pytest.mark.parametrize(
