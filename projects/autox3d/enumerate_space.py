@@ -20,6 +20,7 @@ import torch
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
+from pytorchvideo_autox3d.benchmarks.nas import percentile
 from pytorchvideo_autox3d.files import write_json
 from pytorchvideo_autox3d.search import derive, recalibrated
 from pytorchvideo_autox3d.space import Architecture, load_space
@@ -123,11 +124,6 @@ def summarise(networks: list[Architecture], results: list[dict], searches: list[
         "searches": rows,
         "supernet_scores": [one["scores"] for one in searches],
     }
-
-
-def percentile(value: float, among: np.ndarray) -> float:
-    """The share of `among` that is worse, ties counting half, in percent: 100 is the best."""
-    return 100.0 * float((among < value).mean() + 0.5 * (among == value).mean())
 
 
 def random_search(test: np.ndarray, val: np.ndarray, trainings: int) -> dict[str, float]:

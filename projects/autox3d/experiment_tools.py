@@ -33,7 +33,7 @@ from pytorchvideo_autox3d.engine import (
     setup_logging,
 )
 from pytorchvideo_autox3d.eval_mode import evaluating
-from pytorchvideo_autox3d.files import write_text
+from pytorchvideo_autox3d.files import atomic_write, write_text
 from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.search import Budget, Budgets, Policy, SearchSettings, cost_table, search
 from pytorchvideo_autox3d.space import Architecture, SearchSpace
@@ -117,7 +117,8 @@ def load_videos(folder: Path, split: str) -> Videos:
                 numbers = list(range(video.metadata().num_frames))
                 frames.append(video.read(numbers, short_side=SHORT_SIDE).transpose(0, 1))
             labels.append(record.label)
-        torch.save({"frames": torch.stack(frames), "labels": torch.tensor(labels)}, kept)
+        with atomic_write(kept) as beside:
+            torch.save({"frames": torch.stack(frames), "labels": torch.tensor(labels)}, beside)
     state = torch.load(kept, weights_only=True)
     return Videos(state["frames"], state["labels"])
 
