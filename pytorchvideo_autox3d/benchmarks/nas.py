@@ -8,6 +8,9 @@ Methods see validation accuracies of one seed. A method may spend less than it i
 
 from __future__ import annotations
 
+import inspect
+import math
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +27,7 @@ from pytorchvideo_autox3d.benchmarks.memory import Case, peak_bytes
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.models import create_autox3d
 from pytorchvideo_autox3d.nasbench import NasBench
-from pytorchvideo_autox3d.search import SCORES, MethodRun, Problem, run_method
+from pytorchvideo_autox3d.search import SCORES, MethodRun, Problem, find_method, run_method
 from pytorchvideo_autox3d.space import Architecture
 
 METHODS = ("random", "evolution", "successive_halving", *SCORES)
@@ -37,6 +40,7 @@ def run(
     budget: float = 0.5,
     trainings: float = 16.0,
     repeats: int = 20,
+    imports: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run every method `repeats` times; plain data, one row a run.
 
@@ -46,25 +50,25 @@ def run(
         budget: the share of the table's networks that are within the budget, the cheapest ones.
         trainings: what a method may spend, in whole trainings of a typical network within the budget.
         repeats: runs of each method, each with another seed; they take the table's seeds in turn.
+        imports: the modules that registered methods, for the rows' command alone: they are imported already.
     Raises:
         SearchError: an argument is out of range, too few networks within the budget are trained, or a method needs a
-            supernet.
+            supernet or breaks a rule of `run_method`.
         RegistryError: no method of a name.
     """
-    if not 0 <= budget <= 1 or repeats < 1:
-        raise SearchError(f"bench nas: budget {budget:g} must lie in 0 to 1, and repeats {repeats} be 1 or more")
+    _check_options(budget, trainings, repeats)
+    for method in methods:  # the last name's mistake would else be found after minutes
+        find_method(method)
+    command = _command(
+        imports=imports, table=table, methods=methods, budget=budget, trainings=trainings, repeats=repeats
+    )
     bench = nasbench.load(table)
     most_macs = float(np.quantile(bench.table.macs_N, budget, method="lower"))
     truth_N = bench.accuracies()
     within_N = bench.table.macs_N <= most_macs
-    seeds = [seed for number, seed in enumerate(bench.seeds) if bench.table.trained_NS[within_N, number].sum() > 1]
-    if not seeds:
-        raise SearchError(
-            f"bench nas: {int(bench.table.trained_NS.sum())} of {bench.table.trained_NS.size} trainings are in the "
-            "table, too few within the budget to compare methods"
-        )
+    seeds = _usable_seeds(bench, within_N, budget)
     rows = [
-        _row(bench, method, number, seeds[number % len(seeds)], most_macs, trainings, truth_N)
+        {**_row(bench, method, number, seeds[number % len(seeds)], most_macs, trainings, truth_N), "command": command}
         for method in track(methods, description="methods", transient=True)
         for number in range(repeats)
     ]
@@ -81,6 +85,39 @@ def run(
         "tau": score_taus(bench, within, truth_N),
         "rows": rows,
     }
+
+
+def _check_options(budget: float, trainings: float, repeats: int) -> None:
+    wanted = {
+        f"--budget is {budget:g}, expected 0 to 1": 0 <= budget <= 1,
+        f"--trainings is {trainings:g}, expected a finite number above 0": 0 < trainings < math.inf,
+        f"--repeats is {repeats}, expected 1 or more": repeats >= 1,
+    }
+    for message, holds in wanted.items():
+        if not holds:
+            raise SearchError(f"bench nas: {message}")
+
+
+def _usable_seeds(bench: NasBench, within_N: np.ndarray, budget: float) -> list[int]:
+    """The seeds from which two or more of the networks within the budget are trained; `SearchError` if none is."""
+    trained_NS = bench.table.trained_NS
+    seeds = [seed for seed, count in zip(bench.seeds, trained_NS[within_N].sum(axis=0), strict=True) if count > 1]
+    if not seeds:
+        raise SearchError(
+            f"bench nas: --budget {budget:g} leaves {int(within_N.sum())} of {within_N.size} networks, and no seed has "
+            f"two of them trained ({int(trained_NS.sum())} of {trained_NS.size} trainings are in the table): too few "
+            "to compare methods"
+        )
+    return seeds
+
+
+def _command(**options: Any) -> str:
+    """The command line of these options of `run`; those at their defaults are left out."""
+    words = ["autox3d", "bench", "nas"]
+    for name, value in options.items():
+        if value != inspect.signature(run).parameters[name].default:
+            words += [f"--{name}", *map(str, value if isinstance(value, list | tuple) else [value])]
+    return shlex.join(words)
 
 
 def _row(
@@ -105,7 +142,6 @@ def _row(
         "seconds": run.spent.seconds,
         "trainings": run.spent.macs / macs_of_one,
         "curve": best_so_far(run, bench, truth_N, macs_of_one),
-        "command": "autox3d bench nas",
     }
 
 

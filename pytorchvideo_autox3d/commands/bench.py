@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=10, help="bench loader: rounds over the candidates")
     parser.add_argument("--table", default=None, metavar="FILE", help="bench nas: a table; default the package's")
     parser.add_argument("--methods", nargs="+", default=None, help="bench nas: names in the SEARCH registry")
+    parser.add_argument(
+        "--imports", nargs="+", default=[], metavar="MODULE", help="bench nas: modules of yours that register methods"
+    )
     parser.add_argument("--repeats", type=int, default=20, help="bench nas: runs of each method")
     parser.add_argument("--trainings", type=float, default=16.0, help="bench nas: trainings that a method may spend")
     parser.add_argument(
@@ -59,11 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run one benchmark, print its table, and write the JSON if asked for."""
+    from pytorchvideo_autox3d.config import import_modules
     from pytorchvideo_autox3d.engine import usable_device  # imports torch
 
     usable_device(args.device, "--device")
     if args.json:
         check_can_write("--json", args.json)
+    if args.benchmark == "nas":
+        import_modules(args.imports, key="--imports")
     module = importlib.import_module(f"pytorchvideo_autox3d.benchmarks.{args.benchmark}")
     result = module.run(**_options(args))
     module.print_table(result)
@@ -85,6 +91,7 @@ def _options(args: argparse.Namespace) -> dict:
     if args.benchmark == "nas":
         chosen = ("table", "repeats", "trainings", "budget")
         methods = {"methods": args.methods} if args.methods else {}
+        methods |= {"imports": args.imports} if args.imports else {}
         return {**methods, **{name: getattr(args, name) for name in chosen}}
     if args.benchmark == "deploy":
         check_at_least(args, 1, *(["threads"] if args.threads is not None else []))

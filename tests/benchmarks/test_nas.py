@@ -1,9 +1,14 @@
+import shlex
+import sys
+
 import numpy as np
 import pytest
+import simplejson
 
 from pytorchvideo_autox3d.benchmarks import nas
 from pytorchvideo_autox3d.cli import main
 from pytorchvideo_autox3d.nasbench.table import Table, write_table
+from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.space import space_from_dict
 
 GROUP = {"kernels": [[1, 3], [3, 3]], "expansions": [1.5, 3.0], "attentions": ["none"], "blocks": 1, "stride": 2}
@@ -57,12 +62,72 @@ def test_command(table, capsys):
     out = capsys.readouterr().out
     assert out.lstrip().startswith("Noise ceiling")
     assert "successive_halving" in out
-    assert main(["bench", "nas", "--table", str(table), "--budget", "0"]) == 1
-    assert "48 of 48 trainings are in the table, too few within the budget" in capsys.readouterr().err
-    for wrong in (["--budget", "1.5"], ["--repeats", "0"]):
-        assert main(["bench", "nas", "--table", str(table), *wrong]) == 1
-        assert "budget" in capsys.readouterr().err
-    assert main(["bench", "nas", "--table", str(table), "--methods", "parsec"]) == 1
-    assert "'parsec' trains a supernet, and there is none" in capsys.readouterr().err
     assert main(["bench", "nas", "--table", str(table.with_name("absent.npz"))]) == 1
     assert "no such table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--budget", "0"],
+            "--budget 0 leaves 1 of 16 networks, and no seed has two of them trained (48 of 48",
+        ),
+        (["--budget", "1.5"], "--budget is 1.5, expected 0 to 1"),
+        (["--budget", "nan"], "--budget is nan, expected 0 to 1"),
+        (["--repeats", "0"], "--repeats is 0, expected 1 or more"),
+        (["--trainings", "nan"], "--trainings is nan, expected a finite number above 0"),
+        (["--trainings", "inf"], "--trainings is inf, expected a finite number above 0"),
+        (["--trainings", "0"], "--trainings is 0, expected a finite number above 0"),
+        (["--trainings", "-1"], "--trainings is -1, expected a finite number above 0"),
+        (["--trainings", "0.5"], "method 'random' trained no network: its next training would take it above the limit"),
+        (["--table", ""], "'': no such table"),
+        (["--imports", "no_such_module"], "--imports: no module named 'no_such_module'"),
+    ],
+)
+def test_wrong_options(table, capsys, options, said):
+    assert main(["bench", "nas", "--table", str(table), *options]) == 1
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("parsec", "'parsec' trains a supernet, and there is none"), ("randm", "did you mean 'random'")],
+)
+def test_names_are_looked_up_before_anything_runs(monkeypatch, table, capsys, name, said):
+    monkeypatch.setattr(nas, "run_method", lambda *args, **options: pytest.fail("a method ran"))
+    assert main(["bench", "nas", "--table", str(table), "--methods", "random", name]) == 1
+    assert said in capsys.readouterr().err
+
+
+MODULE = """
+from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
+from pytorchvideo_autox3d.search.methods import Train
+
+
+@SEARCH_REGISTRY.register(name="last_first")
+def last_first(problem, generator):
+    for architecture in reversed(problem.candidates):
+        yield Train(architecture, problem.epochs[-1])
+"""
+
+
+def test_a_method_of_a_user_s_module(table, tmp_path, monkeypatch):
+    (tmp_path / "my_methods.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ["--imports", "my_methods", "--table", str(table), "--methods", "last_first", "--repeats", "2"]
+    try:
+        assert main(["bench", "nas", *options, "--json", str(tmp_path / "found.json")]) == 0
+    finally:
+        SEARCH_REGISTRY._obj_map.pop("last_first", None)
+        sys.modules.pop("my_methods", None)
+    rows = simplejson.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [row["network"] for row in rows] == [7, 7]  # of 0 to 7 the best, and it is the first one trained
+    assert {row["command"] for row in rows} == {shlex.join(["autox3d", "bench", "nas", *options])}
+
+
+def test_the_command_leaves_defaults_out(table):
+    rows = nas.run(table=str(table), methods=["random"], trainings=4, repeats=1)["rows"]
+    assert rows[0]["command"] == f"autox3d bench nas --table {table} --methods random --trainings 4 --repeats 1"
