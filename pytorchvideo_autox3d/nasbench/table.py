@@ -118,7 +118,7 @@ def _read_arrays(path: str | Path) -> dict[str, Array]:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise DataError(f"{path}: not a table of networks: one array, not an .npz of several")
         with file:
-            return dict(file)
+            arrays = dict(file)
     except DataError:
         raise
     except FileNotFoundError:
@@ -126,6 +126,10 @@ def _read_arrays(path: str | Path) -> dict[str, Array]:
     # Damaged bytes end in whatever part of zipfile, zlib, numpy or tokenize meets them, each with errors of its own.
     except Exception as error:
         raise DataError(f"{path}: not a table of networks: {error}") from error
+    for name, array in arrays.items():  # numpy gives the bytes of a member that does not begin as an array
+        if not isinstance(array, np.ndarray):
+            raise DataError(f"{path}: not a table of networks: {name} is no array")
+    return arrays
 
 
 def _check_names(arrays: Mapping[str, Array]) -> None:

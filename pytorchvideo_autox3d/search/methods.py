@@ -22,9 +22,9 @@ from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.registry import SEARCH_REGISTRY
 from pytorchvideo_autox3d.space import Architecture, SearchSpace
 
-# The most requests in a row that cost no multiply-adds, which no limit ends: enough to look at each of some thousand
-# networks after every epoch.
-_MOST_FREE_REQUESTS = 100_000
+# Requests that cost no multiply-adds, which no limit ends: how many in a row a method may make, and how many for each
+# candidate and epoch where that is more.
+_FREE_REQUESTS, _FREE_LOOKS = 1000, 10
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,7 @@ def run_method(name: str, problem: Problem, trainer: Trainer, *, most_macs: floa
         raise SearchError(f"method {name!r}: the limit is {most_macs} multiply-adds, expected 0 or more")
     run = MethodRun(method=name)
     candidates, trained, free = frozenset(problem.candidates), dict[Architecture, int](), 0
+    most_free = max(_FREE_REQUESTS, _FREE_LOOKS * len(candidates) * len(problem.epochs))
     requests = method(problem, torch.Generator().manual_seed(seed))
     if not isinstance(requests, Generator):
         raise SearchError(f"method {name!r} gave {reprlib.repr(requests)}, expected a generator that yields Train")
@@ -188,7 +189,7 @@ def run_method(name: str, problem: Problem, trainer: Trainer, *, most_macs: floa
             return run
         run.spent += cost
         free = 0 if cost.macs > 0 else free + 1
-        if free > _MOST_FREE_REQUESTS:
+        if free > most_free:
             raise SearchError(f"method {name!r} made {free} requests in a row that cost nothing: it would never end")
         answer = None
         if isinstance(request, Train):

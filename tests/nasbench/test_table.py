@@ -1,4 +1,5 @@
 import itertools
+import zipfile
 
 import numpy as np
 import pytest
@@ -88,6 +89,15 @@ def refused(path, said):
 def test_one_array_is_no_table(tmp_path):
     np.save(tmp_path / "one.npy", np.arange(3))
     refused(tmp_path / "one.npy", "not a table of networks: one array")
+
+
+@pytest.mark.parametrize("name", ["version", "macs", "card"])
+def test_a_member_that_is_no_array(tmp_path, table, name):
+    write_table(tmp_path / "t.npz", table)
+    with zipfile.ZipFile(tmp_path / "t.npz") as whole, zipfile.ZipFile(tmp_path / "altered.npz", "w") as altered:
+        for member in whole.namelist():
+            altered.writestr(member, b"text" if member == f"{name}.npy" else whole.read(member))
+    refused(tmp_path / "altered.npz", f"not a table of networks: {name} is no array")
 
 
 @pytest.mark.parametrize("seed", range(40))
