@@ -1,8 +1,8 @@
 """Evolution over a trained supernet: it looks for the architecture of the highest score within the budgets.
 
-It is regularised evolution (Real et al., AAAI 2019), as `search.methods` has it, but where that trains a network, this
-scores it with the supernet's weights. The first population is drawn from a policy: the uniform one after single-path
-training, as in SPOS (Guo et al., ECCV 2020), or the one that a search has learnt.
+It is regularised evolution (Real et al., AAAI 2019), as `search.standalone_methods` has it, but where that trains a
+network, this scores it with the supernet's weights. The first population is drawn from a policy: the uniform one after
+single-path training, as in SPOS (Guo et al., ECCV 2020), or the one that a search has learnt.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 
 from pytorchvideo_autox3d.errors import SearchError
 from pytorchvideo_autox3d.search.budget import Budgets
-from pytorchvideo_autox3d.search.methods import new_child
 from pytorchvideo_autox3d.search.policy import Policy
+from pytorchvideo_autox3d.search.standalone_methods import new_child
 from pytorchvideo_autox3d.space import Architecture
 
 # Draws for one architecture of the first population, before one within the budgets is found in another way.
