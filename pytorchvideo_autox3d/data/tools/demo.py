@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -81,14 +80,12 @@ def make_demo_data(
         record={"version": _VERSION, **asdict(settings), "photographs": {s: list(PHOTOGRAPHS[s]) for s in SPLITS}},
     )
     return make_data_set(
-        Path(directory), description, lambda: _maker(settings), num_workers=num_workers, show_progress=show_progress
+        Path(directory),
+        description,
+        partial(_make_video, settings),
+        num_workers=num_workers,
+        show_progress=show_progress,
     )
-
-
-def _maker(settings: DemoSettings) -> Callable[[VideoTask, Path], None]:
-    for split in SPLITS:
-        load_photographs(split)
-    return partial(_make_video, settings)
 
 
 def _make_video(settings: DemoSettings, task: VideoTask, path: Path) -> None:

@@ -16,7 +16,7 @@ from av.video.reformatter import VideoReformatter
 from rich.progress import Progress
 
 from pytorchvideo_autox3d.data.parallel import in_processes
-from pytorchvideo_autox3d.data.tools.demo_motion import Picture
+from pytorchvideo_autox3d.data.tools.demo_motion import Picture, load_photographs
 from pytorchvideo_autox3d.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -75,7 +75,7 @@ class DataDescription:
 def make_data_set(
     directory: Path,
     description: DataDescription,
-    prepare: Callable[[], Callable[[VideoTask, Path], None]],
+    make: Callable[[VideoTask, Path], None],
     *,
     num_workers: int,
     show_progress: bool,
@@ -88,8 +88,7 @@ def make_data_set(
     Args:
         directory: where the data go; absent, empty, or with data of the same record.
         description: what to make.
-        prepare: makes sure of what is needed, before anything is written, and returns the function, which must be
-            picklable, that makes one video at a path.
+        make: makes one video at a path, of the photographs; must be picklable.
         num_workers: processes that make videos where these are many; 0: none but this one.
         show_progress: whether to show a bar.
 
@@ -97,11 +96,12 @@ def make_data_set(
         `directory`.
 
     Raises:
-        DataError: `directory` holds something else or can't be made.
+        DataError: `directory` holds something else or can't be made, or the photographs are not installed.
     """
     if _is_made(directory, description):
         return directory
-    make = prepare()
+    for split in SPLITS:  # whether they are installed, before anything is written
+        load_photographs(split)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
