@@ -164,17 +164,17 @@ def kept_supernets(
     """A supernet and its average from `folder`, or trained now and kept there; recipe and cost, and both by name.
 
     Raises:
-        DataError: the file is of another recipe.
+        DataError: the file is of another space or recipe.
     """
     kept = folder / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}.pt"
     if not kept.is_file():
         supernet, average, cost = train_supernet(space, data["train"], recipe, seed=seed, progress=progress)
         states = {"weights": supernet.state_dict(), "average": average.supernet.state_dict()}
         with atomic_write(kept) as beside:
-            torch.save({"recipe": recipe.to_dict(), "cost": cost, **states}, beside)
+            torch.save({"space": space.name, "recipe": recipe.to_dict(), "cost": cost, **states}, beside)
     state = torch.load(kept, weights_only=True)
-    if state["recipe"] != recipe.to_dict():
-        raise DataError(f"{kept}: trained by another recipe, {state['recipe']}; remove it")
+    if (state.get("space"), state["recipe"]) != (space.name, recipe.to_dict()):
+        raise DataError(f"{kept}: trained in another space or by another recipe, {state['recipe']}; remove it")
     supernets = {}
     for key in ("weights", "average"):
         supernets[key] = make_supernet(space, recipe.selection)

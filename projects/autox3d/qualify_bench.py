@@ -23,7 +23,7 @@ import nasbench_recipe as recipe
 import numpy as np
 import simplejson
 import torch
-from train_nasbench import RECIPE, SEEDS, TABLE
+from train_nasbench import RECIPE, SEEDS
 
 from pytorchvideo_autox3d import nasbench
 from pytorchvideo_autox3d.data.tools.bench_motion import PROGRAMMES, SURFACES
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    bench = nasbench.load(TABLE)
+    bench = nasbench.load()
     result: dict[str, Any] = spread(bench)
     kept = simplejson.loads(args.results.read_text(encoding="utf8")) if args.results.is_file() else {}
     if kept.get("recipe") != RECIPE.to_dict():

@@ -1,14 +1,13 @@
-"""Train every network of spaces/nasbench_next.yaml, the next table of `pytorchvideo_autox3d.nasbench`, and collect it.
+"""Train every network of configs/spaces/nasbench.yaml, and collect the table of `pytorchvideo_autox3d.nasbench`.
 
     python projects/autox3d/train_nasbench.py train     # hours of CPU; stop it and start it again at will
-    python projects/autox3d/train_nasbench.py collect   # trainings finished so far -> results/nasbench_next.npz
+    python projects/autox3d/train_nasbench.py collect   # trainings finished so far go into the table
     python projects/autox3d/train_nasbench.py latency   # on a quiet machine: milliseconds of each network
     python projects/autox3d/train_nasbench.py status
 
-The package has the table before it until this one has every training. A finished training is one file in
---journal. What the table already holds is not trained again, so that a bare checkout goes on from where the last
-`collect` was committed. All networks from seed 0 come first, then from seed 1
-and seed 2, in an order drawn once, so that the trainings done are a fair sample at any time.
+A finished training is one file in --journal. What the table already holds is not trained again, so that a bare checkout
+goes on from where the last `collect` was committed. All networks from seed 0 come first, then from seed 1 and seed 2,
+in an order drawn once, so that the trainings done are a fair sample at any time.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ import pytorchvideo_autox3d
 from pytorchvideo_autox3d.analysis import complexity, measure_latency
 from pytorchvideo_autox3d.errors import DataError
 from pytorchvideo_autox3d.files import write_json
+from pytorchvideo_autox3d.nasbench.bench import TABLE_FILE
 from pytorchvideo_autox3d.nasbench.table import SPLITS, Table, all_architectures, read_table, write_table
 from pytorchvideo_autox3d.space import load_space
 
-SPACE = Path(__file__).parent / "spaces" / "nasbench_next.yaml"
-TABLE = Path(__file__).parent / "results" / "nasbench_next.npz"
+SPACE = Path(__file__).parents[2] / "configs" / "spaces" / "nasbench.yaml"
 SEEDS = (0, 1, 2)
 CLIP = (nasbench_recipe.CLIP_LENGTH, nasbench_recipe.CROP, nasbench_recipe.CROP)
 # Twice as long as a comparison's training: trainings differ less by luck (docs/nasbench.md).
@@ -61,7 +60,7 @@ def main() -> None:
     parser.add_argument("step", choices=("train", "collect", "latency", "status"))
     parser.add_argument("--data", type=Path, default=Path("output/nasbench/data"), help="made if not there")
     parser.add_argument("--journal", type=Path, default=Path("output/nasbench/rows"))
-    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--table", type=Path, default=TABLE_FILE)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--limit", type=int, default=None, help="trainings at most")
     parser.add_argument("--space", type=Path, default=SPACE)

@@ -1,6 +1,7 @@
 """Supernets on the bench data: trained once and kept, scored where the table gained networks."""
 
 import argparse
+import dataclasses
 import json
 import sys
 
@@ -75,8 +76,12 @@ def test_a_run_scores_what_the_table_has_gained(script, bench, tmp_path, monkeyp
         with pytest.raises(DataError, match=r"0_0002\.json: of another space or recipe"):
             script.accuracies_so_far(bench, args.journal)
     (args.journal / "0_0002.json").unlink()
+    elsewhere = NasBench(dataclasses.replace(bench.table, space=dataclasses.replace(SPACE, name="other")))
+    args.journal = tmp_path / "none"
+    with pytest.raises(DataError, match="trained in another space or by another recipe"):
+        script.run(args, elsewhere)
     monkeypatch.setitem(script.VARIANTS, "one", script.SupernetRecipe(epochs=2))
-    with pytest.raises(DataError, match="trained by another recipe"):
+    with pytest.raises(DataError, match="trained in another space or by another recipe"):
         script.run(args, bench)
 
 
