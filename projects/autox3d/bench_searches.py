@@ -62,6 +62,7 @@ class Method:
         derive: SEARCH.DERIVE.
         rank_by: SEARCH.RANK_BY, where candidates are ranked.
         best_of, networks: how many candidates are ranked by "best_of" and by "evolution".
+        algorithm: SEARCH.EVOLUTION_ALGORITHM.
         optimizer: SOLVER.OPTIMIZING_METHOD of the supernet.
         weight_decay: of the supernet.
         ema_decay: SEARCH.EMA_DECAY; 0 ranks by the last weights.
@@ -76,6 +77,7 @@ class Method:
     rank_by: str = "loss"
     best_of: int = 16
     networks: int = 64
+    algorithm: str = "regularised"
     optimizer: str = "muon"
     weight_decay: float = 1e-4
     ema_decay: float = 0.0
@@ -97,7 +99,11 @@ METHODS = {
     # FP-NAS's K falls with the entropy, from as many samples as one more than PARSEC's to as few as two.
     "adaptive samples (FP-NAS)": replace(_PAPER, settings={**_PARSEC, "adaptive_samples": True, "num_samples": 6}),
     "one_shot_evolution": replace(
-        _PAPER, method="one_shot_evolution", derive="evolution", settings={**_PARSEC, "shared": True}
+        _PAPER,
+        method="one_shot_evolution",
+        derive="evolution",
+        algorithm="nsga2",
+        settings={**_PARSEC, "shared": True},
     ),
     # configs/autox3d/search_bench.yaml: steps before samples, alpha from the passes of the weights, candidates ranked.
     # Naive selection, as a fair supernet learns far less in as many steps (docs/search.md).
@@ -252,7 +258,9 @@ def run_search(
         average.supernet if average else supernet, CentreClips(data["val"]), weights, bn_batches=BN_BATCHES,
         runtime=RUNTIME, rank_by=method.rank_by, budgets=budgets, ledger=ledger,
     )  # fmt: skip
-    evolution = Evolution(networks=method.networks, population=16, sample=8, seed=seed)
+    evolution = Evolution(
+        networks=method.networks, population=16, sample=8, seed=seed, algorithm=method.algorithm
+    )  # fmt: skip
     scored: dict[Architecture, float] = {}
 
     def kept(architecture: Architecture) -> float:

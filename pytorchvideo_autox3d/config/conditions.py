@@ -153,7 +153,8 @@ CONDITIONS = (
         "MODEL.MODEL_NAME AutoX3D, and AUTOX3D.GROUPS or a search", warn=True,
     ),
     Condition(
-        ("SEARCH.EVOLUTION_NETWORKS", "SEARCH.EVOLUTION_POPULATION"), _evolves, "SEARCH.DERIVE evolution", warn=True
+        ("SEARCH.EVOLUTION_NETWORKS", "SEARCH.EVOLUTION_POPULATION", "SEARCH.EVOLUTION_ALGORITHM"), _evolves,
+        "SEARCH.DERIVE evolution", warn=True,
     ),
     Condition(
         ("SEARCH.LAGRANGIAN_LR",), lambda cfg: cfg.SEARCH.COST_TERM == "lagrangian", "SEARCH.COST_TERM lagrangian",

@@ -171,6 +171,8 @@ def _search() -> CfgNode:
         # Architectures that the evolution scores, and how many of them are alive at once.
         EVOLUTION_NETWORKS=200,
         EVOLUTION_POPULATION=40,
+        # "regularised", by score alone; or "nsga2", by score and cost (the extra nsga2 brings pymoo).
+        EVOLUTION_ALGORITHM="regularised",
         # Further targets in GFLOPs or in ms: the same search derives an architecture for each, in OUTPUT_DIR/pareto.
         PARETO_GFLOPS=[],
         PARETO_LATENCY_MS=[],

@@ -40,6 +40,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "DIST_BACKEND": ("nccl", "gloo"),
     "AUTOX3D.STEM": ("", "table2", "x3d"),
     "SEARCH.DERIVE": ("most_likely", "within_budgets", "best_of", "evolution"),
+    "SEARCH.EVOLUTION_ALGORITHM": ("regularised", "nsga2"),
     "SEARCH.RANK_BY": ("accuracy", "loss"),
     "SEARCH.COST_TERM": ("hinge", "lagrangian"),
     "SEARCH.LATENCY_BACKEND": ("", "eager", "onnx", "openvino", "executorch"),

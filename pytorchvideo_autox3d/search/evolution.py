@@ -1,8 +1,9 @@
 """Evolution over a trained supernet: it looks for the architecture of the highest score within the budgets.
 
 It is regularised evolution (Real et al., AAAI 2019), as `search.standalone_methods` has it, but where that trains a
-network, this scores it with the supernet's weights. The first population is drawn from a policy: the uniform one after
-single-path training, as in SPOS (Guo et al., ECCV 2020), or the one that a search has learnt.
+network, this scores it with the supernet's weights; or NSGA-II (`search.nsga2`). The first population is drawn from a
+policy: the uniform one after single-path training, as in SPOS (Guo et al., ECCV 2020), or the one that a search has
+learnt.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 
@@ -22,6 +24,7 @@ from pytorchvideo_autox3d.space import Architecture
 # Draws for one architecture of the first population, before one within the budgets is found in another way.
 _DRAWS = 256
 _TRIES = 2000
+ALGORITHMS = ("regularised", "nsga2")
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,28 @@ class Evolution:
         population: how many of them are alive at once, the latest ones (SEARCH.EVOLUTION_POPULATION).
         sample: how many of the living are drawn at random; the best of them becomes the parent.
         seed: of all draws.
+        algorithm: "regularised", or "nsga2", which keeps networks that are cheaper too (SEARCH.EVOLUTION_ALGORITHM).
 
     Raises:
-        SearchError: `networks` or `population` is below 1.
+        SearchError: `networks` or `population` is below 1, an unknown algorithm, or NSGA-II without pymoo.
     """
 
     networks: int = 200
     population: int = 40
     sample: int = 10
     seed: int = 0
+    algorithm: str = "regularised"
 
     def __post_init__(self) -> None:
         for key, value in (("EVOLUTION_NETWORKS", self.networks), ("EVOLUTION_POPULATION", self.population)):
             if value < 1:
                 raise SearchError(f"SEARCH.{key}: {value} is below 1")
+        if self.algorithm not in ALGORITHMS:
+            raise SearchError(f"SEARCH.EVOLUTION_ALGORITHM: {self.algorithm!r} is none of {', '.join(ALGORITHMS)}")
+        if self.algorithm == "nsga2" and find_spec("pymoo") is None:
+            raise SearchError(
+                "SEARCH.EVOLUTION_ALGORITHM: 'nsga2' needs pymoo: pip install 'pytorchvideo_autox3d[nsga2]'"
+            )
 
 
 def evolve(
@@ -57,7 +68,7 @@ def evolve(
     *,
     floor: float = 0.0,
 ) -> dict[Architecture, float]:
-    """Score architectures within the budgets by regularised evolution.
+    """Score architectures within the budgets by regularised evolution or by NSGA-II.
 
     Args:
         policy: draws the first population.
@@ -74,10 +85,14 @@ def evolve(
         SearchError: no architecture is within the budgets, or none of these spends `floor` of each.
     """
     generator = torch.Generator().manual_seed(settings.seed)
+    first = first_population(policy, budgets, min(settings.population, settings.networks), generator, floor=floor)
+    if settings.algorithm == "nsga2":
+        from pytorchvideo_autox3d.search.nsga2 import evolve_fronts  # pymoo is an extra
+
+        return evolve_fronts(first, budgets, score, networks=settings.networks, seed=settings.seed, floor=floor)
     scores: dict[Architecture, float] = {}
     alive: deque[Architecture] = deque(maxlen=settings.population)
-    count = min(settings.population, settings.networks)
-    for architecture in first_population(policy, budgets, count, generator, floor=floor):
+    for architecture in first:
         scores[architecture] = score(architecture)
         alive.append(architecture)
 

@@ -99,6 +99,7 @@ def test_search_writes_what_trains_its_result(options, tmp_path, capsys):
             "one_shot_evolution",
             {"SEARCH.EVOLUTION_NETWORKS": 3, "SEARCH.EVOLUTION_POPULATION": 2, "SEARCH.RANK_BY": "loss"},
         ),
+        ("one_shot_evolution", {"SEARCH.EVOLUTION_NETWORKS": 3, "SEARCH.EVOLUTION_ALGORITHM": "nsga2"}),
         ("darts", {"SEARCH.DERIVE": "within_budgets", "SEARCH.COST_TERM": "lagrangian"}),
         ("parsec", {"SEARCH.EMA_DECAY": 0.5, "SEARCH.RANK_BY": "loss"}),
     ],

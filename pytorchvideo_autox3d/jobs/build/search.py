@@ -132,8 +132,9 @@ def build_evolution(cfg: CfgNode) -> Evolution | None:
     if derivation(cfg) != "evolution":
         return None
     return Evolution(
-        networks=cfg.SEARCH.EVOLUTION_NETWORKS, population=cfg.SEARCH.EVOLUTION_POPULATION, seed=cfg.RNG_SEED
-    )
+        networks=cfg.SEARCH.EVOLUTION_NETWORKS, population=cfg.SEARCH.EVOLUTION_POPULATION, seed=cfg.RNG_SEED,
+        algorithm=cfg.SEARCH.EVOLUTION_ALGORITHM,
+    )  # fmt: skip
 
 
 def build_search_settings(cfg: CfgNode) -> SearchSettings:
