@@ -31,7 +31,7 @@ WHOLE: dict[str, Any] = {
     "val_per_class": 42, "test_per_class": 84,
 }  # fmt: skip
 QUICK: dict[str, Any] = {
-    "output": Path("demo_quick"), "epochs": 5, "search_epochs": 8, "videos_per_class": 32, "random": 1,
+    "output": Path("demo_quick"), "epochs": 5, "search_epochs": 6, "videos_per_class": 20, "random": 1,
     "val_per_class": 5, "test_per_class": 10,
 }  # fmt: skip
 
