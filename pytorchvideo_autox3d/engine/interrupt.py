@@ -17,6 +17,10 @@ class StopRequest:
 
     Under torchrun the terminal's SIGINT arrives twice, the second time from the agent, which kills a process that takes
     too long. So in a process group the second one does no more than the first.
+
+    When a process is gone, torchrun sends the others SIGTERM at once, while they are on the way out of the error that
+    this gives them. So under torchrun SIGTERM does nothing more once an error has left the context, and they can say
+    what it was; one that takes too long for that is killed.
     """
 
     def __init__(self) -> None:
@@ -39,7 +43,8 @@ class StopRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            if error is None or number != signal.SIGTERM or not distributed.under_torchrun():
+                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT and not distributed.is_distributed():
