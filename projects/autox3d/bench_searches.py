@@ -258,9 +258,7 @@ def run_search(
         average.supernet if average else supernet, CentreClips(data["val"]), weights, bn_batches=BN_BATCHES,
         runtime=RUNTIME, rank_by=method.rank_by, budgets=budgets, ledger=ledger,
     )  # fmt: skip
-    evolution = Evolution(
-        networks=method.networks, population=16, sample=8, seed=seed, algorithm=method.algorithm
-    )  # fmt: skip
+    evolution = Evolution(networks=method.networks, population=16, sample=8, seed=seed, algorithm=method.algorithm)
     scored: dict[Architecture, float] = {}
 
     def kept(architecture: Architecture) -> float:

@@ -29,12 +29,11 @@ class _Redraw(Mutation):
     """Each decision anew with a chance that changes one in the mean: candidates have no order to step along."""
 
     def _do(
-        self, problem: Problem, X: np.ndarray, random_state: np.random.Generator | None = None, **options: object
+        self, problem: Problem, X: np.ndarray, *, random_state: np.random.Generator, **options: object
     ) -> np.ndarray:
-        random = random_state or np.random.default_rng()
         open_D = problem.xu > problem.xl
-        anew_PD = random.random(X.shape) < 1.0 / max(1, open_D.sum())
-        return np.where(anew_PD, random.integers(problem.xl, problem.xu + 1, X.shape), X)
+        anew_PD = random_state.random(X.shape) < 1.0 / max(1, open_D.sum())
+        return np.where(anew_PD, random_state.integers(problem.xl, problem.xu + 1, X.shape), X)
 
 
 def evolve_fronts(
